@@ -1,0 +1,5 @@
+//! Configuration: layers merged into values that carry their origin.
+
+mod model;
+
+pub use model::{Command, Config, Origin, Resolved};

@@ -1,0 +1,99 @@
+//! The resolved configuration: every value with the place it came from.
+
+use std::collections::BTreeMap;
+
+/// Which layer a value came from, from weakest to strongest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// rpack's own default.
+    Builtin,
+    /// A file: `rpack.toml` of the repository.
+    File {
+        /// Relative to the source tree.
+        path: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// An environment variable.
+    Env {
+        /// Its name.
+        name: String,
+    },
+    /// A command-line flag.
+    Flag {
+        /// As typed, `--language`.
+        name: String,
+    },
+}
+
+/// A value, where it came from, and what it won over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved<T> {
+    /// The value in force.
+    pub value: T,
+    /// Who said so.
+    pub origin: Origin,
+    /// Weaker statements, strongest first.
+    pub passed_over: Vec<(Origin, T)>,
+}
+
+/// A command as the user wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A line, split like a Procfile command.
+    Line(String),
+    /// Exact arguments.
+    Argv(Vec<String>),
+}
+
+/// Everything that can be configured, resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `name`: the app's name; the folder's name when not set.
+    pub name: Option<Resolved<String>>,
+    /// `language`: the buildpack to use, instead of detection.
+    pub language: Option<Resolved<String>>,
+    /// `runtime.TOOL.version`, by tool.
+    pub versions: BTreeMap<String, Resolved<String>>,
+    /// `build.command`: replaces the ecosystem's build step.
+    pub build_command: Option<Resolved<String>>,
+    /// `build.env`: environment of build steps.
+    pub build_env: BTreeMap<String, Resolved<String>>,
+    /// `build.packages`: further Debian packages in the build root.
+    pub build_packages: Vec<Resolved<String>>,
+    /// `start.command`.
+    pub start: Option<Resolved<Command>>,
+    /// `runtime.env`: environment of the image.
+    pub runtime_env: BTreeMap<String, Resolved<String>>,
+    /// `runtime.packages`: further Debian packages in the image.
+    pub runtime_packages: Vec<Resolved<String>>,
+    /// `source.exclude`: globs (gitignore syntax) that never take part.
+    pub exclude: Vec<Resolved<String>>,
+    /// `source.include`: globs that take part although a rule ignores them.
+    pub include: Vec<Resolved<String>>,
+    /// `image.ports`.
+    pub ports: Vec<Resolved<u16>>,
+    /// `image.user`: numeric `uid:gid`.
+    pub user: Option<Resolved<String>>,
+    /// `image.writable`: absolute directories.
+    pub writable: Vec<Resolved<String>>,
+    /// `image.labels`.
+    pub labels: BTreeMap<String, Resolved<String>>,
+    /// `mirror.ECOSYSTEM.url`, by ecosystem (`debian`, `debian-security`, `npm`, `pypi`, `go`).
+    pub mirrors: BTreeMap<String, Resolved<String>>,
+    /// `strict`: whatever would be a guess is an error.
+    pub strict: bool,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Builtin => f.write_str("default"),
+            Self::File { path, line, .. } => write!(f, "{path}:{line}"),
+            Self::Env { name } => write!(f, "environment {name}"),
+            Self::Flag { name } => write!(f, "flag {name}"),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `rpack` command.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! Planning: detection and configuration in, a [`Plan`] out.
+
+pub mod model;
+
+pub use model::{Catalogue, Plan};

