@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod definitions;
+pub mod detect;
 pub mod oci;
 pub mod plan;
 pub mod source;
