@@ -1,10 +1,36 @@
-//! rpack builds small, non-root, reproducible OCI images from source.
+//! rpack builds small, non-root, reproducible OCI images from source, without a Dockerfile and without a daemon.
+//!
+//! The stages, in the order in which [`pipeline`] calls them, and the types between them:
+//!
+//! | stage | in | out |
+//! |---|---|---|
+//! | [`source`] | a folder | [`source::Source`]: the files that take part, the commit |
+//! | [`detect`] | the source, `detectors/*.toml` | [`detect::Detection`]: facts, evidence, the winner |
+//! | [`plan`] | the detection, [`config`], `buildpacks/*/buildpack.toml` | [`plan::Plan`]: everything the rest needs |
+//! | [`rootfs`] | a root of the plan, `bases/*.toml` | [`store::Tree`]: a root filesystem |
+//! | [`build`] | the plan, the source, the build root | [`build::Work`]: the tree after all steps |
+//! | [`package`] | the plan's layers, the trees | [`package::Image`]: layers, config and manifest in the store |
+//! | [`publish`] | the image | a tag in the store, a layout, an archive |
+//!
+//! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
+//! [`ui`] the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps.
+//!
+//! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
+pub mod build;
+pub mod cli;
 pub mod config;
 pub mod definitions;
 pub mod detect;
+pub mod http;
+pub mod init;
+pub mod interrupt;
 pub mod oci;
+pub mod package;
+pub mod pipeline;
 pub mod plan;
+pub mod publish;
+pub mod rootfs;
 pub mod source;
 pub mod store;
 pub mod ui;

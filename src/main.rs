@@ -1,3 +1,9 @@
-//! The `rpack` command.
+//! The `rpack` command: sandbox re-entry, parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A sandbox is this same program started again; it must not have any thread yet.
+    rpack::build::sandbox::reenter();
+    ExitCode::from(rpack::cli::main())
+}

@@ -1,0 +1,235 @@
+//! The local engine: steps one after the other, each in a sandbox on this machine.
+
+mod output;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::key::{Lowers, key};
+use super::sandbox::{self, Bind, Spec};
+use super::{Error, Host, StepResult, Work};
+use crate::oci::Digest;
+use crate::plan::Plan;
+use crate::plan::model::Step;
+use crate::source::{Selection, Source};
+use crate::store::{self, Content, Entry, Kind, Store, Tree};
+use crate::ui::Reporter;
+
+/// Where the app lives, at build time as at run time, without the leading slash.
+const APP: &str = "app";
+
+/// A toolchain on disk.
+#[derive(Clone, Debug)]
+pub struct Toolchain {
+    /// A directory that holds the toolchain at its target (`opt/node/bin/node`).
+    pub root: PathBuf,
+    /// Identity of its contents.
+    pub digest: Digest,
+}
+
+/// Runs steps on this machine.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    /// Where results are kept.
+    pub store: &'a Store,
+    /// Where progress goes.
+    pub reporter: &'a Reporter,
+    /// The materialised build root; not needed when the plan has no steps.
+    pub build_root: Option<PathBuf>,
+    /// By name.
+    pub toolchains: BTreeMap<String, Toolchain>,
+    /// What steps with network see of the machine.
+    pub host: Host,
+    /// Whether the network is off for all steps.
+    pub offline: bool,
+}
+
+/// The growing view: what the next step stands on.
+struct View {
+    /// Directories of finished steps, latest first.
+    lowers: Vec<PathBuf>,
+    keys: Vec<Digest>,
+    tree: Tree,
+}
+
+impl Engine<'_> {
+    pub(super) fn run(&self, plan: &Plan, source: &Source) -> Result<Work, Error> {
+        let digests = self.toolchains.iter().map(|(name, tool)| (name.clone(), tool.digest)).collect();
+        let mut view = View { lowers: Vec::new(), keys: Vec::new(), tree: below_app(&source.tree) };
+        let mut steps = Vec::new();
+        for step in &plan.steps {
+            let selection = source.select(&step.inputs)?;
+            let lowers = Lowers {
+                root: plan.build_root.digest,
+                toolchains: &digests,
+                steps: &view.keys,
+                inputs: selection.digest,
+            };
+            let key = key(step, &lowers);
+            let (entry, cached) = self.result(step, &key, &selection, &view, source)?;
+            view.tree.apply(read_result(self.store, &entry)?);
+            view.lowers.insert(0, entry.join("fs"));
+            view.keys.push(key);
+            steps.push(StepResult { id: step.id.clone(), key, cached });
+        }
+        Ok(Work { tree: view.tree, steps })
+    }
+
+    /// The step's kept result, made now if it is not there. Two builds of the same step wait for each other.
+    fn result(
+        &self,
+        step: &Step,
+        key: &Digest,
+        selection: &Selection,
+        view: &View,
+        source: &Source,
+    ) -> Result<(PathBuf, bool), Error> {
+        let task = self.reporter.task(&format!("{}  {}", step.id, step.title));
+        let started = Instant::now();
+        let _lock = self.store.lock(&key.hex())?;
+        if let Some(entry) = self.store.entry("steps", &key.hex()) {
+            task.done("unchanged");
+            return Ok((entry, true));
+        }
+        let temporary = self.store.temporary_folder()?;
+        let lowers = self.lowers(step, selection, view, source)?;
+        let spec = self.spec(step, lowers, temporary.path())?;
+        let mut running = sandbox::spawn(&spec)?;
+        let forwarding = crate::interrupt::forward_to(running.pid(), false);
+        let (outcome, tail) = output::follow(&mut running, &step.id, self.reporter)?;
+        drop(forwarding);
+        if crate::interrupt::requested() {
+            return Err(Error::Interrupted { step: step.id.clone() });
+        }
+        if !outcome.success() {
+            return Err(Error::Step {
+                step: step.id.clone(),
+                command: shown(&step.argv),
+                ended: outcome.to_string(),
+                tail,
+                source_root: source.root.clone(),
+            });
+        }
+        let work = temporary.path().join("work");
+        store::remove_all(&work).map_err(store::Error::io("remove", &work))?;
+        let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
+        task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
+        Ok((entry, false))
+    }
+
+    /// Topmost first: results, source, toolchains, root.
+    fn lowers(
+        &self,
+        step: &Step,
+        selection: &Selection,
+        view: &View,
+        source: &Source,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let mut lowers = Vec::new();
+        if !step.files.is_empty() {
+            lowers.push(self.files(&step.files)?);
+        }
+        lowers.extend(view.lowers.iter().cloned());
+        lowers.push(source.snapshot(selection, self.store, APP)?);
+        lowers.extend(self.toolchains.values().map(|tool| tool.root.clone()));
+        lowers.extend(self.build_root.clone());
+        Ok(lowers)
+    }
+
+    /// The plan's own files as a lower.
+    fn files(&self, files: &BTreeMap<String, String>) -> Result<PathBuf, Error> {
+        let mut tree = Tree::new();
+        for (path, text) in files {
+            tree.insert(path.trim_start_matches('/'), Entry::bytes(text.as_bytes()));
+        }
+        tree.add_parents();
+        let bytes = crate::oci::to_canonical_json(files).expect("a map of strings always serialises");
+        Ok(self.store.materialise(&format!("files-{}", Digest::of(&bytes).hex()), &tree)?)
+    }
+
+    fn spec(&self, step: &Step, lowers: Vec<PathBuf>, folder: &Path) -> Result<Spec, Error> {
+        let (upper, work) = (folder.join("fs"), folder.join("work"));
+        for path in [&upper, &work] {
+            fs::create_dir(path).map_err(store::Error::io("create", path))?;
+        }
+        let mut env = step.env.clone();
+        let mut binds = Vec::new();
+        let network = step.network && !self.offline;
+        if network {
+            binds.extend_from_slice(self.host.binds());
+            for (name, value) in self.host.env() {
+                env.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        for (id, target) in &step.caches {
+            binds.push(Bind { source: self.store.cache(id)?, target: target.clone(), read_only: false });
+        }
+        Ok(Spec {
+            lowers,
+            upper: Some(upper),
+            work: Some(work),
+            binds,
+            argv: step.argv.clone(),
+            env,
+            directory: step.directory.clone(),
+            network,
+            ..Spec::default()
+        })
+    }
+}
+
+/// The source as it lies in the image.
+fn below_app(source: &Tree) -> Tree {
+    let mut tree: Tree = source.iter().map(|(path, entry)| (format!("{APP}/{path}"), entry.clone())).collect();
+    tree.insert(APP, Entry::directory());
+    tree
+}
+
+/// The tree of a kept step; its listing is kept beside it, so that an unchanged build walks nothing.
+fn read_result(store: &Store, entry: &Path) -> Result<Tree, Error> {
+    let (root, listing) = (entry.join("fs"), entry.join("entries.json"));
+    if let Some(mut tree) = fs::read(&listing).ok().and_then(|bytes| serde_json::from_slice::<Tree>(&bytes).ok()) {
+        for (_, entry) in tree.iter_mut() {
+            if let Kind::File { content: Content::Path(path), .. } = &mut entry.kind {
+                *path = root.join(&*path);
+            }
+        }
+        return Ok(tree);
+    }
+    let tree = store.read_directory(&root)?;
+    let mut relative = tree.clone();
+    for (path, entry) in relative.iter_mut() {
+        if let Kind::File { content, .. } = &mut entry.kind {
+            *content = Content::Path(PathBuf::from(path));
+        }
+    }
+    let bytes = serde_json::to_vec(&relative).expect("trees always serialise");
+    let mut file = store.temporary_file()?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(store::Error::io("write", &listing))?;
+    file.persist(&listing).map_err(|error| store::Error::io("create", &listing)(error.error))?;
+    Ok(tree)
+}
+
+/// A command as one would type it.
+fn shown(argv: &[String]) -> String {
+    let plain = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./=:@%+,".contains(&b))
+    };
+    let words = argv.iter().map(|word| {
+        if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn commands_are_shown_as_one_would_type_them() {
+        let argv = ["sh", "-c", "echo it's", ""].map(str::to_owned);
+        assert_eq!(shown(&argv), r"sh -c 'echo it'\''s' ''");
+    }
+}

@@ -1,0 +1,135 @@
+//! Building: a plan, a source and the trees it names in; the finished work tree out.
+//!
+//! Every step runs in its own sandbox over read-only lowers: the results of the steps before it, the source
+//! files it declares, the toolchains, the build root. What it writes is its result, kept under a key over all
+//! that it could have read, so a step whose inputs did not change is not run again.
+
+mod engine;
+mod host;
+mod key;
+pub mod sandbox;
+
+use std::path::PathBuf;
+
+pub use engine::{Engine, Toolchain};
+pub use host::Host;
+
+use crate::oci::Digest;
+use crate::plan::Plan;
+use crate::source::Source;
+use crate::store::{self, Tree};
+use crate::ui::{Diagnose, ExitCode};
+
+/// What the steps made.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The source below `app/` with the results of all steps over it, in order.
+    pub tree: Tree,
+    /// One per step.
+    pub steps: Vec<StepResult>,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepResult {
+    /// The step's id.
+    pub id: String,
+    /// The key its result is kept under.
+    pub key: Digest,
+    /// Whether the result was there already.
+    pub cached: bool,
+}
+
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A step's command ended with an error.
+    #[error("step `{step}` failed: `{command}` {ended}")]
+    Step {
+        /// The step's id.
+        step: String,
+        /// Its command, as one would type it.
+        command: String,
+        /// `exited with status 1`, `was ended by signal 9`.
+        ended: String,
+        /// Its last lines of output.
+        tail: Vec<String>,
+        /// The folder that was built.
+        source_root: PathBuf,
+    },
+    /// The user interrupted the build.
+    #[error("interrupted while `{step}` was running; finished steps are kept")]
+    Interrupted {
+        /// The step's id.
+        step: String,
+    },
+    /// The sandbox could not be set up.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The source could not be read.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+    /// The plan names a toolchain that it does not define.
+    #[error("the plan ships `{name}` but has no toolchain of that name")]
+    UnknownToolchain {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Diagnose for Error {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Step { .. } => "build/step",
+            Self::Interrupted { .. } => "build/interrupted",
+            Self::Sandbox(error) => error.id(),
+            Self::Store(error) => error.id(),
+            Self::Source(error) => error.id(),
+            Self::UnknownToolchain { .. } => "plan/toolchain",
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Step { .. } => ExitCode::BuildStep,
+            Self::Interrupted { .. } => ExitCode::Interrupted,
+            Self::Sandbox(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::Source(error) => error.exit(),
+            Self::UnknownToolchain { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Step { tail, .. } if !tail.is_empty() => Some(tail.join("\n")),
+            Self::Sandbox(error) => error.detail(),
+            _ => None,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Step { step, source_root, .. } => vec![
+                "the lines above are the command's own last output: mend what they name".to_owned(),
+                format!(
+                    "run it again, from this step on: `rpack build {}` (the steps before `{step}` are kept)",
+                    source_root.display()
+                ),
+            ],
+            Self::Interrupted { .. } => Vec::new(),
+            Self::Sandbox(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            Self::Source(error) => error.hints(),
+            Self::UnknownToolchain { .. } => vec!["make the plan anew: `rpack plan --json`".to_owned()],
+        }
+    }
+}
+
+/// Runs the steps of `plan` in order.
+pub fn build(plan: &Plan, source: &Source, engine: &Engine<'_>) -> Result<Work, Error> {
+    engine.run(plan, source)
+}

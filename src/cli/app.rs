@@ -1,0 +1,88 @@
+//! The arguments that describe an app, shared by the commands that read one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, boxed};
+use crate::pipeline::{App, Error};
+
+/// An app and what the command line says about it; each flag stands above the environment and `rpack.toml`.
+#[derive(Args, Debug)]
+pub(super) struct AppArguments {
+    /// The folder of the app
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) settings: Settings,
+}
+
+/// Configuration by flag.
+#[derive(Args, Debug)]
+pub(super) struct Settings {
+    /// The app's name; the default tag is NAME:latest [default: the folder's name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Build as this language instead of detecting one
+    #[arg(long, value_name = "ID")]
+    language: Option<String>,
+    /// The command that starts the app
+    #[arg(long, value_name = "COMMAND")]
+    start: Option<String>,
+    /// The command that builds the app, instead of the ecosystem's own
+    #[arg(long, value_name = "COMMAND")]
+    build_command: Option<String>,
+    /// Set any key of rpack.toml, such as `runtime.node.version=22`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Make every guess an error
+    #[arg(long)]
+    strict: bool,
+}
+
+impl AppArguments {
+    /// The app as the pipeline wants it.
+    pub(super) fn app(&self) -> Result<App, Error> {
+        self.settings.app(self.path.clone())
+    }
+}
+
+impl Settings {
+    /// The app at `path` with these settings.
+    pub(super) fn app(&self, path: PathBuf) -> Result<App, Error> {
+        let mut flags = Vec::new();
+        let named = [
+            ("name", "--name", &self.name),
+            ("language", "--language", &self.language),
+            ("start.command", "--start", &self.start),
+            ("build.command", "--build-command", &self.build_command),
+        ];
+        for (key, flag, value) in named {
+            if let Some(value) = value {
+                flags.push((key.to_owned(), flag.to_owned(), value.clone()));
+            }
+        }
+        if self.strict {
+            flags.push(("strict".to_owned(), "--strict".to_owned(), "true".to_owned()));
+        }
+        for setting in &self.set {
+            let (key, value) = setting.split_once('=').ok_or_else(|| {
+                boxed(Failure::Argument {
+                    flag: "--set",
+                    value: setting.clone(),
+                    expected: "it takes KEY=VALUE, such as `--set image.user=1000:1000`",
+                })
+            })?;
+            flags.push((key.to_owned(), format!("--set {key}"), value.to_owned()));
+        }
+        Ok(App { path, flags, platform: platform().to_owned() })
+    }
+}
+
+/// The platform of this machine, which is what is built.
+fn platform() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "linux/arm64",
+        _ => "linux/amd64",
+    }
+}

@@ -1,0 +1,55 @@
+//! `rpack detect`
+
+use std::fmt::Write as _;
+
+use clap::Args;
+
+use super::app::AppArguments;
+use super::print;
+use crate::detect::Detection;
+use crate::oci::to_canonical_json;
+use crate::pipeline::{self, Error, Session};
+use crate::ui::ExitCode;
+
+/// Show what the folder holds and why
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  rpack detect             what is this, and what speaks for it
+  rpack detect api --json  with every fact that was read")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    app: AppArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
+    let checkout = pipeline::read(&arguments.app.app()?, session)?;
+    let detection = pipeline::detect(&checkout, session)?;
+    if arguments.json {
+        let mut bytes = to_canonical_json(&detection).expect("a detection always serialises");
+        bytes.push(b'\n');
+        print(&bytes)?;
+    } else {
+        for notice in detection.notices.iter().filter(|notice| notice.warning) {
+            session.reporter.warn(&notice.id, &notice.text, None);
+        }
+        print(table(&detection).as_bytes())?;
+    }
+    Ok(ExitCode::Done as u8)
+}
+
+fn table(detection: &Detection) -> String {
+    let mut text = String::new();
+    for candidate in &detection.candidates {
+        let chosen = if candidate.language == detection.language { "  chosen" } else { "" };
+        let _ = writeln!(text, "{:<10} {:>4}  {}{chosen}", candidate.language, candidate.score, candidate.role);
+        for evidence in &candidate.evidence {
+            let _ = writeln!(text, "{:>15}  {}", format!("{:+}", evidence.score), evidence.reason);
+        }
+    }
+    text
+}

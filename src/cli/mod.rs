@@ -1,0 +1,253 @@
+//! The command line: one file per command. Arguments in, an options struct out; stdout is data.
+
+mod app;
+mod build;
+mod detect;
+mod doctor;
+mod plan;
+mod run;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Environment;
+use crate::definitions::Definitions;
+use crate::interrupt;
+use crate::pipeline::{Error, Session};
+use crate::store::Store;
+use crate::ui::{self, Diagnose, ExitCode, Progress, Reporter};
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0    done
+  1    failed
+  2    the command line, the environment or rpack.toml is wrong
+  3    nothing detected, or several ecosystems that cannot be told apart
+  4    a build step failed
+  5    a registry or the network refused
+  75   a passing fault: worth retrying
+  130  interrupted
+`rpack run` returns the status of the app.";
+
+/// Build small, non-root, reproducible OCI images from source, without a Dockerfile and without a daemon
+#[derive(Debug, Parser)]
+#[command(name = "rpack", version, propagate_version = true, disable_help_subcommand = true, help_expected = true)]
+#[command(after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Debug)]
+struct Global {
+    /// Print errors only
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// How to show progress; the default is `tty` on a terminal and `plain` elsewhere
+    #[arg(long, global = true, value_enum, value_name = "STYLE")]
+    progress: Option<ProgressStyle>,
+    /// Use no network: everything must be in the store
+    #[arg(long, global = true)]
+    offline: bool,
+    /// Keep downloads, results and images in DIR [default: $XDG_CACHE_HOME/rpack]
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Read detectors, buildpacks and bases from DIR as well; its files replace the built-in ones
+    #[arg(long, global = true, value_name = "DIR")]
+    definitions: Option<PathBuf>,
+}
+
+/// The styles of `--progress`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProgressStyle {
+    /// Moving bars
+    Tty,
+    /// One line per event
+    Plain,
+    /// One JSON object per line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(build::Arguments),
+    Run(run::Arguments),
+    Detect(detect::Arguments),
+    Plan(plan::Arguments),
+    Doctor(doctor::Arguments),
+}
+
+/// Runs the command that the arguments name and returns the exit status.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let environment = Environment::read();
+    let reporter = reporter(&cli.global, &environment);
+    match start(cli, environment, &reporter) {
+        Ok(status) => status,
+        Err(error) => {
+            if interrupt::requested() {
+                reporter.info("interrupted");
+                return ExitCode::Interrupted as u8;
+            }
+            reporter.error(&*error);
+            error.exit() as u8
+        }
+    }
+}
+
+/// Help goes to stdout with status 0, anything else to stderr with the status for wrong usage.
+fn refuse(error: &clap::Error) -> u8 {
+    // A closed terminal must not turn help into a failure.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::Usage as u8 } else { ExitCode::Done as u8 }
+}
+
+fn reporter(global: &Global, environment: &Environment) -> Reporter {
+    let flag = global.progress.map(|style| match style {
+        ProgressStyle::Tty => Progress::Tty,
+        ProgressStyle::Plain => Progress::Plain,
+        ProgressStyle::Json => Progress::Json,
+    });
+    Reporter::auto(flag, global.quiet, io::stderr().is_terminal(), environment)
+}
+
+fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, Error> {
+    interrupt::watch().map_err(|source| Box::new(Failure::Signals { source }) as Error)?;
+    let session = session(&cli.global, environment, reporter)?;
+    match cli.command {
+        Command::Build(arguments) => build::execute(&arguments, &session),
+        Command::Run(arguments) => run::execute(&arguments, &session),
+        Command::Detect(arguments) => detect::execute(&arguments, &session),
+        Command::Plan(arguments) => plan::execute(&arguments, &session),
+        Command::Doctor(arguments) => doctor::execute(&arguments, &session),
+    }
+}
+
+fn session(global: &Global, environment: Environment, reporter: &Reporter) -> Result<Session, Error> {
+    let definitions = match &global.definitions {
+        Some(folder) => Definitions::with_folder(folder).map_err(boxed)?,
+        None => Definitions::embedded(),
+    };
+    let root = match &global.store {
+        Some(root) => root.clone(),
+        None => environment.store().map_err(boxed)?,
+    };
+    Ok(Session {
+        definitions,
+        store: Store::open(root).map_err(boxed)?,
+        reporter: reporter.clone(),
+        offline: global.offline,
+        environment,
+    })
+}
+
+/// Failures of the command line itself.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The system refused signal handlers.
+    #[error("cannot wait for signals")]
+    Signals {
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// stdout cannot be written.
+    #[error("cannot write to standard output")]
+    Output {
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A file named on the command line cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An argument is not what its flag takes.
+    #[error("`{flag} {value}` is not understood: {expected}")]
+    Argument {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// The app has no image to run and no folder of that name exists.
+    #[error("`{name}` is neither a folder nor an image in the store")]
+    NoSuchImage {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// All ports are taken.
+    #[error("port {port} is in use")]
+    PortTaken {
+        /// The port.
+        port: u16,
+    },
+}
+
+impl Diagnose for Failure {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Signals { .. } => "cli/signals",
+            Self::Output { .. } => "cli/output",
+            Self::Read { .. } => "cli/read",
+            Self::Argument { .. } => "cli/argument",
+            Self::NoSuchImage { .. } => "run/no-image",
+            Self::PortTaken { .. } => "run/port-taken",
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Signals { .. } | Self::Output { .. } | Self::PortTaken { .. } => ExitCode::Failed,
+            Self::Read { .. } | Self::Argument { .. } | Self::NoSuchImage { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoSuchImage { known, .. } if known.is_empty() => {
+                vec!["build one: `rpack build PATH`, then `rpack run NAME`".to_owned()]
+            }
+            Self::NoSuchImage { known, .. } => vec![format!("images in the store: {}", known.join(", "))],
+            Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Writes data to stdout. A reader that has gone away (`| head`) is no failure.
+fn print(bytes: &[u8]) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(boxed(Failure::Output { source })),
+        _ => Ok(()),
+    }
+}
+
+fn boxed<E: ui::Diagnose + Send + Sync + 'static>(error: E) -> Error {
+    Box::new(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_flag_has_help_and_no_two_clash() {
+        super::Cli::command().debug_assert();
+    }
+}

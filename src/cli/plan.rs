@@ -1,0 +1,57 @@
+//! `rpack plan`
+
+use clap::Args;
+
+use super::app::AppArguments;
+use super::print;
+use crate::pipeline::{self, Error, Session};
+use crate::plan::{self, Plan};
+use crate::ui::ExitCode;
+
+/// Show what would be built, without building it
+///
+/// The JSON form is complete: `rpack build --plan` makes the same image from it. docs/plan.md describes it.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  rpack plan                                versions, steps, layers, start command
+  rpack plan --json > plan.json             keep it
+  rpack plan --json | rpack build --plan -  the same image as `rpack build`")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    app: AppArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
+    let app = arguments.app.app()?;
+    let checkout = pipeline::read(&app, session)?;
+    let detection = pipeline::detect(&checkout, session)?;
+    let plan = pipeline::plan(&app, &checkout, &detection, session)?;
+    if arguments.json {
+        print(&plan.to_json())?;
+    } else {
+        print(plan::explain(&plan).as_bytes())?;
+    }
+    Ok(ExitCode::Done as u8)
+}
+
+/// What a person wants to see of a plan before it is built.
+pub(super) fn announce(plan: &Plan, session: &Session) {
+    for version in &plan.versions {
+        session.reporter.info(&format!(
+            "{} {}  ({}, asked for {})",
+            version.tool, version.version, version.origin, version.requested
+        ));
+    }
+    for notice in &plan.notices {
+        if notice.warning {
+            session.reporter.warn(&notice.id, &notice.text, None);
+        } else {
+            session.reporter.info(&notice.text);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `rpack run`
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::app::Settings;
+use super::{Failure, boxed};
+use crate::build::sandbox::{self, Bind, Spec, Stdio, Tmpfs};
+use crate::interrupt;
+use crate::pipeline::{self, Error, Session};
+use crate::publish::{self, Unpacked};
+use crate::store::Kind;
+
+/// Ports that are tried when none is asked for.
+const PORTS: std::ops::RangeInclusive<u16> = 8080..=8179;
+
+/// Start an image, or build a folder and start it
+///
+/// The image runs in the sandbox as its own user, with a read-only root and an empty /tmp, on the host's network.
+/// PORT is set. Signals go to the app, and its exit status is rpack's.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  rpack run                       build the app in this folder and start it
+  rpack run shop/web:1.4          start an image of the store
+  rpack run --port 3000 -e DEBUG  with PORT=3000 and this shell's DEBUG")]
+pub(super) struct Arguments {
+    /// A folder to build, or an image: a tag or digest of the store, or oci:DIR[:TAG]
+    #[arg(default_value = ".", value_name = "PATH|IMAGE")]
+    target: String,
+    /// The port the app is told to listen on [default: 8080, or the next free one]
+    #[arg(long, short, value_name = "N")]
+    port: Option<u16>,
+    /// Set an environment variable; without a value it is copied from this shell
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs the command.
+pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
+    let image = image(arguments, session)?;
+    let port = port(arguments.port)?;
+    let spec = spec(&image, port, arguments, session)?;
+    session.reporter.info(&format!("starting on port {port}: http://localhost:{port}/"));
+    let mut running = sandbox::spawn(&spec).map_err(boxed)?;
+    let _forwarding = interrupt::forward_to(running.pid(), true);
+    let outcome = running.wait().map_err(boxed)?;
+    Ok(outcome.code())
+}
+
+/// The image to start: a folder is built first.
+fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
+    let path = Path::new(&arguments.target);
+    if path.is_dir() {
+        let app = arguments.settings.app(PathBuf::from(path))?;
+        let checkout = pipeline::read(&app, session)?;
+        let detection = pipeline::detect(&checkout, session)?;
+        let plan = pipeline::plan(&app, &checkout, &detection, session)?;
+        super::plan::announce(&plan, session);
+        let image = pipeline::build(&plan, &checkout, session)?;
+        pipeline::publish(&image, &format!("{}:latest", plan.name), &[], session)?;
+        return publish::unpack(&image.manifest.digest.to_string(), &session.store).map_err(boxed);
+    }
+    publish::unpack(&arguments.target, &session.store).map_err(boxed)
+}
+
+/// The asked-for port, if it is free, or the first free one.
+fn port(asked: Option<u16>) -> Result<u16, Error> {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    match asked {
+        Some(port) if free(&port) => Ok(port),
+        Some(port) => Err(boxed(Failure::PortTaken { port })),
+        None => PORTS.into_iter().find(free).ok_or_else(|| boxed(Failure::PortTaken { port: *PORTS.start() })),
+    }
+}
+
+fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -> Result<Spec, Error> {
+    let config = &image.config;
+    let mut env: std::collections::BTreeMap<String, String> = config
+        .env
+        .iter()
+        .filter_map(|variable| variable.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    env.insert("PORT".to_owned(), port.to_string());
+    for variable in &arguments.env {
+        if let Some((name, value)) = variable.split_once('=') {
+            env.insert(name.to_owned(), value.to_owned());
+        } else if let Some(value) = session.environment.get(variable) {
+            env.insert(variable.clone(), value.to_owned());
+        }
+    }
+    let mut binds = Vec::new();
+    for target in ["/etc/resolv.conf", "/etc/hosts"] {
+        if let Ok(source) = Path::new(target).canonicalize() {
+            binds.push(Bind { source, target: target.to_owned(), read_only: true });
+        }
+    }
+    // Declared writable directories are the ones anybody may write to; /tmp is always there.
+    let writable = image.tree.iter().filter(|(path, entry)| {
+        *path != "tmp" && entry.mode & 0o1777 == 0o1777 && matches!(entry.kind, Kind::Directory { .. })
+    });
+    let tmpfs = writable.map(|(path, _)| Tmpfs { target: format!("/{path}"), mode: 0o1777, size: None }).collect();
+    let (uid, gid) = config.ids();
+    Ok(Spec {
+        lowers: vec![image.root.clone()],
+        binds,
+        tmpfs,
+        argv: config.entrypoint.iter().chain(&config.cmd).cloned().collect(),
+        env,
+        directory: config.working_directory.clone(),
+        uid,
+        gid,
+        network: true,
+        pid_one: true,
+        stdio: Stdio::Inherit,
+        ..Spec::default()
+    })
+}

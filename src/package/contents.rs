@@ -1,0 +1,142 @@
+//! From the plan's layers to the entries of each: which file goes where, once.
+//!
+//! In: the composed runtime root, the toolchains, the work tree. Out: one tree per layer. A work file goes to
+//! the first layer whose globs select it. Files of the app belong to root and nobody may write to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::{Error, LayerInput, Time};
+use crate::plan::Plan;
+use crate::plan::model::{Contents, Layer};
+use crate::store::{Entry, Kind, Tree};
+
+/// Where the start helper stands in an image.
+const INIT: &str = "usr/bin/rpack-init";
+
+/// What layers are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The composed runtime root; entries name their package.
+    pub runtime_root: &'a Tree,
+    /// By name; paths start with the toolchain's target.
+    pub toolchains: &'a BTreeMap<String, Tree>,
+    /// The source below `app/` with the results of all steps.
+    pub work: &'a Tree,
+}
+
+/// Divides the parts among the plan's layers.
+pub fn assemble(plan: &Plan, parts: Parts<'_>) -> Result<Vec<LayerInput>, Error> {
+    let mut taken = BTreeSet::new();
+    plan.layers.iter().map(|layer| assemble_one(plan, layer, parts, &mut taken)).collect()
+}
+
+fn assemble_one(
+    plan: &Plan,
+    layer: &Layer,
+    parts: Parts<'_>,
+    taken: &mut BTreeSet<String>,
+) -> Result<LayerInput, Error> {
+    let mut tree = Tree::new();
+    for contents in &layer.contents {
+        match contents {
+            Contents::RuntimeRoot {} => add_packages(plan, layer, parts.runtime_root, &mut tree),
+            Contents::Toolchain { name, include } => {
+                let toolchain = parts
+                    .toolchains
+                    .get(name)
+                    .ok_or_else(|| Error::UnknownToolchain { layer: layer.id.clone(), name: name.clone() })?;
+                add_toolchain(plan, name, include, toolchain, &mut tree)?;
+            }
+            Contents::Work { include, exclude } => {
+                add_work(&globs(include)?, &globs(exclude)?, parts.work, taken, &mut tree);
+            }
+            Contents::Init {} => tree.insert(INIT, Entry::bytes(crate::init::BINARY).with_mode(0o755)),
+            Contents::Files { files, links } => add_files(files, links, &mut tree),
+        }
+    }
+    tree.add_parents();
+    let time = if layer.id == "app" { Time::Source } else { Time::Fixed };
+    Ok(LayerInput { id: layer.id.clone(), comment: layer.comment.clone(), tree, time })
+}
+
+/// The runtime root's packages of this layer. What no package brings belongs to the base.
+fn add_packages(plan: &Plan, layer: &Layer, root: &Tree, tree: &mut Tree) {
+    let names: BTreeSet<&str> = plan
+        .runtime_root
+        .packages
+        .iter()
+        .filter(|package| package.layer == layer.id)
+        .map(|package| package.name.as_str())
+        .collect();
+    for (path, entry) in root.iter() {
+        let ours = match &entry.package {
+            Some(package) => names.contains(package.as_str()),
+            None => layer.id == "base",
+        };
+        if ours {
+            tree.insert(path, entry.clone());
+        }
+    }
+}
+
+fn add_toolchain(
+    plan: &Plan,
+    name: &str,
+    include: &[String],
+    toolchain: &Tree,
+    tree: &mut Tree,
+) -> Result<(), Error> {
+    let target = plan.toolchains.iter().find(|tool| tool.name == name).map_or("", |tool| &tool.target);
+    let prefix = format!("{}/", target.trim_matches('/'));
+    let include = globs(include)?;
+    for (path, entry) in toolchain.iter() {
+        let selected = path.strip_prefix(&prefix).is_some_and(|rest| include.is_empty() || include.is_match(rest));
+        if selected && !matches!(entry.kind, Kind::Directory { .. }) {
+            tree.insert(path, normalised(entry));
+        }
+    }
+    Ok(())
+}
+
+fn add_work(include: &GlobSet, exclude: &GlobSet, work: &Tree, taken: &mut BTreeSet<String>, tree: &mut Tree) {
+    for (path, entry) in work.iter() {
+        if !include.is_match(path) || exclude.is_match(path) {
+            continue;
+        }
+        if matches!(entry.kind, Kind::Directory { .. }) || taken.insert(path.to_owned()) {
+            tree.insert(path, normalised(entry));
+        }
+    }
+}
+
+fn add_files(files: &BTreeMap<String, String>, links: &BTreeMap<String, String>, tree: &mut Tree) {
+    for (path, text) in files {
+        tree.insert(path.trim_start_matches('/'), Entry::bytes(text.as_bytes()));
+    }
+    for (path, target) in links {
+        tree.insert(path.trim_start_matches('/'), Entry::symlink(target));
+    }
+}
+
+/// Root's, readable by everybody, writable by nobody else; what a step or a checkout set is not kept.
+fn normalised(entry: &Entry) -> Entry {
+    let mode = match entry.kind {
+        Kind::Directory { .. } => 0o755,
+        Kind::Symlink { .. } => 0o777,
+        _ if entry.mode & 0o111 != 0 => 0o755,
+        _ => 0o644,
+    };
+    Entry { mode, uid: 0, gid: 0, ..entry.clone() }
+}
+
+/// Globs over whole paths: `*` stays inside a component, `**` does not.
+fn globs(patterns: &[String]) -> Result<GlobSet, Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
+        set.add(glob.map_err(|source| Error::Glob { pattern: pattern.clone(), source })?);
+    }
+    set.build().map_err(|source| Error::Glob { pattern: patterns.join(" "), source })
+}

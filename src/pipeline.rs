@@ -1,0 +1,182 @@
+//! The stages, called in order. Read this first.
+//!
+//! ```text
+//! source ──> facts ──> detection ──> PLAN ──> build ──> package ──> publish
+//! ```
+//!
+//! [`plan`] is the left half, [`build`] the right one; between them stands nothing but the [`Plan`] document.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::build::{Engine, Host, Toolchain};
+use crate::config::{Config, Environment};
+use crate::definitions::Definitions;
+use crate::detect::Detection;
+use crate::package::{Image, Parts};
+use crate::plan::Plan;
+use crate::publish::Destination;
+use crate::rootfs::{self, Purpose};
+use crate::source::Source;
+use crate::store::{Store, Tree};
+use crate::ui::{Diagnose, Reporter};
+use crate::{build, config, detect, oci, package, plan, publish, source};
+
+/// What every stage may use: the machine, the store, the way to the user.
+#[derive(Debug)]
+pub struct Session {
+    /// The environment rpack was started with.
+    pub environment: Environment,
+    /// Detectors, buildpacks and bases.
+    pub definitions: Definitions,
+    /// Where everything is kept.
+    pub store: Store,
+    /// Where progress goes.
+    pub reporter: Reporter,
+    /// Whether the network is off.
+    pub offline: bool,
+}
+
+/// An app to build: its folder and what the command line says about it.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The folder.
+    pub path: PathBuf,
+    /// Key, flag as typed, value.
+    pub flags: Vec<(String, String, String)>,
+    /// `linux/amd64`.
+    pub platform: String,
+}
+
+/// An app read from disk with its configuration.
+#[derive(Debug)]
+pub struct Checkout {
+    /// The files and the commit.
+    pub source: Source,
+    /// What was configured, where.
+    pub config: Config,
+}
+
+/// Any stage's error.
+pub type Error = Box<dyn Diagnose + Send + Sync>;
+
+/// Reads the app: configuration first, because it says what to leave out.
+pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
+    let config = config::load(&app.path, &session.environment, &app.flags).map_err(boxed)?;
+    for warning in &config.warnings {
+        session.reporter.warn(&warning.id, &warning.text, None);
+    }
+    let source = source::read(&app.path, &source::Options::new(&config), &session.store).map_err(boxed)?;
+    Ok(Checkout { source, config })
+}
+
+/// Recognises what the app is.
+pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error> {
+    detect::detect(&checkout.source, &session.definitions, &checkout.config).map_err(boxed)
+}
+
+/// Decides everything: versions, packages, steps, layers, start command.
+pub fn plan(
+    app: &App,
+    checkout: &Checkout,
+    detection: &Detection,
+    session: &Session,
+) -> Result<Plan, Error> {
+    let context = rootfs_context(session, &checkout.config)?;
+    let options = plan::Options {
+        platform: app.platform.clone(),
+        source_date_epoch: session.environment.source_date_epoch().map_err(boxed)?,
+        folder_name: folder_name(&checkout.source.root),
+    };
+    let commit = checkout.source.commit.as_ref();
+    plan::plan(detection, &checkout.config, commit, &session.definitions, &context.catalogue(), &options)
+        .map_err(boxed)
+}
+
+/// Makes the image that the plan describes, in the store.
+pub fn build(plan: &Plan, checkout: &Checkout, session: &Session) -> Result<Image, Error> {
+    let context = rootfs_context(session, &checkout.config)?;
+    let toolchains = toolchains(plan, &context)?;
+    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, &context).map_err(boxed)?;
+    let engine = Engine {
+        store: &session.store,
+        reporter: &session.reporter,
+        build_root: build_root(plan, session, &context)?,
+        toolchains: on_disk(&toolchains, session)?,
+        host: Host::read(&session.environment, context.registries()),
+        offline: session.offline,
+    };
+    let work = build::build(plan, &checkout.source, &engine).map_err(boxed)?;
+    let trees = toolchains.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
+    let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree };
+    let layers = package::assemble(plan, parts).map_err(boxed)?;
+    let input = package::Input { platform: plan.platform.clone(), layers, image: &plan.image };
+    package::package(input, &session.store, &session.reporter).map_err(boxed)
+}
+
+/// Gives the image its tag in the store and writes the asked-for outputs.
+pub fn publish(image: &Image, tag: &str, outputs: &[Destination], session: &Session) -> Result<(), Error> {
+    publish::publish(image, tag, outputs, &session.store).map_err(boxed)
+}
+
+/// Everything that `rootfs` needs, with the endpoints of this machine.
+pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Context, Error> {
+    let mirrors = config.mirrors.iter().map(|(name, url)| (name.clone(), url.clone())).collect();
+    rootfs::Context::new(rootfs::Options {
+        store: session.store.clone(),
+        reporter: session.reporter.clone(),
+        definitions: session.definitions.clone(),
+        environment: session.environment.clone(),
+        mirrors,
+        offline: session.offline,
+    })
+    .map_err(boxed)
+}
+
+/// Toolchains as trees with the digest of their definition.
+type Toolchains = BTreeMap<String, (Tree, oci::Digest)>;
+
+fn toolchains(plan: &Plan, context: &rootfs::Context) -> Result<Toolchains, Error> {
+    plan.toolchains
+        .iter()
+        .map(|toolchain| {
+            let tree = rootfs::toolchain(toolchain, context).map_err(boxed)?;
+            let definition = oci::to_canonical_json(toolchain).expect("a toolchain always serialises");
+            Ok((toolchain.name.clone(), (tree, oci::Digest::of(&definition))))
+        })
+        .collect()
+}
+
+fn on_disk(toolchains: &Toolchains, session: &Session) -> Result<BTreeMap<String, Toolchain>, Error> {
+    toolchains
+        .iter()
+        .map(|(name, (tree, digest))| {
+            let key = format!("toolchain-{}", digest.hex());
+            let root = session.store.materialise(&key, tree).map_err(boxed)?;
+            Ok((name.clone(), Toolchain { root, digest: *digest }))
+        })
+        .collect()
+}
+
+/// The build root on disk; an image without steps needs none.
+fn build_root(plan: &Plan, session: &Session, context: &rootfs::Context) -> Result<Option<PathBuf>, Error> {
+    if plan.steps.is_empty() {
+        return Ok(None);
+    }
+    let key = format!("root-{}", plan.build_root.digest.hex());
+    if let Some(entry) = session.store.entry("trees", &key) {
+        return Ok(Some(entry.join("fs")));
+    }
+    let tree = rootfs::compose(&plan.build_root, Purpose::Build, context).map_err(boxed)?;
+    session.store.materialise(&key, &tree).map(Some).map_err(boxed)
+}
+
+/// The name of the folder, also for `.`.
+fn folder_name(root: &Path) -> String {
+    let absolute = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    absolute.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn boxed<E: Diagnose + Send + Sync + 'static>(error: E) -> Error {
+    Box::new(error)
+}
