@@ -1,0 +1,278 @@
+//! Every example, end to end: built from the real registries, inspected, started, stopped.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use globset::{GlobBuilder, GlobMatcher};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::support::image::Layout;
+use crate::support::server::{Server, free_port};
+use crate::support::{TestContext, repository};
+
+/// What an example promises; examples/README.md describes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Expect {
+    language: String,
+    start: Vec<String>,
+    #[serde(default)]
+    http: Vec<Http>,
+    #[serde(default)]
+    logs: Logs,
+    #[serde(default)]
+    must_contain: Vec<String>,
+    #[serde(default)]
+    must_not_contain: Vec<String>,
+    max_size_mb: f64,
+    sigterm_exit: i32,
+    #[serde(default)]
+    processes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Http {
+    path: String,
+    status: u16,
+    body_contains: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Logs {
+    contains: Vec<String>,
+}
+
+/// No image has any of these, whatever the example says.
+const NEVER: [&str; 12] = [
+    "**/bin/{sh,bash,dash,zsh,busybox}",
+    "**/bin/{apt,apt-get,dpkg,npm,npx,pip,pip3,uv}",
+    "**/bin/{gcc,cc,g++,c++,clang,ld,make,as}",
+    "usr/include/**",
+    "**/.git/**",
+    "**/.env",
+    "usr/share/doc/*/changelog*",
+    "usr/share/man/**",
+    "usr/share/info/**",
+    "**/__pycache__/*.pyc.*",
+    "root/**",
+    "dev/**",
+];
+
+fn expect(name: &str) -> Expect {
+    let text = fs::read_to_string(repository().join("examples").join(name).join("expect.toml")).unwrap();
+    toml::from_str(&text).unwrap()
+}
+
+fn glob(pattern: &str) -> GlobMatcher {
+    GlobBuilder::new(pattern).literal_separator(true).build().unwrap().compile_matcher()
+}
+
+fn example(name: &str) {
+    let expect = expect(name);
+    let context = TestContext::of_example(name);
+    let layout = context.root().join("layout");
+    let output = format!("oci:{}:1", layout.display());
+    let digest = context.rpack(&["build", "--name", name, "-o", &output]).success();
+    assert!(digest.starts_with("sha256:") && digest.len() == 72, "stdout is the digest alone: {digest:?}");
+
+    let detected = context.rpack(&["detect", "--json"]).success();
+    let detected: serde_json::Value = serde_json::from_str(&detected).unwrap();
+    assert_eq!(detected["language"], json!(expect.language));
+
+    let image = Layout::open(&layout);
+    check_config(&image, &expect);
+    check_files(&image, &expect);
+    check_run(&context, name, &expect);
+}
+
+fn check_config(image: &Layout, expect: &Expect) {
+    let config = &image.config["config"];
+    assert_eq!(config["User"], json!("65532:65532"));
+    assert_eq!(config["WorkingDir"], json!("/app"));
+    assert!(config["Labels"]["org.opencontainers.image.title"].is_string(), "{config}");
+    let entrypoint = config["Entrypoint"].as_array().unwrap();
+    let argv: Vec<&str> = entrypoint
+        .iter()
+        .chain(config["Cmd"].as_array().into_iter().flatten())
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    let start = argv.iter().position(|word| *word == "--").map_or(&argv[..], |at| &argv[at + 1..]);
+    assert_eq!(start, expect.start);
+    let history = image.config["history"].as_array().unwrap();
+    assert_eq!(history.len(), image.manifest["layers"].as_array().unwrap().len());
+    assert_eq!(image.config["rootfs"]["diff_ids"].as_array().unwrap().len(), history.len());
+    if !expect.http.is_empty() {
+        assert_eq!(config["ExposedPorts"].as_object().unwrap().len(), 1, "{config}");
+    }
+}
+
+fn check_files(image: &Layout, expect: &Expect) {
+    let paths: BTreeSet<String> = image.paths();
+    for pattern in &expect.must_contain {
+        assert!(paths.iter().any(|path| glob(pattern).is_match(path)), "`{pattern}` is not in the image");
+    }
+    for pattern in NEVER.into_iter().chain(expect.must_not_contain.iter().map(String::as_str)) {
+        let found: Vec<_> = paths.iter().filter(|path| glob(pattern).is_match(path)).take(5).collect();
+        assert!(found.is_empty(), "`{pattern}` is in the image: {found:?}");
+    }
+    for line in image.listing() {
+        let mode = &line[..10];
+        assert!(!mode.contains(['s', 'S']), "setuid or setgid: {line}");
+        let shared = mode.as_bytes()[8] == b'w' && !mode.starts_with('l') && mode.as_bytes()[9] != b't';
+        assert!(!shared, "writable by everybody: {line}");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "megabytes for a message")]
+    let size = image.size() as f64 / 1e6;
+    assert!(size <= expect.max_size_mb, "{size:.1} MB compressed, at most {} MB", expect.max_size_mb);
+}
+
+/// Starts the image with `rpack run`, asks it over HTTP or reads its log, and ends it with SIGTERM.
+fn check_run(context: &TestContext, name: &str, expect: &Expect) {
+    let port = free_port();
+    let mut server = Server::start(context.command(&["run", name, "--port", &port.to_string()]));
+    for request in &expect.http {
+        let (status, body) = server.get(port, &request.path);
+        assert_eq!(status, request.status, "{}: {body}", request.path);
+        assert!(body.contains(&request.body_contains), "{}: {body}", request.path);
+    }
+    if expect.http.is_empty() {
+        std::thread::sleep(std::time::Duration::from_secs(4));
+    }
+    let ended = server.terminate();
+    let printed = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    for text in &expect.logs.contains {
+        assert!(printed.contains(text), "`{text}` is not in the log:\n{printed}");
+    }
+    assert_eq!(ended.status.code(), Some(expect.sigterm_exit), "{printed}");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_node_express() {
+    example("node-express");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_python_flask() {
+    example("python-flask");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_go_http() {
+    example("go-http");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_procfile_worker() {
+    example("procfile-worker");
+}
+
+#[test]
+fn every_example_has_a_test() {
+    let tests = include_str!("examples.rs");
+    for entry in fs::read_dir(repository().join("examples")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            assert!(tests.contains(&format!("    example(\"{name}\");")), "no test builds examples/{name}");
+            expect(&name);
+        }
+    }
+}
+
+/// Other people's tools read the image, and another runtime starts it.
+fn foreign(name: &str) {
+    let expect = expect(name);
+    let context = TestContext::of_example(name);
+    let (layout, archive) = (context.root().join("layout"), context.root().join("image.tar"));
+    let outputs = [format!("oci:{}:1", layout.display()), format!("docker-archive:{}", archive.display())];
+    context.rpack(&["build", "--name", name, "-o", &outputs[0], "-o", &outputs[1]]).success();
+
+    let inspect = tool("skopeo", &["inspect", &outputs[0]]);
+    let inspect: serde_json::Value = serde_json::from_str(&inspect).unwrap();
+    assert_eq!(inspect["Os"], json!("linux"));
+    tool("skopeo", &["inspect", &outputs[1]]);
+
+    let bundle = context.root().join("bundle");
+    tool("umoci", &["unpack", "--image", outputs[0].strip_prefix("oci:").unwrap(), bundle.to_str().unwrap()]);
+    assert!(bundle.join("rootfs/etc/passwd").exists());
+
+    podman(&context, name, &archive, &expect);
+}
+
+fn podman(context: &TestContext, name: &str, archive: &std::path::Path, expect: &Expect) {
+    let config = context.root().join("containers.conf");
+    fs::write(
+        &config,
+        "[containers]\ndefault_ulimits = [\"nofile=20000:20000\", \"nproc=8192:8192\"]\nnetns = \"host\"\n\
+         [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n",
+    )
+    .unwrap();
+    let storage = context.root().join("containers");
+    let podman = |arguments: &[&str]| {
+        let mut command = Command::new("podman");
+        command.env("CONTAINERS_CONF", &config).arg("--root").arg(&storage).args(["--storage-driver", "vfs"]);
+        command.arg("--runroot").arg(context.root().join("run")).args(arguments);
+        command
+    };
+    let loaded = podman(&["load", "-i", archive.to_str().unwrap()]).output().unwrap();
+    assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+    let reference = String::from_utf8(loaded.stdout).unwrap().trim().rsplit(": ").next().unwrap().to_owned();
+    let port = free_port();
+    let variable = format!("PORT={port}");
+    let container = format!("rpack-test-{name}-{port}");
+    let run = ["run", "--rm", "--name", &container, "--read-only", "-e", &variable, &reference];
+    let mut server = Server::start(podman(&run));
+    for request in &expect.http {
+        let (status, body) = server.get(port, &request.path);
+        assert_eq!(status, request.status);
+        assert!(body.contains(&request.body_contains), "{body}");
+    }
+    if expect.http.is_empty() {
+        std::thread::sleep(std::time::Duration::from_secs(5));
+    }
+    let uid = podman(&["top", &container, "huser", "user"]).output().unwrap();
+    let uid = String::from_utf8_lossy(&uid.stdout).into_owned();
+    assert!(uid.contains("65532") || uid.contains("nonroot"), "{uid}");
+    let ended = server.terminate();
+    let printed = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(expect.sigterm_exit), "{printed}");
+}
+
+#[track_caller]
+fn tool(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_node_express_elsewhere() {
+    foreign("node-express");
+}
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_python_flask_elsewhere() {
+    foreign("python-flask");
+}
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_go_http_elsewhere() {
+    foreign("go-http");
+}
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_procfile_worker_elsewhere() {
+    foreign("procfile-worker");
+}
