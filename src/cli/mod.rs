@@ -199,7 +199,7 @@ enum Failure {
 }
 
 impl Diagnose for Failure {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             Self::Signals { .. } => "cli/signals",
             Self::Output { .. } => "cli/output",

@@ -52,7 +52,7 @@ pub enum Error {
 }
 
 impl crate::ui::Diagnose for Error {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             Self::Read { .. } => "definitions/read",
             Self::Stray { .. } => "definitions/stray",

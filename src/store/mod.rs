@@ -80,7 +80,7 @@ impl Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             _ if self.is_full() => "store/full",
             Self::Io { .. } => "store/io",
