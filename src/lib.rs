@@ -4,6 +4,7 @@ pub mod config;
 pub mod definitions;
 pub mod detect;
 pub mod oci;
+pub mod package;
 pub mod plan;
 pub mod source;
 pub mod store;
