@@ -6,6 +6,7 @@ pub mod detect;
 pub mod oci;
 pub mod package;
 pub mod plan;
+pub mod publish;
 pub mod source;
 pub mod store;
 pub mod ui;

@@ -161,6 +161,7 @@ pub struct ContainerConfig {
     pub user: String,
     /// `8080/tcp`, each with an empty object.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[expect(clippy::zero_sized_map_values, reason = "the format wants an empty object for each port")]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]

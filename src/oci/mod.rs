@@ -6,5 +6,5 @@ pub mod image;
 mod reference;
 
 pub use canonical::to_canonical_json;
-pub use digest::{Digest, DigestWriter, InvalidDigest};
+pub use digest::{Digest, DigestReader, DigestWriter, InvalidDigest};
 pub use reference::{InvalidReference, Reference};

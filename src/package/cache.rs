@@ -8,7 +8,7 @@
 //! - of any other file, the digest of its bytes; the packing checks that it reads the same bytes.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io::Write as _};
@@ -124,17 +124,8 @@ fn inside<'a>(store: &Store, file: &'a Path) -> Option<&'a Path> {
 }
 
 fn digest_file(file: &Path) -> io::Result<Digest> {
-    let mut file = layers::open(file)?;
     let mut hash = DigestWriter::new(io::sink());
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => hash.write_all(&buffer[..count])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    io::copy(&mut BufReader::with_capacity(64 * 1024, layers::open(file)?), &mut hash)?;
     Ok(hash.finish().1)
 }
 

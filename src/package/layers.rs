@@ -12,14 +12,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::fs::File;
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use super::cache::Key;
 use super::compress::{self, Segments};
 use super::tar::{self, Header};
 use super::{Error, FIXED_TIME, LayerDescriptor, LayerInput, Time};
-use crate::oci::{Digest, DigestWriter};
+use crate::oci::{Digest, DigestReader, DigestWriter};
 use crate::plan::model::Image;
 use crate::store::{self, Content, Entry, Kind, Store};
 
@@ -279,9 +279,9 @@ fn write_file<W: io::Write>(
         return Err(tar::Failure::Short);
     }
     let Some(expected) = expected else { return archive.entry(header, &mut file) };
-    let mut reader = HashingReader { inner: file, digest: DigestWriter::new(io::sink()) };
+    let mut reader = DigestReader::new(file);
     archive.entry(header, &mut reader)?;
-    let (_, found, _) = reader.digest.finish();
+    let (found, _) = reader.finish();
     if found == expected { Ok(()) } else { Err(tar::Failure::Short) }
 }
 
@@ -291,19 +291,6 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
-struct HashingReader<R> {
-    inner: R,
-    digest: DigestWriter<io::Sink>,
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        io::Write::write_all(&mut self.digest, &buffer[..count])?;
-        Ok(count)
-    }
 }
 
 pub(super) fn read_error(layer: &LayerInput, path: &str, entry: &Entry, source: io::Error) -> Error {

@@ -97,31 +97,34 @@ impl<W: Write> Writer<W> {
             _ => header.path.to_owned(),
         };
         let name = split_name(&path);
-        let fits = Fits {
-            path: name.is_some(),
-            link: link.is_ascii() && link.len() <= 100,
-            size: size <= MAX_SIZE,
-            uid: header.uid <= MAX_OWNER,
-            gid: header.gid <= MAX_OWNER,
-        };
-        let records = fits.records(header, &path, link, size);
+        let too_long = |text: &str| !text.is_ascii() || text.len() > 100;
+        let records = [
+            ("gid", header.gid > MAX_OWNER, &*header.gid.to_string()),
+            ("linkpath", too_long(link), link),
+            ("path", name.is_none(), &path),
+            ("size", size > MAX_SIZE, &size.to_string()),
+            ("uid", header.uid > MAX_OWNER, &header.uid.to_string()),
+        ]
+        .iter()
+        .filter(|(_, needed, _)| *needed)
+        .map(|(key, _, value)| record(key, value))
+        .collect::<String>();
         if !records.is_empty() {
             let length = records.len() as u64;
             let mut block = Block::new(b'x', 0o644, 0);
-            block.name(("", &replacement(&format!("PaxHeaders/{}", header.path), 100)));
+            block.name(("", &replacement(&format!("PaxHeaders/{}", header.path))));
             block.number(124, 12, length);
             self.inner.write_all(&block.finish())?;
-            self.inner.write_all(&records)?;
+            self.inner.write_all(records.as_bytes())?;
             self.pad(length)?;
         }
-        let short_path = replacement(&path, 100);
-        let short_link = replacement(link, 100);
+        let within = |value: u64, most: u64| if value > most { 0 } else { value };
         let mut block = Block::new(kind, header.mode, header.mtime);
-        block.name(name.unwrap_or(("", &short_path)));
-        block.number(108, 8, if fits.uid { header.uid.into() } else { 0 });
-        block.number(116, 8, if fits.gid { header.gid.into() } else { 0 });
-        block.number(124, 12, if fits.size { size } else { 0 });
-        block.text(157, if fits.link { link } else { &short_link });
+        block.name(name.unwrap_or(("", &replacement(&path))));
+        block.number(108, 8, within(header.uid.into(), MAX_OWNER.into()));
+        block.number(116, 8, within(header.gid.into(), MAX_OWNER.into()));
+        block.number(124, 12, within(size, MAX_SIZE));
+        block.text(157, &replacement(link));
         self.inner.write_all(&block.finish())
     }
 
@@ -131,33 +134,6 @@ impl<W: Write> Writer<W> {
             self.inner.write_all(&[0; BLOCK][over..])?;
         }
         Ok(())
-    }
-}
-
-/// Which values the ustar header can hold.
-struct Fits {
-    path: bool,
-    link: bool,
-    size: bool,
-    uid: bool,
-    gid: bool,
-}
-
-impl Fits {
-    /// The pax records for all other values, in the order of their keys.
-    fn records(&self, header: &Header<'_>, path: &str, link: &str, size: u64) -> Vec<u8> {
-        let mut records = Vec::new();
-        let mut add = |fits: bool, key: &str, value: &str| {
-            if !fits {
-                records.extend_from_slice(record(key, value).as_bytes());
-            }
-        };
-        add(self.gid, "gid", &header.gid.to_string());
-        add(self.link, "linkpath", link);
-        add(self.path, "path", path);
-        add(self.size, "size", &size.to_string());
-        add(self.uid, "uid", &header.uid.to_string());
-        records
     }
 }
 
@@ -186,10 +162,10 @@ fn split_name(path: &str) -> Option<(&str, &str)> {
         .rfind(|(prefix, name)| prefix.len() <= 155 && name.len() <= 100)
 }
 
-/// What stands in the ustar field when the pax header holds the value: its end in ASCII, for old readers.
-fn replacement(text: &str, length: usize) -> String {
+/// What stands in a ustar field of 100 bytes: the text, or where the pax header has that, its end in ASCII.
+fn replacement(text: &str) -> String {
     let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
-    ascii[ascii.len().saturating_sub(length)..].to_owned()
+    ascii[ascii.len().saturating_sub(100)..].to_owned()
 }
 
 /// One header block.

@@ -231,11 +231,13 @@ fn a_link_in_the_place_of_a_file_is_not_followed() {
     assert_eq!(error.id(), "package/read");
 }
 
+type Entries<'a> = &'a [(&'a str, Entry)];
+
 #[test]
 fn layers_that_contradict_each_other_are_refused() {
     let file = || Entry::bytes("x");
     let opaque = Entry::new(Kind::Directory { opaque: true }, 0o755);
-    let cases: [(&[(&str, Entry)], &[(&str, Entry)], &str); 8] = [
+    let cases: [(Entries, Entries, &str); 8] = [
         (&[("a/b", file())], &[("a/b", file())], "`/a/b` is in layer `base` and in layer `app`"),
         (
             &[("lib", Entry::symlink("usr/lib"))],
