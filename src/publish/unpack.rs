@@ -265,7 +265,7 @@ impl Reader<'_> {
             match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => {
-                    file.write_all(&self.buffer[..count]).map_err(store::Error::io("write", &path))?
+                    file.write_all(&self.buffer[..count]).map_err(store::Error::io("write", &path))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(refused(&found.path, format!("cannot be read: {error}"))),
