@@ -3,7 +3,7 @@
 //! In: one tree per layer and the image's settings. Out: the digests of an image whose blobs lie in the store.
 //! Invariants: equal inputs give equal digests, on any machine and with any number of threads; no path is in
 //! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed.
-//! File metadata is normalised by the rules of [`layers`].
+//! File metadata is normalised by the rules of `layers.rs`.
 
 mod cache;
 mod compress;

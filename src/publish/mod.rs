@@ -1,7 +1,7 @@
 //! Publishing: an image of the store goes to where people and tools look for it, and comes back from there.
 //!
 //! In: an image whose blobs are in the store. Out: the same bytes in the store's own layout, in an OCI layout or in
-//! an archive. Reading back ([`find`], [`unpack`]) treats everything outside the store as hostile.
+//! an archive. Reading back ([`find`], [`unpack()`]) treats everything outside the store as hostile.
 
 mod archive;
 mod destination;
