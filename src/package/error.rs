@@ -1,0 +1,167 @@
+//! What can go wrong when an image is made.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::store;
+use crate::ui::{Diagnose, ExitCode};
+
+/// Why no image was made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The platform has another form.
+    #[error("`{0}` is not a platform: expected `linux/amd64` or the like")]
+    Platform(String),
+    /// There is no layer.
+    #[error("an image needs at least one layer")]
+    Empty,
+    /// A whiteout or an opaque directory in a layer.
+    #[error("layer `{layer}` removes `/{path}`, but layers of an image only add files")]
+    Whiteout {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+    },
+    /// A name that would read as a whiteout.
+    #[error(
+        "`/{path}` in layer `{layer}` cannot be in an image: names that begin with `.wh.` mean a removed file"
+    )]
+    ReservedName {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+    },
+    /// A name that archives cannot hold.
+    #[error("{path:?} in layer `{layer}` cannot be in an image: {reason}")]
+    InvalidName {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A path is in two layers, and not a directory in both.
+    #[error("`/{path}` is in layer `{first}` and in layer `{second}`")]
+    Overlap {
+        /// Relative to `/`.
+        path: String,
+        /// The lower layer.
+        first: String,
+        /// The upper layer.
+        second: String,
+    },
+    /// A file below a file or link.
+    #[error("`/{path}` in layer `{layer}` lies below `/{parent}`, which is not a directory")]
+    NotADirectory {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+        /// Relative to `/`.
+        parent: String,
+    },
+    /// A writable or working directory that cannot be made.
+    #[error("`{path}` cannot be the {role} directory: {reason}")]
+    Directory {
+        /// As the plan has it.
+        path: String,
+        /// `writable` or `working`.
+        role: &'static str,
+        /// What was found instead.
+        reason: String,
+    },
+    /// A file could not be read.
+    #[error("cannot read {file} for `/{path}` in layer `{layer}`")]
+    Read {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+        /// Where its bytes are.
+        file: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A file is not what it was a moment ago.
+    #[error("{file} changed while it was packed as `/{path}` in layer `{layer}`")]
+    Changed {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+        /// Where its bytes are.
+        file: PathBuf,
+    },
+    /// The image's time is outside the calendar.
+    #[error("the image's time, {0} seconds since 1970, is not between the years 1970 and 9999")]
+    Created(i64),
+    /// A document could not be written.
+    #[error("cannot write the image's {document}")]
+    Document {
+        /// `config`, `manifest` or `layer key`.
+        document: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl Diagnose for Error {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.id(),
+            Self::Platform(_) => "package/platform",
+            Self::Empty => "package/empty",
+            Self::Whiteout { .. } => "package/whiteout",
+            Self::ReservedName { .. } => "package/reserved-name",
+            Self::InvalidName { .. } => "package/name",
+            Self::Overlap { .. } => "package/overlap",
+            Self::NotADirectory { .. } => "package/not-a-directory",
+            Self::Directory { .. } => "package/directory",
+            Self::Read { .. } => "package/read",
+            Self::Changed { .. } => "package/changed",
+            Self::Created(_) => "package/created",
+            Self::Document { .. } => "package/document",
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Platform(_) | Self::Directory { .. } | Self::Created(_) => ExitCode::Usage,
+            Self::Changed { .. } => ExitCode::Retry,
+            _ => ExitCode::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::ReservedName { path, .. } | Self::InvalidName { path, .. } => {
+                vec![format!(
+                    "rename the file, or leave it out: `source.exclude = [{:?}]` in rpack.toml",
+                    file_name(path)
+                )]
+            }
+            Self::Directory { role: "writable", .. } => {
+                vec!["name a directory of its own: `image.writable = [\"/data\"]` in rpack.toml".to_owned()]
+            }
+            Self::Changed { .. } => {
+                vec!["build again when nothing else writes to the source tree".to_owned()]
+            }
+            Self::Created(_) => {
+                vec!["set the time: `SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)`".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}

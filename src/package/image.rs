@@ -1,0 +1,35 @@
+//! An image as the rest of the program handles it: digests of blobs that lie in the store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::Digest;
+use crate::oci::image::{Descriptor, Platform};
+
+/// An image whose blobs are in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// What it runs on.
+    pub platform: Platform,
+    /// The manifest; its digest is the image's digest.
+    pub manifest: Descriptor,
+    /// The config.
+    pub config: Descriptor,
+    /// From the bottom up.
+    pub layers: Vec<LayerDescriptor>,
+}
+
+/// A layer of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerDescriptor {
+    /// `base`, `runtime`, `dependencies`, `app`; of a foreign image, what its history says made it.
+    pub id: String,
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// Digest before compression.
+    pub diff_id: Digest,
+    /// Size before compression in bytes; unknown of an image that was read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncompressed_size: Option<u64>,
+}

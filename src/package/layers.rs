@@ -1,0 +1,309 @@
+//! The rules of a layer's entries, and the one pass that writes a layer.
+//!
+//! - What a package brought keeps its mode, owner and time, except that directories carry [`FIXED_TIME`].
+//! - Every other file has mode 0644, or 0755 when anybody may execute it: the umask of whoever built does not
+//!   show, and no setuid, setgid or sticky bit survives.
+//! - Every other directory has mode 0755, except `/tmp` (1777) and `/root` (0700). A directory that a lower
+//!   layer has already keeps the attributes it has there.
+//! - A writable directory belongs to root and has mode 1777, so that any user id can write to it, as platforms
+//!   that choose one at random need. It is in the last layer.
+//! - All parents of an entry are in the layer, and the working directory exists.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use super::cache::Key;
+use super::compress::{self, Segments};
+use super::tar::{self, Header};
+use super::{Error, FIXED_TIME, LayerDescriptor, LayerInput, Time};
+use crate::oci::{Digest, DigestReader, DigestWriter};
+use crate::plan::model::Image;
+use crate::store::{self, Content, Entry, Kind, Store};
+
+const WRITABLE: u32 = 0o1777;
+
+/// Directories that packages do not bring with the mode they need.
+const DIRECTORY_MODES: [(&str, u32); 2] = [("root", 0o700), ("tmp", WRITABLE)];
+
+/// Applies the rules to all layers, from the bottom up.
+pub(super) fn normalise(mut layers: Vec<LayerInput>, image: &Image) -> Result<Vec<LayerInput>, Error> {
+    let writable =
+        image.writable.iter().map(|path| directory("writable", path)).collect::<Result<Vec<_>, _>>()?;
+    add_directories(&mut layers, &writable, image)?;
+    let mut below: HashMap<String, Below> = HashMap::new();
+    let ids: Vec<String> = layers.iter().map(|layer| layer.id.clone()).collect();
+    for (index, layer) in layers.iter_mut().enumerate() {
+        check_names(layer)?;
+        layer.tree.add_parents();
+        let time = match layer.time {
+            Time::Fixed => FIXED_TIME,
+            Time::Source => image.created,
+        };
+        for (path, entry) in layer.tree.iter_mut() {
+            let is_writable = writable.iter().any(|directory| directory == path);
+            match below.entry(path.to_owned()) {
+                Slot::Vacant(slot) => {
+                    normalise_entry(path, entry, time, is_writable);
+                    slot.insert(Below::of(entry, index));
+                }
+                Slot::Occupied(slot) => {
+                    slot.get().merge(path, entry, &ids, index)?;
+                    if is_writable {
+                        normalise_entry(path, entry, time, true);
+                    }
+                }
+            }
+        }
+        check_parents(layer)?;
+    }
+    Ok(layers)
+}
+
+/// What lower layers have at a path.
+enum Below {
+    Directory { layer: usize, mode: u32, uid: u32, gid: u32 },
+    Other { layer: usize },
+}
+
+impl Below {
+    fn of(entry: &Entry, layer: usize) -> Self {
+        match entry.kind {
+            Kind::Directory { .. } => {
+                Self::Directory { layer, mode: entry.mode, uid: entry.uid, gid: entry.gid }
+            }
+            _ => Self::Other { layer },
+        }
+    }
+
+    /// Gives a directory that is here already the same attributes; anything else is an error.
+    fn merge(&self, path: &str, entry: &mut Entry, ids: &[String], index: usize) -> Result<(), Error> {
+        match (self, &entry.kind) {
+            (Self::Directory { mode, uid, gid, .. }, Kind::Directory { .. }) => {
+                (entry.mode, entry.uid, entry.gid) = (*mode, *uid, *gid);
+                entry.mtime = FIXED_TIME;
+                Ok(())
+            }
+            (Self::Directory { layer, .. } | Self::Other { layer }, _) => Err(Error::Overlap {
+                path: path.to_owned(),
+                first: ids[*layer].clone(),
+                second: ids[index].clone(),
+            }),
+        }
+    }
+}
+
+fn normalise_entry(path: &str, entry: &mut Entry, time: i64, is_writable: bool) {
+    let is_packaged = entry.package.is_some();
+    match entry.kind {
+        Kind::Directory { .. } => {
+            entry.mtime = FIXED_TIME;
+            if is_writable {
+                (entry.mode, entry.uid, entry.gid) = (WRITABLE, 0, 0);
+            } else if !is_packaged {
+                entry.mode =
+                    DIRECTORY_MODES.iter().find(|(fixed, _)| *fixed == path).map_or(0o755, |(_, mode)| *mode);
+            }
+        }
+        Kind::Symlink { .. } => {
+            entry.mode = 0o777;
+            if !is_packaged {
+                entry.mtime = time;
+            }
+        }
+        Kind::File { .. } | Kind::Whiteout if !is_packaged => {
+            entry.mode = if entry.mode & 0o111 == 0 { 0o644 } else { 0o755 };
+            entry.mtime = time;
+        }
+        Kind::File { .. } | Kind::Whiteout => {}
+    }
+}
+
+/// Adds the writable directories, and the working directory where no layer has it, to the last layer.
+fn add_directories(layers: &mut [LayerInput], writable: &[String], image: &Image) -> Result<(), Error> {
+    let working = match image.working_directory.as_str() {
+        "" | "/" => None,
+        path => Some(directory("working", path)?),
+    };
+    let wanted =
+        writable.iter().map(|path| ("writable", path)).chain(working.iter().map(|path| ("working", path)));
+    for (role, path) in wanted {
+        let found = layers.iter().rev().find_map(|layer| Some((layer.id.clone(), layer.tree.get(path)?)));
+        match found {
+            Some((_, Entry { kind: Kind::Directory { .. }, .. })) if role == "working" => continue,
+            None | Some((_, Entry { kind: Kind::Directory { .. }, .. })) => {}
+            Some((layer, _)) => {
+                let reason = format!("layer `{layer}` has something else there");
+                return Err(Error::Directory { path: format!("/{path}"), role, reason });
+            }
+        }
+        let last = layers.last_mut().ok_or(Error::Empty)?;
+        if last.tree.get(path).is_none() {
+            last.tree.insert(path.as_str(), Entry::directory());
+        }
+    }
+    if layers.is_empty() { Err(Error::Empty) } else { Ok(()) }
+}
+
+/// An absolute directory of the plan as a path of a tree.
+fn directory(role: &'static str, path: &str) -> Result<String, Error> {
+    let error = |reason: &str| Error::Directory { path: path.to_owned(), role, reason: reason.to_owned() };
+    let relative = path.strip_prefix('/').ok_or_else(|| error("it is not absolute"))?;
+    let relative = relative.strip_suffix('/').unwrap_or(relative);
+    if !store::tree::is_clean(relative) {
+        return Err(error("it has an empty, `.` or `..` part, or is `/` itself"));
+    }
+    Ok(relative.to_owned())
+}
+
+fn check_names(layer: &LayerInput) -> Result<(), Error> {
+    for (path, entry) in layer.tree.iter() {
+        let (layer, path) = (|| layer.id.clone(), || path.to_owned());
+        if matches!(entry.kind, Kind::Whiteout | Kind::Directory { opaque: true }) {
+            return Err(Error::Whiteout { layer: layer(), path: path() });
+        }
+        if path().split('/').any(|part| part.starts_with(".wh.")) {
+            return Err(Error::ReservedName { layer: layer(), path: path() });
+        }
+        if path().contains('\0') {
+            return Err(Error::InvalidName { layer: layer(), path: path(), reason: "its name holds a NUL" });
+        }
+        if let Kind::Symlink { target } = &entry.kind
+            && (target.is_empty() || target.contains('\0'))
+        {
+            return Err(Error::InvalidName {
+                layer: layer(),
+                path: path(),
+                reason: "the text of the link is empty or holds a NUL",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Every parent is a directory; with all parents present it is enough to look one up.
+fn check_parents(layer: &LayerInput) -> Result<(), Error> {
+    for (path, _) in layer.tree.iter() {
+        let Some((parent, _)) = path.rsplit_once('/') else { continue };
+        if !layer.tree.get(parent).is_some_and(|entry| matches!(entry.kind, Kind::Directory { .. })) {
+            return Err(Error::NotADirectory {
+                layer: layer.id.clone(),
+                path: path.to_owned(),
+                parent: parent.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Writes a layer as a blob in one pass: tar, digest, gzip, digest.
+pub(super) fn write(
+    threads: usize,
+    layer: &LayerInput,
+    key: &Key,
+    store: &Store,
+) -> Result<LayerDescriptor, Error> {
+    let file = store.temporary_file()?;
+    let path = file.path().to_owned();
+    let write_error = |error: io::Error| Error::Store(store::Error::io("write", &path)(error));
+    let output = DigestWriter::new(BufWriter::with_capacity(128 * 1024, file));
+    let produce = |segments: &mut Segments| {
+        let mut archive = tar::Writer::new(DigestWriter::new(segments));
+        write_entries(&mut archive, layer, key, &path)?;
+        let (_, diff_id, size) = archive.finish().map_err(write_error)?.finish();
+        Ok((diff_id, size))
+    };
+    let (output, (diff_id, uncompressed)) =
+        compress::gzip(threads, output, produce).map_err(|failure| match failure {
+            compress::Failure::Produce(error) => error,
+            compress::Failure::Write(error) => write_error(error),
+        })?;
+    let (buffered, digest, size) = output.finish();
+    let file = buffered.into_inner().map_err(|error| write_error(error.into_error()))?;
+    store.keep_blob(file, &digest)?;
+    Ok(LayerDescriptor { id: layer.id.clone(), digest, size, diff_id, uncompressed_size: Some(uncompressed) })
+}
+
+fn write_entries<W: io::Write>(
+    archive: &mut tar::Writer<W>,
+    layer: &LayerInput,
+    key: &Key,
+    output: &Path,
+) -> Result<(), Error> {
+    for (path, entry) in layer.tree.iter() {
+        let mut header = Header {
+            path,
+            kind: tar::Kind::Directory,
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            mtime: entry.mtime,
+        };
+        let result = match &entry.kind {
+            Kind::File { size, content } => {
+                header.kind = tar::Kind::File(*size);
+                write_file(archive, &header, *size, content, key.content(path))
+            }
+            Kind::Symlink { target } => {
+                header.kind = tar::Kind::Symlink(target);
+                archive.entry(&header, &mut io::empty())
+            }
+            Kind::Directory { .. } | Kind::Whiteout => archive.entry(&header, &mut io::empty()),
+        };
+        result.map_err(|failure| match failure {
+            tar::Failure::Write(error) => Error::Store(store::Error::io("write", output)(error)),
+            tar::Failure::Read(error) => read_error(layer, path, entry, error),
+            tar::Failure::Short => changed(layer, path, entry),
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes a file and checks that it is the one its key was made from.
+fn write_file<W: io::Write>(
+    archive: &mut tar::Writer<W>,
+    header: &Header<'_>,
+    size: u64,
+    content: &Content,
+    expected: Option<Digest>,
+) -> Result<(), tar::Failure> {
+    let path = match content {
+        Content::Bytes(bytes) if bytes.len() as u64 == size => return archive.entry(header, &mut &bytes[..]),
+        Content::Bytes(_) => return Err(tar::Failure::Short),
+        Content::Path(path) => path,
+    };
+    let mut file = open(path).map_err(tar::Failure::Read)?;
+    if file.metadata().map_err(tar::Failure::Read)?.len() != size {
+        return Err(tar::Failure::Short);
+    }
+    let Some(expected) = expected else { return archive.entry(header, &mut file) };
+    let mut reader = DigestReader::new(file);
+    archive.entry(header, &mut reader)?;
+    let (found, _) = reader.finish();
+    if found == expected { Ok(()) } else { Err(tar::Failure::Short) }
+}
+
+/// Opens a regular file and nothing else: a link or pipe that took its place is an error.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+pub(super) fn read_error(layer: &LayerInput, path: &str, entry: &Entry, source: io::Error) -> Error {
+    Error::Read { layer: layer.id.clone(), path: path.to_owned(), file: content_path(entry), source }
+}
+
+pub(super) fn changed(layer: &LayerInput, path: &str, entry: &Entry) -> Error {
+    Error::Changed { layer: layer.id.clone(), path: path.to_owned(), file: content_path(entry) }
+}
+
+fn content_path(entry: &Entry) -> std::path::PathBuf {
+    match &entry.kind {
+        Kind::File { content: Content::Path(path), .. } => path.clone(),
+        _ => "memory".into(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Packaging: trees become layers, layers and the plan's image become a config and a manifest.
+//!
+//! In: one tree per layer and the image's settings. Out: the digests of an image whose blobs lie in the store.
+//! Invariants: equal inputs give equal digests, on any machine and with any number of threads; no path is in
+//! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed.
+//! File metadata is normalised by the rules of `layers.rs`.
+
+mod cache;
+mod compress;
+mod config;
+mod error;
+mod image;
+mod layers;
+pub(crate) mod tar;
+
+pub use error::Error;
+pub use image::{Image, LayerDescriptor};
+
+use crate::oci::image::{CONFIG, Descriptor, LAYER_GZIP, MANIFEST, Manifest, Platform};
+use crate::oci::{Digest, to_canonical_json};
+use crate::plan;
+use crate::store::{Store, Tree};
+use crate::ui::Reporter;
+
+/// The time of everything that must not change with each commit: 1980-01-01T00:00:01Z, in seconds since 1970.
+/// Earlier times are refused by the writers of zip files and wheels.
+pub const FIXED_TIME: i64 = 315_532_801;
+
+/// What an image is made from.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// `linux/amd64`.
+    pub platform: &'a str,
+    /// From the bottom up.
+    pub layers: Vec<LayerInput>,
+    /// What the config says.
+    pub image: &'a plan::model::Image,
+}
+
+/// What a layer is made from.
+#[derive(Debug)]
+pub struct LayerInput {
+    /// `base`, `runtime`, `dependencies`, `app`.
+    pub id: String,
+    /// What `docker history` shows.
+    pub comment: String,
+    /// Its files; no whiteouts.
+    pub tree: Tree,
+    /// Which time its files carry.
+    pub time: Time,
+}
+
+/// Which time the files of a layer carry that no package brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// [`FIXED_TIME`]: the layer stays the same from commit to commit.
+    Fixed,
+    /// The image's `created`: web servers derive cache validators from the times of the app's files.
+    Source,
+}
+
+/// Makes an image; all its blobs are in `store` afterwards.
+///
+/// # Errors
+/// When the layers contradict each other, or when a file cannot be read or written.
+pub fn package(input: Input<'_>, store: &Store, reporter: &Reporter) -> Result<Image, Error> {
+    package_with(compress::threads(), input, store, reporter)
+}
+
+fn package_with(
+    threads: usize,
+    input: Input<'_>,
+    store: &Store,
+    reporter: &Reporter,
+) -> Result<Image, Error> {
+    let platform =
+        Platform::parse(input.platform).ok_or_else(|| Error::Platform(input.platform.to_owned()))?;
+    let layers = layers::normalise(input.layers, input.image)?;
+    let mut descriptors = Vec::with_capacity(layers.len());
+    for layer in &layers {
+        descriptors.push(layer_blob(threads, layer, store, reporter)?);
+    }
+    let config = config::config(&platform, &layers, &descriptors, input.image)?;
+    let config = put(store, CONFIG, "config", &config)?;
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: MANIFEST.to_owned(),
+        config: config.clone(),
+        layers: descriptors.iter().map(LayerDescriptor::descriptor).collect(),
+        annotations: input.image.labels.clone(),
+    };
+    let manifest = put(store, MANIFEST, "manifest", &manifest)?;
+    Ok(Image { platform, manifest, config, layers: descriptors })
+}
+
+fn put<T: serde::Serialize>(
+    store: &Store,
+    media_type: &str,
+    document: &'static str,
+    value: &T,
+) -> Result<Descriptor, Error> {
+    let bytes = to_canonical_json(value).map_err(|source| Error::Document { document, source })?;
+    let digest = Digest::of(&bytes);
+    if store.blob(&digest).is_none() {
+        store.put_blob(&bytes[..])?;
+    }
+    Ok(Descriptor::new(media_type, digest, bytes.len() as u64))
+}
+
+/// The blob of a layer: found by its key, or written.
+fn layer_blob(
+    threads: usize,
+    layer: &LayerInput,
+    store: &Store,
+    reporter: &Reporter,
+) -> Result<LayerDescriptor, Error> {
+    let task = reporter.task(&format!("layer {}", layer.id));
+    let key = cache::key(layer, store)?;
+    if let Some(found) = cache::find(&key, &layer.id, store) {
+        task.done("cached");
+        return Ok(found);
+    }
+    let written = layers::write(threads, layer, &key, store)?;
+    cache::keep(&key, &written, store)?;
+    task.done(&format!("{:.1} MB", megabytes(written.size)));
+    Ok(written)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+impl LayerDescriptor {
+    fn descriptor(&self) -> Descriptor {
+        Descriptor::new(LAYER_GZIP, self.digest, self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What can go wrong when images are written and read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::destination::FORMS;
+use crate::oci::Digest;
+use crate::store;
+use crate::ui::{Diagnose, ExitCode};
+
+/// Why an image was not written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The text is not a destination.
+    #[error("`{text}` is not a destination: {reason}")]
+    Destination {
+        /// As typed.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of a layout or archive cannot be read or written.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The directory or file is not what its name promises.
+    #[error("{path} is not {wanted}: {reason}")]
+    Format {
+        /// The directory or file.
+        path: PathBuf,
+        /// `an OCI layout`, `an image archive`.
+        wanted: &'static str,
+        /// What was found.
+        reason: String,
+    },
+    /// No image has the name.
+    #[error("there is no image `{name}` in {place}")]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// Where was looked.
+        place: String,
+        /// The names that are there.
+        known: Vec<String>,
+    },
+    /// Several images have the name.
+    #[error("`{name}` is not the name of one image in {place}")]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// Where was looked.
+        place: String,
+        /// What it could be.
+        candidates: Vec<String>,
+    },
+    /// A document or layer has a form that is not read here.
+    #[error("{what} {digest} cannot be read: {reason}")]
+    Unreadable {
+        /// `manifest`, `config`, `layer`.
+        what: &'static str,
+        /// Which.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A layer holds something that is never unpacked.
+    #[error("layer {digest} is refused: `{path}` {reason}")]
+    Refused {
+        /// The layer's blob.
+        digest: Digest,
+        /// The entry, as the layer names it.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// For `map_err` on file operations outside the store.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path: path.clone(), source }
+    }
+}
+
+impl Diagnose for Error {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.id(),
+            Self::Destination { .. } => "publish/destination",
+            Self::Io { .. } => "publish/io",
+            Self::Format { .. } => "publish/format",
+            Self::NotFound { .. } => "publish/not-found",
+            Self::Ambiguous { .. } => "publish/ambiguous",
+            Self::Unreadable { .. } => "publish/unreadable",
+            Self::Refused { .. } => "publish/refused",
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Destination { .. } | Self::NotFound { .. } | Self::Ambiguous { .. } => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
+            Self::NotFound { known, .. } if known.is_empty() => {
+                vec!["build one first: `rpack build .`".to_owned()]
+            }
+            Self::NotFound { known, .. } => vec![format!("known names: {}", quoted(known))],
+            Self::Ambiguous { candidates, .. } => vec![format!("name one of {}", quoted(candidates))],
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                vec!["free space there, or write to another place: `-o oci:DIR`".to_owned()]
+            }
+            Self::Format { wanted: super::layout::WANTED, .. } => {
+                vec!["name a directory that is empty or does not exist: `-o oci:image`".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(", …");
+    }
+    text
+}

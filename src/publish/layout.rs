@@ -1,0 +1,244 @@
+//! OCI layouts: a directory with `oci-layout`, `index.json` and `blobs/sha256`
+//! (<https://github.com/opencontainers/image-spec/blob/main/image-layout.md>).
+//!
+//! Invariants: `index.json` is replaced as a whole, after all blobs it needs are there; entries with other names
+//! stay as they were, whatever is in them; one writer at a time.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Error;
+use super::destination::Names;
+use crate::oci::image::{Descriptor, IMAGE_NAME, INDEX, Index, REF_NAME};
+use crate::oci::{Digest, DigestReader, to_canonical_json};
+use crate::package::Image;
+use crate::store::{self, Store};
+
+pub(super) const WANTED: &str = "an OCI layout";
+
+/// The file that marks a layout, and its only version.
+pub(super) const MARK: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// How the names of unfinished files begin.
+const TEMPORARY: &str = ".rpack-";
+
+/// The largest `index.json` that is read.
+const MAX_INDEX: u64 = 16 << 20;
+
+/// An OCI layout on disk.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// How blobs come into a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transfer {
+    /// As further names of the same file, which only rpack may do with its own files.
+    Link,
+    /// As copies, whose digest is checked on the way.
+    Copy,
+}
+
+impl Layout {
+    /// Opens the layout at `root`.
+    ///
+    /// # Errors
+    /// When the directory is not a layout, or of another version.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
+        let mark = read_capped(&root.join("oci-layout"), 4096).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => format(&root, "it has no file `oci-layout`"),
+            _ => Error::io("read", &root.join("oci-layout"))(source),
+        })?;
+        let version = serde_json::from_slice::<Value>(&mark).ok();
+        let version = version.as_ref().and_then(|mark| mark.get("imageLayoutVersion")?.as_str());
+        match version {
+            Some("1.0.0") => Ok(Self { root }),
+            Some(version) => Err(format(&root, &format!("its version is `{version}`, expected `1.0.0`"))),
+            None => Err(format(&root, "its file `oci-layout` names no version")),
+        }
+    }
+
+    /// Opens the layout at `root`, which is made when there is nothing or an empty directory.
+    ///
+    /// # Errors
+    /// When something else is there.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
+        fs::create_dir_all(&root).map_err(Error::io("create", &root))?;
+        if !root.join("oci-layout").exists() {
+            let mut found = fs::read_dir(&root).map_err(Error::io("read", &root))?;
+            // Another process may be making the same layout.
+            let is_ours = |name: &std::ffi::OsStr| {
+                name == "blobs" || name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+            };
+            if found.any(|entry| entry.is_ok_and(|entry| !is_ours(&entry.file_name())))
+                && !root.join("oci-layout").exists()
+            {
+                return Err(format(&root, "it has no file `oci-layout` and is not empty"));
+            }
+            replace(&root.join("oci-layout"), MARK.as_bytes())?;
+        }
+        let blobs = root.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
+        Self::open(root)
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the blob with this digest is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// The entries of the index, in its order.
+    pub fn entries(&self) -> Result<Vec<Descriptor>, Error> {
+        let path = self.root.join("index.json");
+        let index: Index = serde_json::from_value(self.index()?)
+            .map_err(|error| format(&self.root, &format!("{}: {error}", path.display())))?;
+        Ok(index.manifests)
+    }
+
+    /// Puts an image and its blobs in; an entry with the same tag is replaced.
+    pub(super) fn add(
+        &self,
+        image: &Image,
+        names: &Names,
+        transfer: Transfer,
+        store: &Store,
+    ) -> Result<(), Error> {
+        let lock = File::open(&self.root).map_err(Error::io("open", &self.root))?;
+        lock.lock().map_err(Error::io("lock", &self.root))?;
+        for (digest, size) in image.blobs() {
+            self.add_blob(&digest, size, transfer, store)?;
+        }
+        let entry = to_value(&index_entry(image, names))?;
+        let mut index = self.index()?;
+        let is_other = |entry: &Value| {
+            entry.get("annotations").and_then(|found| found.get(REF_NAME)) != Some(&Value::from(&*names.tag))
+        };
+        match index.get_mut("manifests").and_then(Value::as_array_mut) {
+            Some(entries) => {
+                entries.retain(is_other);
+                entries.push(entry);
+            }
+            None => return Err(format(&self.root, "its `index.json` has no list `manifests`")),
+        }
+        let bytes = to_canonical_json(&index).map_err(|error| format(&self.root, &error.to_string()))?;
+        replace(&self.root.join("index.json"), &bytes)
+    }
+
+    /// The index as it is, with whatever other tools wrote into it.
+    fn index(&self) -> Result<Value, Error> {
+        let path = self.root.join("index.json");
+        match read_capped(&path, MAX_INDEX) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| format(&self.root, &format!("{}: {error}", path.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}))
+            }
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+
+    fn add_blob(&self, digest: &Digest, size: u64, transfer: Transfer, store: &Store) -> Result<(), Error> {
+        let target = self.blob_path(digest);
+        if fs::metadata(&target).is_ok_and(|found| found.len() == size) {
+            return Ok(());
+        }
+        let source = store.blob_path(digest);
+        if transfer == Transfer::Link && fs::hard_link(&source, &target).is_ok() {
+            return Ok(());
+        }
+        let file = File::open(&source).map_err(store::Error::io("read", &source))?;
+        let mut reader = DigestReader::new(file);
+        let mut copy = temporary_beside(&target)?;
+        io::copy(&mut reader, copy.as_file_mut()).map_err(Error::io("write", &target))?;
+        check(&source, *digest, reader.finish().0)?;
+        persist(copy, &target)
+    }
+}
+
+impl Image {
+    /// Digest and size of all its blobs, the manifest last.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
+        self.layers
+            .iter()
+            .map(|layer| (layer.digest, layer.size))
+            .chain([(self.config.digest, self.config.size), (self.manifest.digest, self.manifest.size)])
+    }
+}
+
+/// The entry of an index for an image.
+pub(super) fn index_entry(image: &Image, names: &Names) -> Descriptor {
+    let mut entry = image.manifest.clone();
+    entry.platform = Some(image.platform.clone());
+    entry.annotations.insert(REF_NAME.to_owned(), names.tag.clone());
+    if let Some(full) = &names.full {
+        entry.annotations.insert(IMAGE_NAME.to_owned(), full.clone());
+    }
+    entry
+}
+
+fn to_value(descriptor: &Descriptor) -> Result<Value, Error> {
+    serde_json::to_value(descriptor).map_err(|error| Error::Unreadable {
+        what: "manifest",
+        digest: descriptor.digest,
+        reason: error.to_string(),
+    })
+}
+
+/// A blob of the store must have the digest in its name.
+pub(super) fn check(path: &Path, expected: Digest, found: Digest) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(store::Error::Mismatch { what: path.display().to_string(), expected, found }.into())
+}
+
+fn format(root: &Path, reason: &str) -> Error {
+    Error::Format { path: root.to_owned(), wanted: WANTED, reason: reason.to_owned() }
+}
+
+/// Reads a file of at most `limit` bytes.
+pub(super) fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// A file to be renamed to `target`, with the permissions that the umask gives.
+pub(super) fn temporary_beside(target: &Path) -> Result<tempfile::NamedTempFile, Error> {
+    let folder = match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(Error::io("create a file in", folder))
+}
+
+/// Renames a finished temporary file to `target`.
+pub(super) fn persist(file: tempfile::NamedTempFile, target: &Path) -> Result<(), Error> {
+    file.as_file().sync_data().map_err(Error::io("write", target))?;
+    file.persist(target).map(drop).map_err(|error| Error::io("create", target)(error.error))
+}
+
+fn replace(target: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = temporary_beside(target)?;
+    file.write_all(bytes).map_err(Error::io("write", target))?;
+    persist(file, target)
+}

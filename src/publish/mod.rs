@@ -1,0 +1,71 @@
+//! Publishing: an image of the store goes to where people and tools look for it, and comes back from there.
+//!
+//! In: an image whose blobs are in the store. Out: the same bytes in the store's own layout, in an OCI layout or in
+//! an archive. Reading back ([`find`], [`unpack()`]) treats everything outside the store as hostile.
+
+mod archive;
+mod destination;
+mod entries;
+mod error;
+pub mod layout;
+mod source;
+mod unpack;
+
+pub use destination::Destination;
+pub use error::Error;
+pub use source::{find, list};
+pub use unpack::{Unpacked, unpack};
+
+use crate::oci::Reference;
+use crate::package::Image;
+use crate::store::Store;
+use crate::ui::Reporter;
+use destination::Names;
+use layout::{Layout, Transfer};
+
+/// An image of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// `app:latest`.
+    pub name: String,
+    /// The image.
+    pub image: Image,
+    /// The size of all its blobs in bytes.
+    pub size: u64,
+}
+
+/// Puts `image` to `destination` under `reference`, or under the name that the destination states.
+///
+/// # Errors
+/// When the destination cannot be written or holds something else; what was there stays as it was.
+pub fn publish(
+    image: &Image,
+    destination: &Destination,
+    reference: &Reference,
+    store: &Store,
+    reporter: &Reporter,
+) -> Result<(), Error> {
+    let task = reporter.task(&format!("publish to {destination}"));
+    match destination {
+        Destination::Store => {
+            let layout = Layout::create(store.images())?;
+            layout.add(image, &Names::in_store(reference), Transfer::Link, store)?;
+        }
+        Destination::Layout { directory, tag } => {
+            let names = Names::tagged(reference, tag.as_deref());
+            Layout::create(directory)?.add(image, &names, Transfer::Copy, store)?;
+        }
+        Destination::OciArchive { file, tag } => {
+            archive::write(image, &Names::tagged(reference, tag.as_deref()), file, store)?;
+        }
+        Destination::DockerArchive { file, reference: other } => {
+            let names = Names::loaded_as(other.as_ref().unwrap_or(reference));
+            archive::write(image, &names, file, store)?;
+        }
+    }
+    task.done(&image.manifest.digest.to_string());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
