@@ -3,6 +3,7 @@
 pub mod config;
 pub mod definitions;
 pub mod detect;
+pub mod init;
 pub mod oci;
 pub mod plan;
 pub mod source;
