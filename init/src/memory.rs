@@ -1,6 +1,5 @@
 //! Memory: an arena that is never freed, and the functions that compiled code calls by C's names.
 
-use core::arch::asm;
 use core::ffi::c_char;
 use core::mem;
 
@@ -65,7 +64,7 @@ unsafe extern "C" fn memcpy(target: *mut u8, source: *const u8, length: usize) -
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller promises that both areas are valid for `length` bytes.
     unsafe {
-        asm!("rep movsb", inout("rcx") length => _, inout("rdi") target => _, inout("rsi") source => _,
+        core::arch::asm!("rep movsb", inout("rcx") length => _, inout("rdi") target => _, inout("rsi") source => _,
             options(nostack, preserves_flags));
     }
     #[cfg(not(target_arch = "x86_64"))]
