@@ -1,11 +1,13 @@
 //! Every example, end to end: built from the real registries, inspected, started, stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::support::image::Layout;
@@ -13,61 +15,66 @@ use crate::support::server::{Server, free_port};
 use crate::support::{TestContext, repository};
 
 /// What an example promises; examples/README.md describes it.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Expect {
     language: String,
+    processes: Vec<String>,
     start: Vec<String>,
+    sigterm_exit: i32,
+    max_size_mb: f64,
+    must_contain: Vec<String>,
+    must_not_contain: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
     #[serde(default)]
     http: Vec<Http>,
     #[serde(default)]
     logs: Logs,
-    #[serde(default)]
-    must_contain: Vec<String>,
-    #[serde(default)]
-    must_not_contain: Vec<String>,
-    max_size_mb: f64,
-    sigterm_exit: i32,
-    #[serde(default)]
-    processes: Vec<String>,
 }
 
-#[derive(Deserialize)]
+/// `examples/expect.toml`: what holds for every image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Always {
+    must_contain: Vec<String>,
+    must_not_contain: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Http {
     path: String,
     status: u16,
+    #[serde(default)]
     body_contains: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Logs {
     contains: Vec<String>,
+    #[serde(default)]
+    contains_after_sigterm: Vec<String>,
 }
 
-/// No image has any of these, whatever the example says.
-const NEVER: [&str; 12] = [
-    "**/bin/{sh,bash,dash,zsh,busybox}",
-    "**/bin/{apt,apt-get,dpkg,npm,npx,pip,pip3,uv}",
-    "**/bin/{gcc,cc,g++,c++,clang,ld,make,as}",
-    "usr/include/**",
-    "**/.git/**",
-    "**/.env",
-    "usr/share/doc/*/changelog*",
-    "usr/share/man/**",
-    "usr/share/info/**",
-    "**/__pycache__/*.pyc.*",
-    "root/**",
-    "dev/**",
-];
+fn folder() -> PathBuf {
+    repository().join("examples")
+}
+
+#[track_caller]
+fn read<T: DeserializeOwned>(path: &Path) -> T {
+    toml::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
 
 fn expect(name: &str) -> Expect {
-    let text = fs::read_to_string(repository().join("examples").join(name).join("expect.toml")).unwrap();
-    toml::from_str(&text).unwrap()
+    read(&folder().join(name).join("expect.toml"))
 }
 
+/// Also checks that the pattern is one, and relative to the image's root.
+#[track_caller]
 fn glob(pattern: &str) -> GlobMatcher {
+    assert!(!pattern.starts_with('/'), "{pattern}: globs are relative to the image's root");
     GlobBuilder::new(pattern).literal_separator(true).build().unwrap().compile_matcher()
 }
 
@@ -112,10 +119,11 @@ fn check_config(image: &Layout, expect: &Expect) {
 
 fn check_files(image: &Layout, expect: &Expect) {
     let paths: BTreeSet<String> = image.paths();
-    for pattern in &expect.must_contain {
+    let always: Always = read(&folder().join("expect.toml"));
+    for pattern in always.must_contain.iter().chain(&expect.must_contain) {
         assert!(paths.iter().any(|path| glob(pattern).is_match(path)), "`{pattern}` is not in the image");
     }
-    for pattern in NEVER.into_iter().chain(expect.must_not_contain.iter().map(String::as_str)) {
+    for pattern in always.must_not_contain.iter().chain(&expect.must_not_contain) {
         let found: Vec<_> = paths.iter().filter(|path| glob(pattern).is_match(path)).take(5).collect();
         assert!(found.is_empty(), "`{pattern}` is in the image: {found:?}");
     }
@@ -133,7 +141,11 @@ fn check_files(image: &Layout, expect: &Expect) {
 /// Starts the image with `rpack run`, asks it over HTTP or reads its log, and ends it with SIGTERM.
 fn check_run(context: &TestContext, name: &str, expect: &Expect) {
     let port = free_port();
-    let mut server = Server::start(context.command(&["run", name, "--port", &port.to_string()]));
+    let port_text = port.to_string();
+    let variables: Vec<String> = expect.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut arguments = vec!["run", name, "--port", &port_text];
+    arguments.extend(variables.iter().flat_map(|variable| ["-e", variable]));
+    let mut server = Server::start(context.command(&arguments));
     for request in &expect.http {
         let (status, body) = server.get(port, &request.path);
         assert_eq!(status, request.status, "{}: {body}", request.path);
@@ -144,7 +156,7 @@ fn check_run(context: &TestContext, name: &str, expect: &Expect) {
     }
     let ended = server.terminate();
     let printed = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
-    for text in &expect.logs.contains {
+    for text in expect.logs.contains.iter().chain(&expect.logs.contains_after_sigterm) {
         assert!(printed.contains(text), "`{text}` is not in the log:\n{printed}");
     }
     assert_eq!(ended.status.code(), Some(expect.sigterm_exit), "{printed}");
@@ -175,15 +187,38 @@ fn network_procfile_worker() {
 }
 
 #[test]
-fn every_example_has_a_test() {
+fn every_example_has_a_test_and_states_what_its_image_must_be() {
     let tests = include_str!("examples.rs");
-    for entry in fs::read_dir(repository().join("examples")).unwrap() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    for entry in fs::read_dir(folder()).unwrap() {
         let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
-        if entry.path().is_dir() {
-            assert!(tests.contains(&format!("    example(\"{name}\");")), "no test builds examples/{name}");
-            expect(&name);
+        if !entry.path().is_dir() {
+            continue;
         }
+        let name = entry.file_name().into_string().unwrap();
+        for call in ["example", "foreign"] {
+            assert!(tests.contains(&format!("    {call}(\"{name}\");")), "no test builds examples/{name}");
+        }
+        assert!(readme.contains(&format!("[{name}]({name}) |")), "examples/README.md does not list {name}");
+        assert!(entry.path().join("README.md").is_file() && entry.path().join(".gitignore").is_file(), "{name}");
+        let expect = expect(&name);
+        for pattern in expect.must_contain.iter().chain(&expect.must_not_contain) {
+            glob(pattern);
+        }
+        assert!(!expect.start.is_empty() && expect.max_size_mb > 0.0, "{name}");
+        assert_eq!(expect.processes.contains(&"web".to_owned()), !expect.http.is_empty(), "{name}");
+        assert!(!expect.http.is_empty() || !expect.logs.contains.is_empty(), "{name} shows nothing");
+    }
+}
+
+#[test]
+fn no_lock_file_of_an_example_names_a_registry() {
+    let lock = fs::read_to_string(folder().join("node-express/package-lock.json")).unwrap();
+    let lock: serde_json::Value = serde_json::from_str(&lock).unwrap();
+    for (path, package) in lock["packages"].as_object().unwrap() {
+        assert_eq!(package.get("resolved"), None, "{path}");
+        let integrity = package["integrity"].as_str();
+        assert!(path.is_empty() || integrity.is_some_and(|hash| hash.starts_with("sha512-")), "{path}");
     }
 }
 

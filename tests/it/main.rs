@@ -1,4 +1,8 @@
 //! Integration tests: one binary, one file per feature.
 
+mod bad_input;
+mod examples;
+mod init;
+mod reproducible;
 mod style;
 mod support;
