@@ -108,8 +108,12 @@ fn glob(text: &str) -> Result<(), String> {
     if text.trim().is_empty() || text.contains(['\0', '\n']) {
         return Err(EXPECTED.to_owned());
     }
-    static ANY: LazyLock<GitignoreBuilder> = LazyLock::new(|| GitignoreBuilder::new(""));
-    match ANY.clone().add_line(None, text) {
+    static STRICT: LazyLock<GitignoreBuilder> = LazyLock::new(|| {
+        let mut builder = GitignoreBuilder::new("");
+        builder.allow_unclosed_class(false);
+        builder
+    });
+    match STRICT.clone().add_line(None, text) {
         Ok(_) => Ok(()),
         Err(ignore::Error::Glob { err, .. }) => Err(format!("{EXPECTED}: {err}")),
         Err(_) => Err(EXPECTED.to_owned()),

@@ -122,13 +122,17 @@ pub(super) fn unknown_hints(path: &[&str]) -> Vec<String> {
     if !suggestions.is_empty() {
         return vec![format!("did you mean {}?", list(&suggestions).replace(" and ", " or "))];
     }
-    member_hints(&path[..path.len().saturating_sub(1)])
+    let tables = (0..path.len()).rev().map(|depth| &path[..depth]);
+    tables.map(member_hints).find(|hints| !hints.is_empty()).unwrap_or_default()
 }
 
 fn member_hints(table: &[&str]) -> Vec<String> {
     let members = schema::members(table);
     if members.is_empty() {
         return Vec::new();
+    }
+    if let [only] = members.as_slice() {
+        return vec![format!("did you mean `{}.{only}`?", table.join("."))];
     }
     let table = if table.is_empty() { NAME.to_owned() } else { table.join(".") };
     vec![format!("`{table}` has {}", list(&members))]

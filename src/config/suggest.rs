@@ -113,8 +113,8 @@ fn first(found: Vec<String>) -> Vec<String> {
 /// The candidates within the distance of a slip, nearest first.
 fn near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
     let limit = match name.chars().count() {
-        0..3 => 1,
-        3..9 => 2,
+        0..4 => 1,
+        4..9 => 2,
         _ => 3,
     };
     let mut found: Vec<(usize, &str)> =

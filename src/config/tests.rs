@@ -83,7 +83,7 @@ fn every_key_of_the_file_with_its_place() {
     let argv = Command::Argv(vec!["node".to_owned(), "server.js".to_owned()]);
     assert_eq!(config.start, Some(only(argv, at(6, 7))));
     assert_eq!(config.exclude, [only("/docs", at(7, 23))]);
-    assert_eq!(config.include, [only("/dist", at(7, 45))]);
+    assert_eq!(config.include, [only("/dist", at(7, 44))]);
     assert_eq!(config.build_env["NEXT_TELEMETRY_DISABLED"], only("1", at(10, 1)));
     assert_eq!(config.runtime_packages, [only("libvips42", at(13, 21))]);
     assert_eq!(config.versions["node"], only("24", at(14, 6)));

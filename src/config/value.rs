@@ -125,13 +125,17 @@ impl Reader<'_> {
     ) -> Option<Vec<(String, Origin)>> {
         let DeValue::Array(array) = found.get_ref() else {
             let expected = if kind == Kind::Variable { Kind::Command } else { kind };
-            self.wrong_type(name, found, expected.title(), Vec::new());
+            let hints = match found.get_ref() {
+                DeValue::String(text) => vec![format!("make it a list: `{name} = [\"{text}\"]`")],
+                _ => Vec::new(),
+            };
+            self.wrong_type(name, found, expected.title(), hints);
             return None;
         };
         let mut elements = Vec::with_capacity(array.len());
         let mut complete = true;
-        for element in array.iter() {
-            match self.text(kind, name, element) {
+        for (index, element) in array.iter().enumerate() {
+            match self.text(kind, &format!("{name}[{index}]"), element) {
                 Some(text) => elements.push((text, self.site.origin(element.span()))),
                 None => complete = false,
             }
@@ -145,13 +149,14 @@ impl Reader<'_> {
             (Kind::Ports, DeValue::Integer(number)) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| number.to_string(), |number| number.to_string()),
             (Kind::Ports, _) => {
-                self.wrong_type(name, found, Kind::Ports.title(), Vec::new());
+                self.wrong_type(name, found, "an integer", Vec::new());
                 return None;
             }
             (_, DeValue::String(text)) if kind != Kind::Boolean => text.clone().into_owned(),
             (_, other) => {
                 let hints = quoting_hints(kind, name, other);
-                self.wrong_type(name, found, kind.title(), hints);
+                let expected = if kind.is_list() { "text" } else { kind.title() };
+                self.wrong_type(name, found, expected, hints);
                 return None;
             }
         };
@@ -196,6 +201,9 @@ impl Reader<'_> {
 }
 
 fn quoting_hints(kind: Kind, name: &str, found: &DeValue<'_>) -> Vec<String> {
+    if name.ends_with(']') {
+        return Vec::new();
+    }
     match found {
         DeValue::Integer(number) => vec![format!("quote it: `{name} = \"{number}\"`")],
         DeValue::Float(number) => vec![format!("quote it: `{name} = \"{number}\"`")],
