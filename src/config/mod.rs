@@ -1,5 +1,73 @@
 //! Configuration: layers merged into values that carry their origin.
+//!
+//! In: the repository's `rpack.toml`, the environment, flags. Out: a [`Config`]. All problems of all layers are
+//! reported at once, each with its place; what is unknown is an error with a suggestion, never ignored.
 
+mod check;
+mod environment;
+mod error;
+mod file;
+mod merge;
 mod model;
+mod reference;
+mod schema;
+mod statement;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod value;
+mod word;
 
-pub use model::{Command, Config, Origin, Resolved};
+use std::path::Path;
+
+pub use environment::Environment;
+pub use error::{Error, Fault, Place, Problem};
+pub use model::{Command, Config, Origin, Resolved, Warning};
+pub use reference::reference;
+pub use schema::{KEYS, Key, Merge};
+
+use crate::ui::Diagnose as _;
+
+/// A flag of the command line that sets a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The key, with the part in capitals filled in (`runtime.node.version`), or an open table
+    /// (`runtime.env`), whose value is then `NAME=value`.
+    pub key: String,
+    /// As the user typed it: `--language`.
+    pub name: String,
+    /// The text after it.
+    pub value: String,
+}
+
+/// Reads and merges all layers. `repository` is the root of the source tree; later flags are stronger.
+pub fn load(repository: &Path, environment: &Environment, flags: &[Flag]) -> Result<Config, Error> {
+    let (mut statements, mut problems) = file::read(repository)?;
+    for mut words in [word::environment(environment), word::flags(flags)] {
+        statements.append(&mut words.statements);
+        problems.append(&mut words.problems);
+        problems.append(&mut words.unknown);
+    }
+    let mut config = merge::merge(statements);
+    if !config.strict && !environment.is_ci() {
+        config.warnings = problems
+            .extract_if(.., |problem| matches!(problem.fault, Fault::UnknownVariable { .. }))
+            .map(|problem| Warning {
+                id: problem.id(),
+                text: problem.to_string(),
+                hint: problem.hints().into_iter().next(),
+            })
+            .collect();
+    }
+    if !problems.is_empty() {
+        return Err(Error::Invalid(problems));
+    }
+    if let Some(user) = config.user.as_ref().filter(|user| user.value.split(':').next() == Some("0")) {
+        config.warnings.push(Warning {
+            id: "config/root-user",
+            text: format!("`image.user` is `{}` ({}): the app will run as root", user.value, user.origin),
+            hint: Some("remove it, and name what the app writes to in `image.writable`".to_owned()),
+        });
+    }
+    Ok(config)
+}

@@ -85,6 +85,19 @@ pub struct Config {
     pub mirrors: BTreeMap<String, Resolved<String>>,
     /// `strict`: whatever would be a guess is an error.
     pub strict: bool,
+    /// What was noticed on the way and does not stop the build.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something in the configuration that deserves attention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable id, as errors have.
+    pub id: &'static str,
+    /// One sentence.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 impl std::fmt::Display for Origin {

@@ -70,4 +70,8 @@ pub trait Diagnose: Error {
     fn hints(&self) -> Vec<String> {
         Vec::new()
     }
+    /// The errors it stands for, when several were found at once; each is shown instead of this one.
+    fn several(&self) -> Vec<&dyn Diagnose> {
+        Vec::new()
+    }
 }

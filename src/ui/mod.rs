@@ -1,7 +1,16 @@
 //! Everything people see: progress, warnings, errors. stdout is data and is written by `cli`, never here.
 
 mod diagnostic;
+mod event;
+mod excerpt;
+mod live;
+mod render;
 mod reporter;
+mod terminal;
+#[cfg(test)]
+mod tests;
 
 pub use diagnostic::{Diagnose, ExitCode, Location};
-pub use reporter::{Progress, Reporter, Task, Transfer};
+pub use excerpt::{Excerpt, excerpt};
+pub use render::{render, render_json};
+pub use reporter::{Progress, Reporter, TAIL_LINES, Task, Transfer};

@@ -1,8 +1,25 @@
 //! The one way to stderr.
+//!
+//! In: events of the stages, from several threads. Out: moving bars, lines or JSON, by [`Progress`]. Foreign
+//! output is stripped of control sequences before it is shown or kept; a closed stderr never ends a build.
 
-use std::io::Write as _;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use super::Diagnose;
+use super::event::Event;
+use super::live::{Bar, Live};
+use super::render::{render, render_json};
+use super::terminal::printable;
+use crate::config::Environment;
+
+/// How many of its last lines are kept of each step, for the error that ends it.
+pub const TAIL_LINES: usize = 100;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,58 +34,160 @@ pub enum Progress {
     Quiet,
 }
 
-/// Writes progress and warnings to stderr. Cheap to clone; usable from several threads.
-#[derive(Clone, Debug)]
+/// Writes progress, warnings and errors to stderr. Cheap to clone; usable from several threads.
+#[derive(Clone)]
 pub struct Reporter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     progress: Progress,
+    colour: bool,
+    live: Option<Live>,
+    sink: Mutex<Box<dyn Write + Send>>,
+    tails: Mutex<BTreeMap<String, VecDeque<String>>>,
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { progress, colour, .. } = &*self.shared;
+        f.debug_struct("Reporter").field("progress", progress).field("colour", colour).finish_non_exhaustive()
+    }
 }
 
 impl Reporter {
-    /// A reporter in the given style.
+    /// A reporter to stderr in the given style, without colour.
     pub fn new(progress: Progress) -> Self {
-        Self { progress }
+        Self::build(progress, false, Box::new(io::stderr()))
+    }
+
+    /// A reporter that writes to `sink`; [`Progress::Tty`] is shown as [`Progress::Plain`].
+    pub fn to(progress: Progress, colour: bool, sink: impl Write + Send + 'static) -> Self {
+        let progress = if progress == Progress::Tty { Progress::Plain } else { progress };
+        Self::build(progress, colour, Box::new(sink))
+    }
+
+    /// The style for this process: `flag` (`--progress`) as asked, `--quiet` above all, else bars on a terminal
+    /// and lines elsewhere and in CI. Colours only on a terminal, never with `NO_COLOR` or `TERM=dumb`.
+    pub fn auto(flag: Option<Progress>, quiet: bool, is_terminal: bool, environment: &Environment) -> Self {
+        let dumb = environment.get("TERM") == Some("dumb");
+        let moving = is_terminal && !dumb && !environment.is_ci();
+        let progress = match flag {
+            _ if quiet => Progress::Quiet,
+            Some(progress) => progress,
+            None if moving => Progress::Tty,
+            None => Progress::Plain,
+        };
+        let colour = is_terminal && !dumb && !environment.no_color();
+        Self::build(progress, colour, Box::new(io::stderr()))
+    }
+
+    fn build(progress: Progress, colour: bool, sink: Box<dyn Write + Send>) -> Self {
+        let live = (progress == Progress::Tty).then(|| Live::stderr(colour));
+        let tails = Mutex::default();
+        Self { shared: Arc::new(Shared { progress, colour, live, sink: Mutex::new(sink), tails }) }
+    }
+
+    /// The style in use.
+    pub fn progress(&self) -> Progress {
+        self.shared.progress
+    }
+
+    /// Whether colours are used.
+    pub fn colour(&self) -> bool {
+        self.shared.colour
     }
 
     /// A line of information.
     pub fn info(&self, text: &str) {
-        if self.progress != Progress::Quiet {
-            self.line(text);
-        }
+        self.emit(&Event::Info { text });
     }
 
     /// A warning with its stable id; `hint` says what to do about it.
     pub fn warn(&self, id: &str, text: &str, hint: Option<&str>) {
-        if self.progress == Progress::Quiet {
-            return;
-        }
-        self.line(&format!("warning[{id}]: {text}"));
-        if let Some(hint) = hint {
-            self.line(&format!("hint: {hint}"));
+        self.emit(&Event::Warning { id, text, hint });
+    }
+
+    /// An error, in every style.
+    pub fn error(&self, error: &dyn Diagnose) {
+        if self.shared.progress == Progress::Json {
+            let mut value = render_json(error);
+            value["event"] = "error".into();
+            self.json(&value);
+        } else {
+            self.line(render(error, self.shared.colour).trim_end());
         }
     }
 
     /// Starts a task of one line (`node.install  npm ci`); dropping it without `done` leaves it unfinished.
     pub fn task(&self, label: &str) -> Task {
-        self.info(label);
-        Task { reporter: self.clone(), label: label.to_owned() }
+        let bar = self.shared.live.as_ref().map(|live| live.task(label));
+        if bar.is_none() {
+            self.emit(&Event::Task { label });
+        }
+        Task { reporter: self.clone(), label: label.to_owned(), bar }
     }
 
     /// Starts a transfer of `total` bytes in all (0 when unknown).
     pub fn transfer(&self, label: &str, total: u64) -> Transfer {
-        Transfer { label: label.to_owned(), total, done: Arc::new(AtomicU64::new(0)) }
+        let bar = self.shared.live.as_ref().map(|live| live.transfer(label, total));
+        if bar.is_none() {
+            self.emit(&Event::Transfer { label, total });
+        }
+        let reporter = self.clone();
+        Transfer { reporter, label: label.to_owned(), done: Arc::default(), bar: bar.map(Arc::new) }
     }
 
-    /// A line that a build step printed.
+    /// A line that a build step printed. The last [`TAIL_LINES`] are kept for [`Reporter::tail`].
     pub fn output(&self, step: &str, line: &str) {
-        if self.progress != Progress::Quiet {
-            self.line(&format!("  {step} | {line}"));
+        let line = printable(line);
+        let mut tails = lock(&self.shared.tails);
+        let tail = tails.entry(step.to_owned()).or_default();
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
+        }
+        tail.push_back(line.clone());
+        let shown = self.shared.live.as_ref().is_some_and(|live| live.output(step, tail));
+        drop(tails);
+        if !shown {
+            self.emit(&Event::Output { step, line: &line });
+        }
+    }
+
+    /// The last lines that `step` printed, oldest first.
+    pub fn tail(&self, step: &str) -> Vec<String> {
+        lock(&self.shared.tails).get(step).map(|tail| tail.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    fn emit(&self, event: &Event<'_>) {
+        match self.shared.progress {
+            Progress::Quiet => {}
+            Progress::Json => self.json(event),
+            Progress::Plain | Progress::Tty => self.line(&event.text(self.shared.colour)),
+        }
+    }
+
+    fn json(&self, value: &impl Serialize) {
+        // Every value given here is made of texts and numbers, which always serialise.
+        if let Ok(text) = serde_json::to_string(value) {
+            self.line(&text);
         }
     }
 
     fn line(&self, text: &str) {
-        // A closed stderr must not end the build.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        match &self.shared.live {
+            Some(live) => live.line(text),
+            None => {
+                let mut sink = lock(&self.shared.sink);
+                let _ = writeln!(sink, "{text}").and_then(|()| sink.flush());
+            }
+        }
     }
+}
+
+/// A thread that panicked while it held the lock left nothing half-written that matters here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A running task.
@@ -76,31 +195,42 @@ impl Reporter {
 pub struct Task {
     reporter: Reporter,
     label: String,
+    bar: Option<Bar>,
 }
 
 impl Task {
     /// Ends the task with its outcome (`cached`, `3.2 s`).
     pub fn done(self, outcome: &str) {
-        self.reporter.info(&format!("{}  {outcome}", self.label));
+        let Self { reporter, label, bar } = self;
+        drop(bar);
+        reporter.emit(&Event::TaskDone { label: &label, outcome });
     }
 }
 
 /// A running transfer; shared by several threads.
 #[derive(Clone, Debug)]
 pub struct Transfer {
+    reporter: Reporter,
     label: String,
-    total: u64,
     done: Arc<AtomicU64>,
+    bar: Option<Arc<Bar>>,
 }
 
 impl Transfer {
     /// `bytes` more have arrived.
     pub fn advance(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.advance(bytes);
+        }
     }
 
     /// Everything has arrived.
     pub fn finish(self) {
-        let _ = (self.label, self.total);
+        let Self { reporter, label, done, bar } = self;
+        if let Some(bar) = bar {
+            bar.clear();
+        }
+        reporter.emit(&Event::TransferDone { label: &label, bytes: done.load(Ordering::Relaxed) });
     }
 }

@@ -1,0 +1,209 @@
+//! The types of values: what a text must look like, and what to say when it does not.
+
+use std::sync::LazyLock;
+
+use ignore::gitignore::GitignoreBuilder;
+
+/// The type of a key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A process: a line or a list of arguments.
+    Command,
+    /// A list of absolute directories.
+    Directories,
+    /// A list of patterns.
+    Globs,
+    /// The text of a label.
+    Label,
+    /// A line for a shell.
+    Line,
+    /// The URL of a mirror, or a table with it.
+    Mirror,
+    /// The name of an image's repository.
+    Name,
+    /// A list of Debian packages.
+    Packages,
+    /// A list of TCP ports.
+    Ports,
+    /// Numeric user and group.
+    User,
+    /// The value of an environment variable.
+    Variable,
+    /// A version or a range.
+    Version,
+    /// An identifier.
+    Word,
+}
+
+impl Kind {
+    /// Whether the value is a list.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::Directories | Self::Globs | Self::Packages | Self::Ports)
+    }
+
+    /// The type as the reference and messages name it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Boolean => "a boolean",
+            Self::Command => "text or a list of texts",
+            Self::Directories | Self::Globs | Self::Packages => "a list of texts",
+            Self::Ports => "a list of integers",
+            Self::Mirror => "text or a table with `url`",
+            Self::Label | Self::Line | Self::Name | Self::User | Self::Variable | Self::Version | Self::Word => {
+                "text"
+            }
+        }
+    }
+
+    /// Checks one text (an element, for lists); the error says what is expected.
+    pub(super) fn check(self, text: &str) -> Result<(), String> {
+        let (ok, expected) = match self {
+            Self::Boolean => (matches!(text, "true" | "false"), "`true` or `false`"),
+            Self::Command | Self::Line => {
+                (!text.trim().is_empty() && !text.contains('\0'), "a command")
+            }
+            Self::Directories => (
+                text.strip_prefix('/').is_some_and(crate::store::tree::is_clean),
+                "an absolute directory without `.`, `..` and a slash at the end",
+            ),
+            Self::Globs => return glob(text),
+            Self::Label | Self::Variable => (!text.contains('\0'), "text without NUL characters"),
+            Self::Mirror => (is_url(text), "a URL that starts with `https://`, `http://` or `file:///`"),
+            Self::Name => (
+                text.len() <= 255 && text.split('/').all(is_repository_component),
+                "lower-case letters and digits, joined by `.`, `_`, `-` and `/`",
+            ),
+            Self::Packages => (is_package(text), "the name of a Debian package"),
+            Self::Ports => (text.parse::<u16>().is_ok_and(|port| port > 0), "a port from 1 to 65535"),
+            Self::User => (is_user(text), "a numeric user and group such as `65532:65532`"),
+            Self::Version => {
+                (!text.trim().is_empty() && !text.chars().any(char::is_control), "a version or a range")
+            }
+            Self::Word => (is_word(text), "lower-case letters, digits and `-`"),
+        };
+        if ok { Ok(()) } else { Err(expected.to_owned()) }
+    }
+}
+
+/// Checks what stands at the part of a name in capitals.
+pub(super) fn check_argument(kind: Kind, argument: &str) -> Result<(), &'static str> {
+    let (ok, expected) = match kind {
+        Kind::Variable => (
+            argument.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && argument.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
+            "the name of a variable: letters, digits and `_`, no digit first",
+        ),
+        _ => (
+            !argument.is_empty() && !argument.chars().any(|c| c.is_control() || c.is_whitespace()),
+            "a name without white space",
+        ),
+    };
+    if ok { Ok(()) } else { Err(expected) }
+}
+
+fn glob(text: &str) -> Result<(), String> {
+    const EXPECTED: &str = "a pattern of `.gitignore`";
+    if text.trim().is_empty() || text.contains(['\0', '\n']) {
+        return Err(EXPECTED.to_owned());
+    }
+    static STRICT: LazyLock<GitignoreBuilder> = LazyLock::new(|| {
+        let mut builder = GitignoreBuilder::new("");
+        builder.allow_unclosed_class(false);
+        builder
+    });
+    match STRICT.clone().add_line(None, text) {
+        Ok(_) => Ok(()),
+        Err(ignore::Error::Glob { err, .. }) => Err(format!("{EXPECTED}: {err}")),
+        Err(_) => Err(EXPECTED.to_owned()),
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let web = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    (web || text.starts_with("file:///")) && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>
+fn is_repository_component(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    edge(text.chars().next())
+        && edge(text.chars().next_back())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-'))
+        && !["..", "___", "._", "_.", ".-", "-.", "_-", "-_"].iter().any(|pair| text.contains(pair))
+}
+
+/// <https://www.debian.org/doc/debian-policy/ch-controlfields.html#source>
+fn is_package(text: &str) -> bool {
+    text.len() >= 2
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.chars().all(|c| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.')
+        })
+}
+
+fn is_user(text: &str) -> bool {
+    let number = |text: &str| {
+        text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u32>().is_ok_and(|id| id < u32::MAX)
+    };
+    text.split_once(':').is_some_and(|(user, group)| number(user) && number(group))
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, check_argument};
+
+    #[test]
+    fn each_type_has_its_form() {
+        let good: &[(Kind, &[&str])] = &[
+            (Kind::Directories, &["/app/uploads", "/a"]),
+            (Kind::Globs, &["*.md", "/docs/**", "!keep", "a b"]),
+            (Kind::Mirror, &["https://mirror.acme.example/npm/", "file:///srv/mirror"]),
+            (Kind::Name, &["shop", "shop/check-out", "a__b", "a--b", "v1.2"]),
+            (Kind::Packages, &["git", "g++", "libc6", "7zip"]),
+            (Kind::Ports, &["1", "65535"]),
+            (Kind::User, &["65532:65532", "0:0"]),
+            (Kind::Version, &["24", ">=20.9 <25"]),
+            (Kind::Word, &["node", "go2"]),
+        ];
+        let bad: &[(Kind, &[&str])] = &[
+            (Kind::Command, &["", " "]),
+            (Kind::Directories, &["uploads", "/", "/a/../b", "/a/"]),
+            (Kind::Globs, &["", "a[b"]),
+            (Kind::Mirror, &["mirror.acme.example", "https://", "https:///a", "ftp://a", "https://a b"]),
+            (Kind::Name, &["", "Shop", "-a", "a/", "a..b", "a___b"]),
+            (Kind::Packages, &["", "Git", "a", "--force", "git curl"]),
+            (Kind::Ports, &["0", "65536", "-1", "http"]),
+            (Kind::User, &["app", "1000", "1000:", "4294967295:0", "+1:1"]),
+            (Kind::Version, &["", " "]),
+            (Kind::Word, &["", "Node", "a/b"]),
+        ];
+        for (kind, texts) in good {
+            for text in *texts {
+                assert_eq!(kind.check(text), Ok(()), "{kind:?} {text:?}");
+            }
+        }
+        for (kind, texts) in bad {
+            for text in *texts {
+                assert!(kind.check(text).is_err(), "{kind:?} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_variables_are_portable() {
+        assert_eq!(check_argument(Kind::Variable, "_A1"), Ok(()));
+        for name in ["1A", "A-B", "A.B", "Ä"] {
+            assert!(check_argument(Kind::Variable, name).is_err(), "{name}");
+        }
+        assert_eq!(check_argument(Kind::Label, "org.opencontainers.image.vendor"), Ok(()));
+        assert!(check_argument(Kind::Label, "a b").is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! Statements of all layers in, one value per key out.
+//!
+//! Invariants: a weaker layer never changes a value that a stronger one states; every value and every element of
+//! a list has the origin of the statement it comes from.
+
+use std::collections::BTreeMap;
+
+use super::statement::{Edit, Statement, Value};
+use super::{Command, Config, Origin, Resolved};
+
+/// Merges `statements`, weakest first.
+pub(super) fn merge(statements: Vec<Statement>) -> Config {
+    let mut merged = Merged::default();
+    for Statement { key, argument, value, origin } in statements {
+        match value {
+            Value::List(edit) => apply(merged.lists.entry(key.name).or_default(), edit),
+            value => {
+                let stated = merged.single.entry((key.name, argument.unwrap_or_default())).or_default();
+                stated.push((origin, value));
+            }
+        }
+    }
+    merged.config()
+}
+
+fn apply(list: &mut Vec<Resolved<String>>, edit: Edit) {
+    if let Some(elements) = edit.set {
+        list.clear();
+        add(list, elements);
+    }
+    list.retain(|element| !edit.remove.contains(&element.value));
+    add(list, edit.add);
+}
+
+fn add(list: &mut Vec<Resolved<String>>, elements: Vec<(String, Origin)>) {
+    for (value, origin) in elements {
+        if !list.iter().any(|known| known.value == value) {
+            list.push(Resolved { value, origin, passed_over: Vec::new() });
+        }
+    }
+}
+
+#[derive(Default)]
+struct Merged {
+    single: BTreeMap<(&'static str, String), Vec<(Origin, Value)>>,
+    lists: BTreeMap<&'static str, Vec<Resolved<String>>>,
+}
+
+impl Merged {
+    fn config(mut self) -> Config {
+        Config {
+            name: self.one("name", text),
+            language: self.one("language", text),
+            versions: self.map("runtime.TOOL.version"),
+            build_command: self.one("build.command", text),
+            build_env: self.map("build.env.NAME"),
+            build_packages: self.list("build.packages"),
+            start: self.one("start.command", command),
+            runtime_env: self.map("runtime.env.NAME"),
+            runtime_packages: self.list("runtime.packages"),
+            exclude: self.list("source.exclude"),
+            include: self.list("source.include"),
+            ports: self.ports(),
+            user: self.one("image.user", text),
+            writable: self.list("image.writable"),
+            labels: self.map("image.labels.KEY"),
+            mirrors: self.map("mirror.ECOSYSTEM"),
+            strict: self.one("strict", boolean).is_some_and(|strict| strict.value),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn one<T>(&mut self, name: &'static str, read: fn(Value) -> Option<T>) -> Option<Resolved<T>> {
+        resolve(self.single.remove(&(name, String::new()))?, read)
+    }
+
+    fn map(&self, name: &'static str) -> BTreeMap<String, Resolved<String>> {
+        let entries = self.single.range((name, String::new())..).take_while(|((key, _), _)| *key == name);
+        let stated = entries.map(|((_, argument), stated)| (argument.clone(), stated.clone()));
+        stated.filter_map(|(argument, stated)| Some((argument, resolve(stated, text)?))).collect()
+    }
+
+    fn list(&mut self, name: &str) -> Vec<Resolved<String>> {
+        self.lists.remove(name).unwrap_or_default()
+    }
+
+    fn ports(&mut self) -> Vec<Resolved<u16>> {
+        let port = |element: Resolved<String>| {
+            let value = element.value.parse().ok()?;
+            Some(Resolved { value, origin: element.origin, passed_over: Vec::new() })
+        };
+        self.list("image.ports").into_iter().filter_map(port).collect()
+    }
+}
+
+/// The last statement is in force; the others follow, strongest first.
+fn resolve<T>(stated: Vec<(Origin, Value)>, read: fn(Value) -> Option<T>) -> Option<Resolved<T>> {
+    let mut stated = stated.into_iter().rev().filter_map(|(origin, value)| Some((origin, read(value)?)));
+    let (origin, value) = stated.next()?;
+    Some(Resolved { value, origin, passed_over: stated.collect() })
+}
+
+fn text(value: Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text) } else { None }
+}
+
+fn command(value: Value) -> Option<Command> {
+    if let Value::Command(command) = value { Some(command) } else { None }
+}
+
+fn boolean(value: Value) -> Option<bool> {
+    if let Value::Boolean(value) = value { Some(value) } else { None }
+}
