@@ -1,8 +1,36 @@
 //! Detection: the source tree in, a [`Detection`] out: facts, evidence with scores, the winner, the runner-up.
+//!
+//! Facts are read by the parsers in [`facts`]; what they are worth is data, `detectors/*.toml`. Nothing runs and
+//! nothing is fetched. A configured language decides without scoring.
+
+mod definition;
+mod error;
+pub mod facts;
+mod matching;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use error::{Error, Malformed};
+
+use crate::config::{Config, Resolved};
+use crate::definitions::Definitions;
 use crate::plan::model::Notice;
+use crate::source::Source;
+use definition::Detector;
+use facts::Files;
+
+/// How many names at the root are listed when nothing is recognised.
+const LISTED: usize = 20;
+/// How deep, and how many, folders with manifests are searched for when there is nothing at the root.
+const DEPTH: usize = 3;
+const FOLDERS: usize = 10;
+/// Folders whose manifests are nobody's app.
+const NOT_THE_APP: [&str; 4] = ["docs", "node_modules", "testdata", "vendor"];
 
 /// What was recognised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,4 +69,104 @@ pub struct Evidence {
     pub score: i32,
     /// Why, in words: `package.json has a start script`.
     pub reason: String,
+}
+
+/// Recognises what the source is.
+///
+/// # Errors
+/// A manifest that cannot be read, nothing that is recognised, a configured language that does not exist, and,
+/// under `strict`, two ecosystems that cannot be told apart.
+pub fn detect(source: &Source, definitions: &Definitions, config: &Config) -> Result<Detection, Error> {
+    let detectors = definition::load(definitions)?;
+    let files = Files::new(source);
+    let language = config.language.as_ref();
+    if let Some(language) = language {
+        known(language, &detectors)?;
+    }
+    let mut notices = Vec::new();
+    let mut facts = facts::read(&files, language.map(|language| language.value.as_str()), &mut notices)?;
+    let manifests = manifests(&files, &detectors);
+    let mut candidates = matching::score(&detectors, &value(&facts), &manifests)?;
+    match language {
+        Some(language) => choose(language, &mut candidates),
+        None => notices.extend(matching::judge(&candidates, config.strict)?),
+    }
+    let winner = candidates.first().filter(|one| language.is_some() || matching::can_win(one));
+    let Some(winner) = winner.map(|winner| winner.language.clone()) else {
+        return Err(unrecognised(source, &files, &detectors));
+    };
+    facts.complete(&files, &winner, &mut notices)?;
+    Ok(Detection { language: winner, candidates, facts: value(&facts), notices })
+}
+
+fn value(facts: &facts::Facts) -> serde_json::Value {
+    serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")
+}
+
+fn known(language: &Resolved<String>, detectors: &[Detector]) -> Result<(), Error> {
+    if detectors.iter().any(|detector| detector.id == language.value) {
+        return Ok(());
+    }
+    Err(Error::UnknownLanguage {
+        value: language.value.clone(),
+        origin: language.origin.clone(),
+        known: detectors.iter().map(|detector| detector.id.clone()).collect(),
+    })
+}
+
+/// Puts the configured language first, with the statement as its first evidence.
+fn choose(language: &Resolved<String>, candidates: &mut Vec<Candidate>) {
+    let place = candidates.iter().position(|one| one.language == language.value);
+    let mut winner = match place {
+        Some(place) => candidates.remove(place),
+        None => {
+            Candidate { language: language.value.clone(), score: 0, role: String::new(), evidence: Vec::new() }
+        }
+    };
+    "app".clone_into(&mut winner.role);
+    let reason = format!("`language` is `{}` ({})", language.value, language.origin);
+    winner.evidence.insert(0, Evidence { score: 0, reason });
+    candidates.insert(0, winner);
+}
+
+/// The manifests of languages at the root.
+fn manifests(files: &Files<'_>, detectors: &[Detector]) -> Vec<String> {
+    let names = detectors.iter().filter(|detector| !detector.fallback).flat_map(|one| &one.manifests);
+    let found: BTreeSet<&String> = names.filter(|name| files.has(name)).collect();
+    found.into_iter().cloned().collect()
+}
+
+fn unrecognised(source: &Source, files: &Files<'_>, detectors: &[Detector]) -> Error {
+    let root = source.root.display().to_string();
+    let apps: Vec<(String, String)> = folders(files, detectors)
+        .into_iter()
+        .map(|(folder, manifest)| (source.root.join(folder).display().to_string(), manifest.to_owned()))
+        .collect();
+    if !apps.is_empty() {
+        return Error::ChooseApp { root, apps };
+    }
+    let entries: Vec<String> = files.root().iter().take(LISTED).cloned().collect();
+    let more = files.root().len() - entries.len();
+    let mut sorted: Vec<&Detector> = detectors.iter().collect();
+    sorted.sort_by_key(|detector| detector.order);
+    let manifests = sorted.iter().map(|one| format!("{}: {}", one.name, one.manifests.join(", "))).collect();
+    Error::None { root, entries, more, manifests }
+}
+
+/// Folders below the root that hold a manifest, with its name; not those inside one of them.
+fn folders<'a>(files: &Files<'a>, detectors: &[Detector]) -> Vec<(&'a str, &'a str)> {
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for path in files.paths() {
+        let Some((folder, name)) = path.rsplit_once('/') else { continue };
+        let parts = || folder.split('/');
+        if found.len() < FOLDERS
+            && parts().count() <= DEPTH
+            && !parts().any(|part| part.starts_with('.') || NOT_THE_APP.contains(&part))
+            && !found.iter().any(|(app, _)| folder == *app || folder.starts_with(&format!("{app}/")))
+            && detectors.iter().any(|detector| detector.manifests.iter().any(|manifest| manifest == name))
+        {
+            found.push((folder, name));
+        }
+    }
+    found
 }

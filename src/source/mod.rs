@@ -3,6 +3,8 @@
 //! In: a folder. Out: a [`Source`]: what may take part in the build, as a [`Tree`] whose files are normalised
 //! (0644 or 0755 by the exec bit, root-owned), and what git says of the commit.
 
+mod content;
+
 use std::path::PathBuf;
 
 use crate::oci::Digest;

@@ -1,0 +1,125 @@
+//! Facts of Go: `go.mod`, `go.work`, main packages, cgo, embedded files.
+
+mod constraint;
+mod module;
+mod program;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{Files, Located, located};
+use crate::detect::Error;
+
+/// Folders whose main packages are not the app.
+const NOT_THE_APP: [&str; 10] =
+    ["internal", "tools", "hack", "scripts", "test", "e2e", "example", "examples", "testdata", "vendor"];
+
+/// The most files that are scanned for main packages, cgo and embedded files.
+const FILE_LIMIT: usize = 20_000;
+
+/// What the source says about Go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Go {
+    /// The module's path.
+    pub module: Option<String>,
+    /// Statements of the wanted version in order of precedence: `.go-version`, `.tool-versions`, `toolchain` of
+    /// `go.work` and `go.mod`, `go` of `go.mod` (key `go`: a minimum).
+    pub versions: Vec<Located>,
+    /// Required modules: version by path.
+    pub requires: BTreeMap<String, String>,
+    /// Whether `go.sum` exists.
+    pub has_sum: bool,
+    /// Whether `vendor/modules.txt` exists.
+    pub vendored: bool,
+    /// Whether `go.work` exists.
+    pub workspace: bool,
+    /// Folders of main packages (`.`, `cmd/server`), sorted; those of tools, examples and tests are left out.
+    pub mains: Vec<String>,
+    /// Whether a package of the source cannot be built without a C compiler.
+    pub cgo: bool,
+    /// Patterns of `//go:embed`, relative to the source, sorted.
+    pub embeds: Vec<String>,
+    /// `replace` targets outside the source: `example.com/x => ../x`.
+    pub replaces_outside: Vec<String>,
+}
+
+/// Whether anything of Go stands at the root.
+pub(super) fn is_present(files: &Files<'_>) -> bool {
+    files.has("go.mod") || files.has("go.work") || files.at_root(".go").next().is_some()
+}
+
+/// Reads the facts of Go.
+pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
+    let mut facts = Go {
+        has_sum: files.has("go.sum"),
+        vendored: files.has("vendor/modules.txt"),
+        workspace: files.has("go.work"),
+        ..Go::default()
+    };
+    facts.versions.extend(located::version_file(files, ".go-version")?);
+    facts.versions.extend(located::tool_versions(files, &["golang", "go"])?);
+    let work = module::read(files, "go.work")?.unwrap_or_default();
+    let module = module::read(files, "go.mod")?.unwrap_or_default();
+    facts.versions.extend(work.toolchain);
+    facts.versions.extend(module.toolchain);
+    facts.versions.extend(module.go.or(work.go));
+    for version in &mut facts.versions {
+        if let Some(number) = version.value.strip_prefix("go") {
+            version.value = number.to_owned();
+        }
+    }
+    facts.module = module.path;
+    facts.requires = module.requires;
+    facts.replaces_outside = module.replaces_outside;
+    scan(files, &work.uses, &mut facts);
+    Ok(facts)
+}
+
+/// Reads the packages of the root's module and of the modules that `go.work` uses.
+fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
+    let nested: BTreeSet<&str> = files
+        .paths()
+        .filter_map(|path| path.strip_suffix("/go.mod"))
+        .filter(|folder| !uses.iter().any(|used| used == folder))
+        .collect();
+    let mut mains = BTreeSet::new();
+    let mut embeds = BTreeSet::new();
+    let programs = files.paths().filter(|path| path.ends_with(".go") && !path.ends_with("_test.go"));
+    for path in programs.take(FILE_LIMIT) {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if is_ignored(folder, name) || nested.iter().any(|module| is_within(folder, module)) {
+            continue;
+        }
+        let Some(text) = files.program(path) else { continue };
+        let Some(program) = program::read(&text) else { continue };
+        let fits = |cgo| constraint::ARCHITECTURES.iter().any(|arch| program.fits(name, arch, cgo));
+        if !fits(false) && !fits(true) {
+            continue;
+        }
+        // With cgo off the go command leaves out files that import "C". When the file asks for cgo itself, there
+        // is a counterpart for builds without.
+        facts.cgo |= program.imports_c && fits(false);
+        embeds.extend(program.embeds.iter().map(|pattern| {
+            if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") }
+        }));
+        if program.package == "main" && !folder.split('/').any(|part| NOT_THE_APP.contains(&part)) {
+            mains.insert(if folder.is_empty() { "." } else { folder });
+        }
+    }
+    facts.mains = mains.into_iter().map(str::to_owned).collect();
+    facts.embeds = embeds.into_iter().collect();
+}
+
+/// Whether the go command ignores the file, or it belongs to somebody else.
+fn is_ignored(folder: &str, name: &str) -> bool {
+    let hidden = |part: &str| part.starts_with(['.', '_']);
+    hidden(name) || folder.split('/').any(|part| hidden(part) || part == "vendor" || part == "testdata")
+}
+
+fn is_within(folder: &str, module: &str) -> bool {
+    folder.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,127 @@
+//! What manifests say: the source in, one typed value per ecosystem out.
+//!
+//! Every file is read by a real parser of its format. Invariants: nothing runs, nothing is fetched, and no file
+//! outside the source is read; only the root and what its manifests name count.
+
+mod files;
+mod go;
+mod json;
+mod located;
+mod node;
+mod procfile;
+mod python;
+
+use serde::Serialize;
+
+pub(super) use files::Files;
+pub use go::Go;
+pub use located::Located;
+pub use node::Node;
+pub use procfile::Procfile;
+pub use python::Python;
+
+use super::Error;
+use crate::plan::model::Notice;
+
+/// Everything that was read, one member per ecosystem that left a trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// The root folder itself.
+    pub files: Root,
+    /// Present with a `package.json` or a Node entry file at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<Node>,
+    /// Present with a manifest of Python or a `*.py` at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python: Option<Python>,
+    /// Present with `go.mod`, `go.work` or a `*.go` at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub go: Option<Go>,
+    /// Present with a `Procfile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub procfile: Option<Procfile>,
+}
+
+/// The root folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Root {
+    /// The names at the root, files and folders, sorted.
+    pub has: Vec<String>,
+}
+
+/// A line of a lock or a manifest that should be seen but does not stop anything.
+pub(super) fn warning(id: &str, text: String) -> Notice {
+    Notice { id: id.to_owned(), text, warning: true }
+}
+
+/// Reads the facts. When `only` names an ecosystem, it is present even without a trace, and a broken manifest of
+/// another one is a warning: the user has said what the app is.
+pub(super) fn read(files: &Files<'_>, only: Option<&str>, notices: &mut Vec<Notice>) -> Result<Facts, Error> {
+    let mut reader = Reader { only, notices };
+    Ok(Facts {
+        files: Root { has: files.root().to_vec() },
+        node: reader.read("node", node::is_present(files), |notices| node::read(files, notices))?,
+        python: reader.read("python", python::is_present(files), |notices| python::read(files, notices))?,
+        go: reader.read("go", go::is_present(files), |_| go::read(files))?,
+        procfile: procfile::read(files, reader.notices)?,
+    })
+}
+
+struct Reader<'a> {
+    only: Option<&'a str>,
+    notices: &'a mut Vec<Notice>,
+}
+
+impl Reader<'_> {
+    fn read<T>(
+        &mut self,
+        id: &str,
+        present: bool,
+        read: impl FnOnce(&mut Vec<Notice>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let wanted = self.only == Some(id);
+        if !present && !wanted {
+            return Ok(None);
+        }
+        match read(self.notices) {
+            Ok(facts) => Ok(Some(facts)),
+            Err(error) if self.only.is_some() && !wanted => {
+                let text = format!("facts of `{id}` are left out, as the language is given: {error}");
+                self.notices.push(warning("detect/skipped", text));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Facts {
+    /// Makes the facts of `id` present: a Procfile may point at an ecosystem that left no trace at the root.
+    pub(super) fn complete(
+        &mut self,
+        files: &Files<'_>,
+        id: &str,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), Error> {
+        match id {
+            "node" if self.node.is_none() => self.node = Some(node::read(files, notices)?),
+            "python" if self.python.is_none() => self.python = Some(python::read(files, notices)?),
+            "go" if self.go.is_none() => self.go = Some(go::read(files)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The shape of all facts, for checking the names that expressions use: every optional member is present,
+    /// lists are empty, and an empty object stands for a map with any key.
+    pub(super) fn shape() -> serde_json::Value {
+        let facts = Self {
+            files: Root::default(),
+            node: Some(Node::shape()),
+            python: Some(Python::shape()),
+            go: Some(Go::default()),
+            procfile: Some(Procfile::default()),
+        };
+        serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")
+    }
+}
