@@ -3,8 +3,10 @@
 pub mod config;
 pub mod definitions;
 pub mod detect;
+pub mod http;
 pub mod oci;
 pub mod plan;
+pub mod rootfs;
 pub mod source;
 pub mod store;
 pub mod ui;
