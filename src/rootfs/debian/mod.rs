@@ -1,0 +1,197 @@
+//! Debian archives: from a signed InRelease file to unpacked packages.
+//!
+//! ```text
+//! suites   fetch and cache InRelease and Packages     release, openpgp, index   read and trust them
+//! select   names to exact packages (version, relation)        deb   a package to a tree
+//! ```
+//!
+//! Invariant: nothing is used whose digest does not lead, step by step, to a signature by a key of the base.
+
+pub(super) mod deb;
+mod index;
+mod openpgp;
+mod relation;
+mod release;
+mod select;
+mod suites;
+mod version;
+
+use jiff::Timestamp;
+
+pub(super) use select::{Choice, Refusal, Universe};
+pub(super) use suites::load;
+pub(super) use suites::tampered;
+
+use crate::ui::{Diagnose, ExitCode};
+
+/// What is wrong with a Debian archive or with what is asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The metadata is not signed.
+    #[error("{url} is not signed: {reason}")]
+    Unsigned {
+        /// The InRelease file.
+        url: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// No signature counts.
+    #[error("{url} has no valid signature by a key of base `{base}`")]
+    Signature {
+        /// The InRelease file.
+        url: String,
+        /// Which base names the keys.
+        base: String,
+        /// What is wrong with each signature.
+        reasons: Vec<String>,
+    },
+    /// The metadata is too old.
+    #[error("{url} expired at {}; it is now {}", time(*until), time(*now))]
+    Expired {
+        /// The InRelease file.
+        url: String,
+        /// Its end, in seconds since 1970.
+        until: i64,
+        /// The clock, in seconds since 1970.
+        now: i64,
+    },
+    /// The metadata is from the future.
+    #[error("{url} was made at {}; it is now {}", time(*date), time(*now))]
+    Early {
+        /// The InRelease file.
+        url: String,
+        /// Its date, in seconds since 1970.
+        date: i64,
+        /// The clock, in seconds since 1970.
+        now: i64,
+    },
+    /// The metadata cannot be read.
+    #[error("{url} cannot be read: {reason}")]
+    Malformed {
+        /// The file.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file has another digest than the signed one.
+    #[error(
+        "{what} from {url} is not the file that Debian signed: it has digest {found}, expected {expected}"
+    )]
+    Tampered {
+        /// `package libc6 2.41-12`, or which index.
+        what: String,
+        /// Where it was fetched.
+        url: String,
+        /// As signed.
+        expected: String,
+        /// As received.
+        found: String,
+    },
+    /// There is no package of this name.
+    #[error("base `{base}` has no package `{name}`{}", needed(needed_by.as_deref()))]
+    Unknown {
+        /// The base.
+        base: String,
+        /// The name.
+        name: String,
+        /// Who needs it.
+        needed_by: Option<String>,
+        /// Existing names that look like it.
+        similar: Vec<String>,
+    },
+    /// No version fits.
+    #[error("base `{base}` has nothing that satisfies `{relation}`, which `{needed_by}` needs; it has {}",
+        if available.is_empty() { "none of them".to_owned() } else { available.join(", ") })]
+    Unsatisfied {
+        /// The base.
+        base: String,
+        /// What is needed.
+        relation: String,
+        /// By whom.
+        needed_by: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// Two packages exclude each other.
+    #[error("packages `{one}` and `{other}` cannot be in one root: the first conflicts with `{relation}`")]
+    Conflict {
+        /// Name and version.
+        one: String,
+        /// Name and version.
+        other: String,
+        /// The relation that excludes the other.
+        relation: String,
+    },
+    /// A package cannot be unpacked.
+    #[error("package `{package}` cannot be unpacked: {reason}")]
+    Deb {
+        /// Name and version.
+        package: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+fn needed(by: Option<&str>) -> String {
+    by.map(|by| format!(", which `{by}` needs")).unwrap_or_default()
+}
+
+impl Diagnose for Error {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Unsigned { .. } => "debian/unsigned",
+            Self::Signature { .. } => "debian/signature",
+            Self::Expired { .. } => "debian/expired",
+            Self::Early { .. } => "debian/clock",
+            Self::Malformed { .. } => "debian/malformed",
+            Self::Tampered { .. } => "debian/tampered",
+            Self::Unknown { .. } => "debian/unknown-package",
+            Self::Unsatisfied { .. } => "debian/unsatisfied",
+            Self::Conflict { .. } => "debian/conflict",
+            Self::Deb { .. } => "debian/package",
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Unknown { needed_by: None, .. } | Self::Conflict { .. } => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Signature { reasons, .. } => Some(reasons.join("\n")),
+            _ => None,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unsigned { .. } | Self::Signature { .. } | Self::Tampered { .. } => vec![
+                "a mirror or proxy changed the file, or it is not Debian's archive: `rpack doctor` shows where its \
+                 address was found"
+                    .to_owned(),
+                "use another mirror:\n\n    [mirror.debian]\n    url = \"https://mirror.example/debian\"".to_owned(),
+            ],
+            Self::Expired { .. } => vec![
+                "if the clock of this machine is right, the mirror is no longer updated: use another one\n\n    \
+                 [mirror.debian]\n    url = \"https://mirror.example/debian\""
+                    .to_owned(),
+            ],
+            Self::Early { .. } => vec!["set the clock of this machine: `date --utc` shows it".to_owned()],
+            Self::Unknown { similar, .. } if !similar.is_empty() => {
+                let names: Vec<_> = similar.iter().map(|name| format!("`{name}`")).collect();
+                vec![format!("names that look like it: {}", names.join(", "))]
+            }
+            Self::Conflict { one, other, .. } => {
+                vec![format!("ask for only one of `{one}` and `{other}` in `build.packages` or `runtime.packages`")]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

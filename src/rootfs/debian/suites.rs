@@ -1,0 +1,207 @@
+//! Fetching the metadata of a base: InRelease, its signature, the Packages indexes.
+//!
+//! Both are kept in the store: InRelease for some minutes, so that a second command asks nothing; indexes under
+//! their digest, in the compact form. Offline, what is kept is used whatever its age.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
+
+use super::Error;
+use super::index::{self, Index};
+use super::openpgp::{self, Keyring};
+use super::release::{self, Release};
+use super::select::{Suite, Universe};
+use crate::http::{self, Answer, Expected, Protection, shown};
+use crate::oci::Digest;
+use crate::rootfs::base::{self, Base};
+use crate::rootfs::cache::{self, Header};
+use crate::rootfs::{Context, error};
+use crate::store;
+
+/// Changes when the compact form of an index changes.
+const FORMAT: u32 = 1;
+/// An InRelease file is some 100 kB.
+const LARGEST_RELEASE: u64 = 16 << 20;
+/// More unpacked bytes of an index than this are refused.
+const LARGEST_INDEX: u64 = 1 << 30;
+
+/// The packages of all suites of `base` for `architecture`.
+///
+/// # Errors
+/// When a suite cannot be fetched, is not signed by the base's keys, is too old, or cannot be read.
+pub(in crate::rootfs) fn load(
+    context: &Context,
+    base: &Base,
+    architecture: &str,
+) -> Result<Universe, error::Error> {
+    let mut suites = Vec::new();
+    for suite in &base.suites {
+        let root = context.archive(base, &suite.archive)?;
+        let release = release(context, base, suite, &root)?;
+        let index = index(context, suite, &root, &release, architecture)?;
+        suites.push(Suite { archive: suite.archive.clone(), only: suite.only.clone(), index });
+    }
+    Ok(Universe { suites, unneeded: base.unneeded.clone() })
+}
+
+fn release(context: &Context, base: &Base, suite: &base::Suite, root: &str) -> Result<Release, error::Error> {
+    let url = format!("{root}/dists/{}/InRelease", suite.name);
+    let kept = cache::read(&context.store, &url);
+    let offline = context.client.is_offline();
+    if let Some((header, bytes)) = &kept
+        && (offline || header.is_fresh(context.now))
+    {
+        // Offline, the time that counts is the one at which the file was fetched: it was current then.
+        let now = if offline { header.fetched } else { context.now };
+        return verify(context, base, suite, &url, bytes, now);
+    }
+    let etag = kept.as_ref().and_then(|(header, _)| header.etag.as_deref());
+    let answer = context.client.get_if_changed(&url, Protection::Signature, LARGEST_RELEASE, None, etag);
+    let (bytes, etag) = match (answer, kept) {
+        (Ok(Answer::Changed { bytes, etag }), _) => (bytes, etag),
+        (Ok(Answer::Unchanged), Some((header, bytes))) => (bytes, header.etag),
+        (Ok(Answer::Unchanged), None) => {
+            let reason = "the server says that nothing changed, but was asked for the first time".to_owned();
+            return Err(Error::Malformed { url: shown(&url), reason }.into());
+        }
+        (
+            Err(error @ (http::Error::Unreachable { .. } | http::Error::Transient { .. })),
+            Some((header, bytes)),
+        ) => {
+            let release = verify(context, base, suite, &url, &bytes, context.now)?;
+            let text = format!("{error}; the copy of {} is used", super::time(header.fetched));
+            context.reporter.warn("debian/stale", &text, None);
+            return Ok(release);
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
+    let release = verify(context, base, suite, &url, &bytes, context.now)?;
+    cache::write(&context.store, &Header { url, fetched: context.now, etag }, &bytes)?;
+    Ok(release)
+}
+
+fn verify(
+    context: &Context,
+    base: &Base,
+    suite: &base::Suite,
+    url: &str,
+    bytes: &[u8],
+    now: i64,
+) -> Result<Release, error::Error> {
+    let keys = &base.archives[&suite.archive].keys;
+    let files = context.definitions.below("bases/keys", ".asc");
+    let ring = Keyring::new(files.map(|file| (file.shown.as_str(), &*file.bytes)), keys)
+        .map_err(|reason| error::Error::Definition { file: format!("bases/{}.toml", base.id), reason })?;
+    let url = shown(url);
+    let text = ring.verify(bytes, now).map_err(|refusal| match refusal {
+        openpgp::Refusal::Unsigned(reason) => Error::Unsigned { url: url.clone(), reason },
+        openpgp::Refusal::Untrusted(reasons) => {
+            Error::Signature { url: url.clone(), base: base.id.clone(), reasons }
+        }
+    })?;
+    let release = Release::parse(&text).map_err(|reason| Error::Malformed { url: url.clone(), reason })?;
+    release.check(&suite.name, now).map_err(|refusal| match refusal {
+        release::Refusal::Expired(until) => Error::Expired { url, until, now },
+        release::Refusal::Early(date) => Error::Early { url, date, now },
+        release::Refusal::Other(name) => Error::Malformed {
+            url,
+            reason: format!("it is the release of `{name}`, expected `{}`", suite.name),
+        },
+    })?;
+    Ok(release)
+}
+
+fn index(
+    context: &Context,
+    suite: &base::Suite,
+    root: &str,
+    release: &Release,
+    architecture: &str,
+) -> Result<Index, error::Error> {
+    let folder = format!("{}/binary-{architecture}", suite.component);
+    let found = ["Packages.xz", "Packages.gz", "Packages"].iter().find_map(|name| {
+        let path = format!("{folder}/{name}");
+        release.files.get(&path).map(|(digest, size)| (path, *digest, *size))
+    });
+    let Some((path, digest, size)) = found else {
+        let url = shown(&format!("{root}/dists/{}/InRelease", suite.name));
+        let reason = format!("it lists no index `{folder}/Packages`");
+        return Err(Error::Malformed { url, reason }.into());
+    };
+    let url = format!("{root}/dists/{}/{path}", suite.name);
+    let kept = context.store.root().join("metadata").join(format!("packages-{}-{FORMAT}", digest.hex()));
+    if !kept.exists() {
+        let by_hash = release
+            .by_hash
+            .then(|| format!("{root}/dists/{}/{folder}/by-hash/SHA256/{}", suite.name, digest.hex()));
+        let fetched = fetch_index(context, &suite.name, &url, by_hash.as_deref(), (&digest, size))?;
+        compact(context, fetched.file.as_file(), &path, &kept, &url)?;
+    }
+    let text = fs::read_to_string(&kept).map_err(store::Error::io("read", &kept))?;
+    Index::parse(text).map_err(|reason| Error::Malformed { url: shown(&url), reason }.into())
+}
+
+/// Fetches an index by the name of its digest, which is right even while a mirror is being updated, or else by
+/// its path.
+fn fetch_index(
+    context: &Context,
+    suite: &str,
+    url: &str,
+    by_hash: Option<&str>,
+    (digest, size): (&Digest, u64),
+) -> Result<http::Fetched, error::Error> {
+    let progress = context.reporter.transfer(&format!("index {suite}"), size);
+    let expected = Expected::Sha256 { digest: *digest, size };
+    let fetch = |url: &str| {
+        context
+            .client
+            .fetch(url, Protection::Signature, &expected, &context.store, &progress)
+            .map_err(|error| tampered(error, || format!("the index of `{suite}`")))
+    };
+    let fetched = match by_hash.map(fetch) {
+        Some(Err(error::Error::Http(error))) if error.is_missing() => fetch(url),
+        Some(result) => result,
+        None => fetch(url),
+    };
+    progress.finish();
+    fetched
+}
+
+/// Says of a file with a wrong digest what it was meant to be.
+pub(in crate::rootfs) fn tampered(error: http::Error, what: impl FnOnce() -> String) -> error::Error {
+    match error {
+        http::Error::Digest { url, expected, found, .. } => {
+            Error::Tampered { what: what(), url, expected, found }.into()
+        }
+        http::Error::Size { url, expected, found } => {
+            let (expected, found) = (format!("of {expected} bytes"), format!("of {found} bytes"));
+            Error::Tampered { what: what(), url, expected, found }.into()
+        }
+        http::Error::TooLarge { url, limit } => {
+            let (expected, found) = (format!("of {limit} bytes"), "of more bytes".to_owned());
+            Error::Tampered { what: what(), url, expected, found }.into()
+        }
+        other => other.into(),
+    }
+}
+
+fn compact(context: &Context, file: &File, path: &str, kept: &Path, url: &str) -> Result<(), error::Error> {
+    let input = BufReader::new(file);
+    let plain: Box<dyn Read> = match path.rsplit_once('.') {
+        Some((_, "xz")) => Box::new(XzReader::new_mem_limit(input, true, 256 << 10)),
+        Some((_, "gz")) => Box::new(MultiGzDecoder::new(input)),
+        _ => Box::new(input),
+    };
+    let output = context.store.temporary_file()?;
+    let mut writer = BufWriter::new(&output);
+    index::compact(BufReader::with_capacity(256 * 1024, plain.take(LARGEST_INDEX)), &mut writer)
+        .and_then(|()| writer.flush())
+        .map_err(|error| Error::Malformed { url: shown(url), reason: error.to_string() })?;
+    drop(writer);
+    output.persist(kept).map_err(|error| store::Error::io("create", kept)(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Where registries are: the addresses follow the machine.
+//!
+//! In: rpack's own `mirror.*`, the machine's configuration files and environment, `bases/registries.toml`. Out: an
+//! [`Endpoint`] per ecosystem, with the place it was found. The order is rpack's configuration, the ecosystem's
+//! own configuration read as its client reads it, what the client on the host answers, the data file. Each is
+//! looked up when it is first needed, because asking a client takes time.
+
+mod apt;
+mod npmrc;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use serde::Deserialize;
+
+use super::Error;
+use crate::config::Resolved;
+use crate::definitions::Definitions;
+
+/// A registry or mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address.
+    pub url: String,
+    /// Where the address was found: `/etc/apt/sources.list:3`, `rpack.toml:7`, `npm config get registry`.
+    pub origin: String,
+}
+
+/// What is read of the machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The root directory: `/`; a folder in tests.
+    pub root: PathBuf,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+    /// The environment variables.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// The addresses of all ecosystems.
+#[derive(Debug)]
+pub struct Endpoints {
+    machine: Machine,
+    mirrors: BTreeMap<String, Endpoint>,
+    registries: Registries,
+    found: Mutex<BTreeMap<String, Endpoint>>,
+}
+
+/// `bases/registries.toml`.
+#[derive(Clone, Debug, Deserialize)]
+struct Registries {
+    apt: AptRules,
+    #[serde(flatten)]
+    ecosystems: BTreeMap<String, Registry>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Registry {
+    url: String,
+}
+
+/// How Debian's own archive is recognised among apt's sources.
+#[derive(Clone, Debug, Deserialize)]
+struct AptRules {
+    codenames: Vec<String>,
+    keyrings: Vec<String>,
+}
+
+const FILE: &str = "bases/registries.toml";
+
+impl Endpoints {
+    /// Reads the data file; the machine is looked at on demand.
+    ///
+    /// # Errors
+    /// When the data file is wrong.
+    pub fn new(
+        machine: Machine,
+        mirrors: &BTreeMap<String, Resolved<String>>,
+        definitions: &Definitions,
+    ) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Definition { file: FILE.to_owned(), reason };
+        let file = definitions.get(FILE).ok_or_else(|| wrong("it is missing".to_owned()))?;
+        let text = std::str::from_utf8(&file.bytes).map_err(|error| wrong(error.to_string()))?;
+        let registries = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mirrors = mirrors
+            .iter()
+            .map(|(name, mirror)| {
+                let origin = mirror.origin.to_string();
+                (name.clone(), Endpoint { url: mirror.value.clone(), origin })
+            })
+            .collect();
+        Ok(Self { machine, mirrors, registries, found: Mutex::default() })
+    }
+
+    /// The address of `ecosystem`: `debian`, `debian-security`, `npm`.
+    ///
+    /// # Errors
+    /// When no address is known.
+    pub fn find(&self, ecosystem: &str) -> Result<Endpoint, Error> {
+        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(endpoint) = found.get(ecosystem) {
+            return Ok(endpoint.clone());
+        }
+        let endpoint = self
+            .mirrors
+            .get(ecosystem)
+            .cloned()
+            .or_else(|| self.of_machine(ecosystem))
+            .or_else(|| self.of_data(ecosystem))
+            .ok_or_else(|| Error::Endpoint { ecosystem: ecosystem.to_owned() })?;
+        found.insert(ecosystem.to_owned(), endpoint.clone());
+        Ok(endpoint)
+    }
+
+    /// All ecosystems that have an address.
+    pub fn all(&self) -> BTreeMap<String, Endpoint> {
+        let names = self.mirrors.keys().chain(self.registries.ecosystems.keys());
+        names.filter_map(|name| Some((name.clone(), self.find(name).ok()?))).collect()
+    }
+
+    fn of_machine(&self, ecosystem: &str) -> Option<Endpoint> {
+        match ecosystem {
+            "debian" => apt::find(&self.machine, &self.registries.apt, false),
+            "debian-security" => apt::find(&self.machine, &self.registries.apt, true),
+            "npm" => npmrc::find(&self.machine),
+            _ => None,
+        }
+    }
+
+    fn of_data(&self, ecosystem: &str) -> Option<Endpoint> {
+        let registry = self.registries.ecosystems.get(ecosystem)?;
+        Some(Endpoint { url: registry.url.clone(), origin: FILE.to_owned() })
+    }
+}
+
+/// An address that may be used: http or https with a host, without a slash at the end.
+fn address(text: &str) -> Option<String> {
+    let text = text.trim().trim_end_matches('/');
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    (!host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace))
+        .then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{Endpoint, Endpoints, Machine};
+    use crate::config::{Origin, Resolved};
+    use crate::definitions::Definitions;
+
+    struct Fake {
+        folder: tempfile::TempDir,
+        environment: BTreeMap<String, String>,
+        mirrors: BTreeMap<String, Resolved<String>>,
+    }
+
+    impl Fake {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = folder.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            Self { folder, environment: BTreeMap::new(), mirrors: BTreeMap::new() }
+        }
+
+        fn find(&self, ecosystem: &str) -> (String, String) {
+            let root = self.folder.path().to_owned();
+            let machine = Machine {
+                home: Some(root.join("home/me")),
+                root: root.clone(),
+                environment: self.environment.clone(),
+            };
+            let endpoints = Endpoints::new(machine, &self.mirrors, &Definitions::embedded()).unwrap();
+            let Endpoint { url, origin } = endpoints.find(ecosystem).unwrap();
+            (url, origin.replace(root.to_str().unwrap(), ""))
+        }
+    }
+
+    fn pair(url: &str, origin: &str) -> (String, String) {
+        (url.to_owned(), origin.to_owned())
+    }
+
+    #[test]
+    fn apts_sources_in_both_formats_lead_to_debians_archives() {
+        let lines = "# comment\ndeb-src http://no.example/debian trixie main\n\
+                     deb http://other.example/tools bookworm stable\n\
+                     deb [signed-by=/etc/apt/keyrings/x.gpg] http://third.example/debian bookworm main\n\
+                     deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://one.example/debian/ bookworm main contrib\n\
+                     deb http://one.example/debian-security bookworm-security main\n";
+        let fake = Fake::new(&[("etc/apt/sources.list", lines)]);
+        assert_eq!(fake.find("debian"), pair("http://one.example/debian", "/etc/apt/sources.list:5"));
+        assert_eq!(
+            fake.find("debian-security"),
+            pair("http://one.example/debian-security", "/etc/apt/sources.list:6")
+        );
+
+        let stanzas = "Types: deb\nURIs: http://off.example/debian\nSuites: trixie\nComponents: main\nEnabled: no\n\n\
+                       # our mirror\nTypes: deb deb-src\nURIs: mirror+file:/x https://two.example/debian\n\
+                       Suites: trixie\n trixie-updates\nComponents: main\n\n\
+                       Types: deb\nURIs: https://two.example/sec\nSuites: trixie-security\nComponents: main\n";
+        let fake = Fake::new(&[("etc/apt/sources.list.d/debian.sources", stanzas)]);
+        let file = "/etc/apt/sources.list.d/debian.sources";
+        assert_eq!(fake.find("debian"), pair("https://two.example/debian", &format!("{file}:8")));
+        assert_eq!(fake.find("debian-security"), pair("https://two.example/sec", &format!("{file}:14")));
+    }
+
+    #[test]
+    fn without_configuration_the_data_file_answers() {
+        let fake = Fake::new(&[("etc/apt/sources.list", "deb http://x.example/ubuntu noble main\n")]);
+        assert_eq!(fake.find("debian"), pair("http://ftp.debian.org/debian", "bases/registries.toml"));
+        assert_eq!(fake.find("npm"), pair("https://registry.yarnpkg.com", "bases/registries.toml"));
+    }
+
+    #[test]
+    fn npms_registry_is_looked_up_as_npm_does() {
+        let npmrc = "; mine\nregistry = \"https://${HOST}/npm/\"\n@scope:registry=https://scope.example\n";
+        let mut fake = Fake::new(&[
+            ("home/me/.npmrc", npmrc),
+            ("etc/npmrc", "registry=https://global.example/\n"),
+            ("bin/npm", "#!/bin/sh\necho https://asked.example/\n"),
+        ]);
+        let npm = fake.folder.path().join("bin/npm");
+        fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+        fake.environment.insert("PATH".to_owned(), npm.parent().unwrap().to_str().unwrap().to_owned());
+        fake.environment.insert("HOST".to_owned(), "user.example".to_owned());
+        assert_eq!(fake.find("npm"), pair("https://user.example/npm", "/home/me/.npmrc:2"));
+        fs::remove_file(fake.folder.path().join("home/me/.npmrc")).unwrap();
+        assert_eq!(fake.find("npm"), pair("https://global.example", "/etc/npmrc:1"));
+        fs::remove_file(fake.folder.path().join("etc/npmrc")).unwrap();
+        assert_eq!(fake.find("npm"), pair("https://asked.example", "npm config get registry"));
+        fake.environment.insert("NPM_CONFIG_REGISTRY".to_owned(), "https://env.example/".to_owned());
+        assert_eq!(fake.find("npm"), pair("https://env.example", "environment NPM_CONFIG_REGISTRY"));
+        let origin = Origin::File { path: "rpack.toml".to_owned(), line: 3, column: 1 };
+        let mirror = Resolved { value: "https://own.example".to_owned(), origin, passed_over: Vec::new() };
+        fake.mirrors.insert("npm".to_owned(), mirror);
+        assert_eq!(fake.find("npm"), pair("https://own.example", "rpack.toml:3"));
+    }
+}

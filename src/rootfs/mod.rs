@@ -1,0 +1,103 @@
+//! Root filesystems without a registry: composed from signed Debian packages, with toolchains from npm.
+//!
+//! In: a [`RootRequest`](crate::plan::model::RootRequest) or a [`Root`](crate::plan::model::Root) of the plan, the
+//! data of `bases/`, the machine's own mirrors. Out: exact packages ([`Catalogue`](crate::plan::model::Catalogue)),
+//! a [`Tree`](crate::store::Tree) ([`compose`], [`toolchain`]), or a directory for the sandbox ([`directory`]).
+//!
+//! Invariants: nothing is executed to compose; everything is verified by a digest that leads to a signature
+//! (Debian) or that the plan holds (npm); equal roots give equal trees on any machine.
+
+pub mod base;
+mod cache;
+mod catalogue;
+mod compose;
+pub mod debian;
+pub mod endpoints;
+mod error;
+mod merge;
+mod npm;
+mod packages;
+#[cfg(test)]
+mod tests;
+mod toolchain;
+mod unpack;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+pub use compose::{Purpose, compose, directory, key};
+pub use endpoints::{Endpoint, Endpoints, Machine};
+pub use error::Error;
+pub use toolchain::toolchain;
+
+use crate::definitions::Definitions;
+use crate::http::Client;
+use crate::store::Store;
+use crate::ui::Reporter;
+use base::Base;
+use debian::Universe;
+
+/// What this stage works with.
+#[derive(Debug)]
+pub struct Context {
+    /// Where downloads, unpacked packages and answers are kept.
+    pub store: Store,
+    /// The way to the network.
+    pub client: Client,
+    /// Where progress is shown.
+    pub reporter: Reporter,
+    /// The data of bases.
+    pub definitions: Definitions,
+    /// Where registries are.
+    pub endpoints: Endpoints,
+    /// The clock, in seconds since 1970: signatures and metadata have an end.
+    pub now: i64,
+    universes: Mutex<BTreeMap<(String, String), Arc<Universe>>>,
+}
+
+impl Context {
+    /// Puts the parts together.
+    pub fn new(
+        store: Store,
+        client: Client,
+        reporter: Reporter,
+        definitions: Definitions,
+        endpoints: Endpoints,
+        now: i64,
+    ) -> Self {
+        Self { store, client, reporter, definitions, endpoints, now, universes: Mutex::default() }
+    }
+
+    /// The address of an archive of `base`, without a slash at the end.
+    fn archive(&self, base: &Base, name: &str) -> Result<String, Error> {
+        let archive = base.archives.get(name).ok_or_else(|| Error::Definition {
+            file: format!("bases/{}.toml", base.id),
+            reason: format!("there is no archive `{name}`"),
+        })?;
+        let url = match (&archive.url, &archive.ecosystem) {
+            (Some(url), _) => url.clone(),
+            (None, Some(ecosystem)) => self.endpoints.find(ecosystem)?.url,
+            (None, None) => return Err(Error::Endpoint { ecosystem: name.to_owned() }),
+        };
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    /// The packages of a base, read once.
+    fn universe(&self, base: &Base, architecture: &str) -> Result<Arc<Universe>, Error> {
+        if !base.architectures.iter().any(|offered| offered == architecture) {
+            return Err(Error::Architecture {
+                base: base.id.clone(),
+                architecture: architecture.to_owned(),
+                available: base.architectures.clone(),
+            });
+        }
+        let mut universes = self.universes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = (base.id.clone(), architecture.to_owned());
+        if let Some(universe) = universes.get(&key) {
+            return Ok(universe.clone());
+        }
+        let universe = Arc::new(debian::load(self, base, architecture)?);
+        universes.insert(key, universe.clone());
+        Ok(universe)
+    }
+}

