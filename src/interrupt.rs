@@ -3,20 +3,19 @@
 //! One thread waits for the signals, so none of our code runs in a signal handler.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::build::sandbox::{Handle, Signal};
 use crate::ui::ExitCode;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-/// The sandbox that runs now; 0 when none does.
-static RUNNING: AtomicI32 = AtomicI32::new(0);
-/// Whether a signal is for the program in the sandbox alone (`rpack run`) and does not stop rpack.
-static PASS_ON: AtomicBool = AtomicBool::new(false);
+/// The sandbox that runs now, and whether signals are for it alone (`rpack run`) and do not stop rpack.
+static RUNNING: Mutex<Option<(Handle, bool)>> = Mutex::new(None);
 
 /// How long unwinding may take before the process ends anyway: a download in flight is not waited for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -41,13 +40,15 @@ pub fn watch() -> io::Result<()> {
 }
 
 fn received(signal: i32) {
-    let again = !PASS_ON.load(Ordering::SeqCst) && REQUESTED.swap(true, Ordering::SeqCst);
-    if let Some(pid) = Pid::from_raw(RUNNING.load(Ordering::SeqCst)) {
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let only = running.as_ref().is_some_and(|(_, only)| *only);
+    let again = !only && REQUESTED.swap(true, Ordering::SeqCst);
+    if let Some((handle, _)) = running {
         let signal = if again { Some(Signal::KILL) } else { Signal::from_named_raw(signal) };
         // The sandbox may have ended by itself a moment ago.
-        let _ = signal.map(|signal| kill_process(pid, signal));
+        let _ = signal.map(|signal| handle.signal(signal));
     }
-    if !PASS_ON.load(Ordering::SeqCst) {
+    if !only && !again {
         std::thread::spawn(|| {
             std::thread::sleep(GRACE);
             end();
@@ -60,11 +61,10 @@ fn end() {
     std::process::exit(i32::from(ExitCode::Interrupted as u8));
 }
 
-/// Names the sandbox process that signals go to until the guard is dropped. With `only`, they go to it alone
-/// and rpack ends when it does, with its status.
-pub fn forward_to(pid: i32, only: bool) -> Forwarding {
-    PASS_ON.store(only, Ordering::SeqCst);
-    RUNNING.store(pid, Ordering::SeqCst);
+/// Names the sandbox that signals go to until the guard is dropped. With `only`, they go to it alone and rpack
+/// ends when it does, with its status.
+pub fn forward_to(handle: Handle, only: bool) -> Forwarding {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some((handle, only));
     Forwarding(())
 }
 
@@ -74,7 +74,6 @@ pub struct Forwarding(());
 
 impl Drop for Forwarding {
     fn drop(&mut self) {
-        RUNNING.store(0, Ordering::SeqCst);
-        PASS_ON.store(false, Ordering::SeqCst);
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

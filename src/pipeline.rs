@@ -18,9 +18,9 @@ use crate::plan::Plan;
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
 use crate::source::Source;
-use crate::store::{Store, Tree};
+use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, config, detect, oci, package, plan, publish, source};
+use crate::{build, config, detect, http, oci, package, plan, publish, source};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub struct Session {
 pub struct App {
     /// The folder.
     pub path: PathBuf,
-    /// Key, flag as typed, value.
-    pub flags: Vec<(String, String, String)>,
+    /// What the command line sets.
+    pub flags: Vec<config::Flag>,
     /// `linux/amd64`.
     pub platform: String,
 }
@@ -64,9 +64,12 @@ pub type Error = Box<dyn Diagnose + Send + Sync>;
 pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
     let config = config::load(&app.path, &session.environment, &app.flags).map_err(boxed)?;
     for warning in &config.warnings {
-        session.reporter.warn(&warning.id, &warning.text, None);
+        session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
     }
-    let source = source::read(&app.path, &source::Options::new(&config), &session.store).map_err(boxed)?;
+    let patterns = |list: &[config::Resolved<String>]| list.iter().map(|item| item.value.clone()).collect();
+    let options =
+        source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
+    let source = source::read(&app.path, &options).map_err(boxed)?;
     Ok(Checkout { source, config })
 }
 
@@ -89,8 +92,12 @@ pub fn plan(
         folder_name: folder_name(&checkout.source.root),
     };
     let commit = checkout.source.commit.as_ref();
-    plan::plan(detection, &checkout.config, commit, &session.definitions, &context.catalogue(), &options)
-        .map_err(boxed)
+    plan::plan(detection, &checkout.config, commit, &session.definitions, &context, &options).map_err(
+        |error| match error {
+            plan::Error::Catalogue(error) => error,
+            other => boxed(other),
+        },
+    )
 }
 
 /// Makes the image that the plan describes, in the store.
@@ -101,36 +108,64 @@ pub fn build(plan: &Plan, checkout: &Checkout, session: &Session) -> Result<Imag
     let engine = Engine {
         store: &session.store,
         reporter: &session.reporter,
-        build_root: build_root(plan, session, &context)?,
+        build_root: build_root(plan, &context)?,
         toolchains: on_disk(&toolchains, session)?,
-        host: Host::read(&session.environment, context.registries()),
+        host: Host::read(&session.environment, registries(&context, plan)),
         offline: session.offline,
     };
     let work = build::build(plan, &checkout.source, &engine).map_err(boxed)?;
     let trees = toolchains.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
     let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree };
     let layers = package::assemble(plan, parts).map_err(boxed)?;
-    let input = package::Input { platform: plan.platform.clone(), layers, image: &plan.image };
+    let input = package::Input { platform: &plan.platform, layers, image: &plan.image };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
 }
 
 /// Gives the image its tag in the store and writes the asked-for outputs.
-pub fn publish(image: &Image, tag: &str, outputs: &[Destination], session: &Session) -> Result<(), Error> {
-    publish::publish(image, tag, outputs, &session.store).map_err(boxed)
+pub fn publish(
+    image: &Image,
+    tag: &oci::Reference,
+    outputs: &[Destination],
+    session: &Session,
+) -> Result<(), Error> {
+    for destination in std::iter::once(&Destination::Store).chain(outputs) {
+        publish::publish(image, destination, tag, &session.store, &session.reporter).map_err(boxed)?;
+    }
+    Ok(())
 }
 
 /// Everything that `rootfs` needs, with the endpoints of this machine.
 pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Context, Error> {
-    let mirrors = config.mirrors.iter().map(|(name, url)| (name.clone(), url.clone())).collect();
-    rootfs::Context::new(rootfs::Options {
-        store: session.store.clone(),
-        reporter: session.reporter.clone(),
-        definitions: session.definitions.clone(),
-        environment: session.environment.clone(),
-        mirrors,
-        offline: session.offline,
-    })
-    .map_err(boxed)
+    let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() })
+        .map_err(boxed)?;
+    let machine = rootfs::Machine {
+        root: PathBuf::from("/"),
+        home: session.environment.home().map(Path::to_owned),
+        environment: texts(&session.environment),
+    };
+    let endpoints =
+        rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
+    let (store, reporter) = (session.store.clone(), session.reporter.clone());
+    Ok(rootfs::Context::new(store, client, reporter, session.definitions.clone(), endpoints, store::now()))
+}
+
+/// Variables that tell clients inside a step where this machine's registries are. Where the machine says nothing,
+/// nothing is said, and the client inside uses its own default.
+fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    if plan.toolchains.iter().any(|toolchain| toolchain.ecosystem == "npm")
+        && let Ok(endpoint) = context.endpoints.find("npm")
+    {
+        variables.insert("npm_config_registry".to_owned(), endpoint.url);
+    }
+    for (ecosystem, variable) in
+        [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
+    {
+        if let Ok(endpoint) = context.endpoints.find(ecosystem) {
+            variables.insert(variable.to_owned(), endpoint.url);
+        }
+    }
+    variables
 }
 
 /// Toolchains as trees with the digest of their definition.
@@ -159,16 +194,19 @@ fn on_disk(toolchains: &Toolchains, session: &Session) -> Result<BTreeMap<String
 }
 
 /// The build root on disk; an image without steps needs none.
-fn build_root(plan: &Plan, session: &Session, context: &rootfs::Context) -> Result<Option<PathBuf>, Error> {
+fn build_root(plan: &Plan, context: &rootfs::Context) -> Result<Option<PathBuf>, Error> {
     if plan.steps.is_empty() {
         return Ok(None);
     }
-    let key = format!("root-{}", plan.build_root.digest.hex());
-    if let Some(entry) = session.store.entry("trees", &key) {
-        return Ok(Some(entry.join("fs")));
-    }
-    let tree = rootfs::compose(&plan.build_root, Purpose::Build, context).map_err(boxed)?;
-    session.store.materialise(&key, &tree).map(Some).map_err(boxed)
+    rootfs::directory(&plan.build_root, Purpose::Build, context).map(Some).map_err(boxed)
+}
+
+/// The variables that are UTF-8; addresses and names of files are.
+fn texts(environment: &Environment) -> BTreeMap<String, String> {
+    let text = |(name, value): (&std::ffi::OsStr, &std::ffi::OsStr)| {
+        Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+    };
+    environment.iter().filter_map(text).collect()
 }
 
 /// The name of the folder, also for `.`.

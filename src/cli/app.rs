@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, boxed};
+use crate::config::Flag;
+use crate::oci::Reference;
 use crate::pipeline::{App, Error};
+use crate::plan::Plan;
 
 /// An app and what the command line says about it; each flag stands above the environment and `rpack.toml`.
 #[derive(Args, Debug)]
@@ -59,11 +62,11 @@ impl Settings {
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {
-                flags.push((key.to_owned(), flag.to_owned(), value.clone()));
+                flags.push(set(key, flag, value));
             }
         }
         if self.strict {
-            flags.push(("strict".to_owned(), "--strict".to_owned(), "true".to_owned()));
+            flags.push(set("strict", "--strict", "true"));
         }
         for setting in &self.set {
             let (key, value) = setting.split_once('=').ok_or_else(|| {
@@ -73,10 +76,19 @@ impl Settings {
                     expected: "it takes KEY=VALUE, such as `--set image.user=1000:1000`",
                 })
             })?;
-            flags.push((key.to_owned(), format!("--set {key}"), value.to_owned()));
+            flags.push(set(key, &format!("--set {key}"), value));
         }
         Ok(App { path, flags, platform: platform().to_owned() })
     }
+}
+
+/// The tag of an image when none is given.
+pub(super) fn tag(plan: &Plan) -> Reference {
+    format!("{}:latest", plan.name).parse().expect("a plan's name is a repository component")
+}
+
+fn set(key: &str, name: &str, value: &str) -> Flag {
+    Flag { key: key.to_owned(), name: name.to_owned(), value: value.to_owned() }
 }
 
 /// The platform of this machine, which is what is built.

@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::app::AppArguments;
 use super::{Failure, boxed, print};
+use crate::oci::Reference;
+use crate::package::Image;
 use crate::pipeline::{self, Error, Session};
 use crate::plan::Plan;
 use crate::publish::Destination;
@@ -32,7 +34,7 @@ pub(super) struct Arguments {
     plan: Option<PathBuf>,
     /// The image's tag [default: NAME:latest]
     #[arg(long, short, value_name = "NAME[:TAG]")]
-    tag: Option<String>,
+    tag: Option<Reference>,
     /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<Destination>,
@@ -50,11 +52,19 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     };
     super::plan::announce(&plan, session);
     let image = pipeline::build(&plan, &checkout, session)?;
-    let tag = arguments.tag.clone().unwrap_or_else(|| format!("{}:latest", plan.name));
+    let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plan));
     pipeline::publish(&image, &tag, &arguments.output, session)?;
-    session.reporter.info(&image.summary(&tag));
+    session.reporter.info(&summary(&image, &tag));
     print(format!("{}\n", image.manifest.digest).as_bytes())?;
     Ok(ExitCode::Done as u8)
+}
+
+/// One line: the tag, the number of layers, what a registry would store.
+fn summary(image: &Image, tag: &Reference) -> String {
+    let bytes: u64 = image.layers.iter().map(|layer| layer.size).sum();
+    #[expect(clippy::cast_precision_loss, reason = "megabytes with one digit")]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{}  {} layers, {megabytes:.1} MB", tag.familiar(), image.layers.len())
 }
 
 fn read(file: &PathBuf) -> Result<Vec<u8>, Error> {

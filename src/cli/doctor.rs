@@ -1,12 +1,13 @@
 //! `rpack doctor`
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::print;
-use crate::build::sandbox::{self, Probe, Tier};
+use super::{boxed, print};
+use crate::build::sandbox::{Probe, Sandbox, Tier, tier};
 use crate::config::Config;
 use crate::oci::to_canonical_json;
 use crate::pipeline::{self, Error, Session};
@@ -30,20 +31,20 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report {
-    tier: Tier,
+    isolation: Tier,
     probes: Vec<Probe>,
-    endpoints: Vec<Endpoint>,
+    endpoints: BTreeMap<String, Endpoint>,
     store: String,
 }
 
 /// Runs the command.
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
-    let probes = sandbox::probe(session.store.root());
+    let probes = Sandbox::default().probe(session.store.root()).map_err(boxed)?;
     let context = pipeline::rootfs_context(session, &Config::default())?;
     let report = Report {
-        tier: sandbox::tier(&probes),
+        isolation: tier(&probes),
         probes,
-        endpoints: context.endpoints().to_vec(),
+        endpoints: context.endpoints.all(),
         store: session.store.root().display().to_string(),
     };
     if arguments.json {
@@ -53,7 +54,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     } else {
         print(table(&report).as_bytes())?;
     }
-    Ok(if report.tier.can_build() { ExitCode::Done } else { ExitCode::Failed } as u8)
+    Ok(if report.isolation <= Tier::B { ExitCode::Done } else { ExitCode::Failed } as u8)
 }
 
 fn table(report: &Report) -> String {
@@ -65,9 +66,12 @@ fn table(report: &Report) -> String {
             let _ = writeln!(text, "    {remedy}");
         }
     }
-    let _ = writeln!(text, "\nisolation: {}\nstore:     {}\n", report.tier, report.store);
-    for endpoint in &report.endpoints {
-        let _ = writeln!(text, "{:<16} {}  ({})", endpoint.ecosystem, endpoint.url, endpoint.origin);
+    let _ = writeln!(text, "\nisolation: {:?}\nstore:     {}\n", report.isolation, report.store);
+    if let Some(announcement) = report.isolation.announcement() {
+        let _ = writeln!(text, "{announcement}\n");
+    }
+    for (ecosystem, endpoint) in &report.endpoints {
+        let _ = writeln!(text, "{ecosystem:<16} {}  ({})", endpoint.url, endpoint.origin);
     }
     text
 }

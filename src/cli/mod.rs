@@ -88,7 +88,7 @@ pub fn main() -> u8 {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let environment = Environment::read();
+    let environment = Environment::from_process();
     let reporter = reporter(&cli.global, &environment);
     match start(cli, environment, &reporter) {
         Ok(status) => status,
@@ -182,14 +182,6 @@ enum Failure {
         /// What it takes.
         expected: &'static str,
     },
-    /// The app has no image to run and no folder of that name exists.
-    #[error("`{name}` is neither a folder nor an image in the store")]
-    NoSuchImage {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
     /// All ports are taken.
     #[error("port {port} is in use")]
     PortTaken {
@@ -205,7 +197,6 @@ impl Diagnose for Failure {
             Self::Output { .. } => "cli/output",
             Self::Read { .. } => "cli/read",
             Self::Argument { .. } => "cli/argument",
-            Self::NoSuchImage { .. } => "run/no-image",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -213,16 +204,12 @@ impl Diagnose for Failure {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Signals { .. } | Self::Output { .. } | Self::PortTaken { .. } => ExitCode::Failed,
-            Self::Read { .. } | Self::Argument { .. } | Self::NoSuchImage { .. } => ExitCode::Usage,
+            Self::Read { .. } | Self::Argument { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NoSuchImage { known, .. } if known.is_empty() => {
-                vec!["build one: `rpack build PATH`, then `rpack run NAME`".to_owned()]
-            }
-            Self::NoSuchImage { known, .. } => vec![format!("images in the store: {}", known.join(", "))],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::app::Settings;
 use super::{Failure, boxed};
-use crate::build::sandbox::{self, Bind, Spec, Stdio, Tmpfs};
+use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin, Tmpfs};
 use crate::interrupt;
 use crate::pipeline::{self, Error, Session};
 use crate::publish::{self, Unpacked};
@@ -46,10 +46,10 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let port = port(arguments.port)?;
     let spec = spec(&image, port, arguments, session)?;
     session.reporter.info(&format!("starting on port {port}: http://localhost:{port}/"));
-    let mut running = sandbox::spawn(&spec).map_err(boxed)?;
-    let _forwarding = interrupt::forward_to(running.pid(), true);
+    let mut running = Sandbox::default().spawn(&spec).map_err(boxed)?;
+    let _forwarding = interrupt::forward_to(running.handle(), true);
     let outcome = running.wait().map_err(boxed)?;
-    Ok(outcome.code())
+    Ok(u8::try_from(outcome.code).unwrap_or(u8::MAX))
 }
 
 /// The image to start: a folder is built first.
@@ -62,10 +62,17 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let plan = pipeline::plan(&app, &checkout, &detection, session)?;
         super::plan::announce(&plan, session);
         let image = pipeline::build(&plan, &checkout, session)?;
-        pipeline::publish(&image, &format!("{}:latest", plan.name), &[], session)?;
-        return publish::unpack(&image.manifest.digest.to_string(), &session.store).map_err(boxed);
+        pipeline::publish(&image, &super::app::tag(&plan), &[], session)?;
+        return publish::unpack(&image, &session.store).map_err(boxed);
     }
-    publish::unpack(&arguments.target, &session.store).map_err(boxed)
+    let image = publish::find(&arguments.target, &session.store).map_err(boxed)?;
+    publish::unpack(&image, &session.store).map_err(boxed)
+}
+
+/// The numbers of `uid:gid`; an image without a user runs as root.
+fn ids(user: &str) -> (u32, u32) {
+    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
+    (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0))
 }
 
 /// The asked-for port, if it is free, or the first free one.
@@ -79,7 +86,7 @@ fn port(asked: Option<u16>) -> Result<u16, Error> {
 }
 
 fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -> Result<Spec, Error> {
-    let config = &image.config;
+    let config = &image.config.config;
     let mut env: std::collections::BTreeMap<String, String> = config
         .env
         .iter()
@@ -105,19 +112,19 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
         *path != "tmp" && entry.mode & 0o1777 == 0o1777 && matches!(entry.kind, Kind::Directory { .. })
     });
     let tmpfs = writable.map(|(path, _)| Tmpfs { target: format!("/{path}"), mode: 0o1777, size: None }).collect();
-    let (uid, gid) = config.ids();
+    let (uid, gid) = ids(&config.user);
+    let argv = config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect();
     Ok(Spec {
-        lowers: vec![image.root.clone()],
         binds,
         tmpfs,
-        argv: config.entrypoint.iter().chain(&config.cmd).cloned().collect(),
         env,
-        directory: config.working_directory.clone(),
+        directory: config.working_dir.clone(),
         uid,
         gid,
         network: true,
         pid_one: true,
-        stdio: Stdio::Inherit,
-        ..Spec::default()
+        stdin: Stdin::Inherit,
+        output: Output::Inherit,
+        ..Spec::new(vec![image.root.clone()], argv)
     })
 }

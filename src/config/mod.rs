@@ -53,7 +53,7 @@ pub fn load(repository: &Path, environment: &Environment, flags: &[Flag]) -> Res
         config.warnings = problems
             .extract_if(.., |problem| matches!(problem.fault, Fault::UnknownVariable { .. }))
             .map(|problem| Warning {
-                id: problem.id(),
+                id: problem.id().to_owned(),
                 text: problem.to_string(),
                 hint: problem.hints().into_iter().next(),
             })
@@ -64,7 +64,7 @@ pub fn load(repository: &Path, environment: &Environment, flags: &[Flag]) -> Res
     }
     if let Some(user) = config.user.as_ref().filter(|user| user.value.split(':').next() == Some("0")) {
         config.warnings.push(Warning {
-            id: "config/root-user",
+            id: "config/root-user".to_owned(),
             text: format!("`image.user` is `{}` ({}): the app will run as root", user.value, user.origin),
             hint: Some("remove it, and name what the app writes to in `image.writable`".to_owned()),
         });

@@ -93,7 +93,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Stable id, as errors have.
-    pub id: &'static str,
+    pub id: String,
     /// One sentence.
     pub text: String,
     /// What to do about it.

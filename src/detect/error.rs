@@ -199,7 +199,7 @@ fn found(entries: &[String], more: usize) -> String {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             Self::Read { .. } => "detect/read",
             Self::Encoding { .. } => "detect/encoding",

@@ -29,7 +29,66 @@ pub struct Parts<'a> {
 /// Divides the parts among the plan's layers.
 pub fn assemble(plan: &Plan, parts: Parts<'_>) -> Result<Vec<LayerInput>, Error> {
     let mut taken = BTreeSet::new();
-    plan.layers.iter().map(|layer| assemble_one(plan, layer, parts, &mut taken)).collect()
+    let layers: Vec<LayerInput> =
+        plan.layers.iter().map(|layer| assemble_one(plan, layer, parts, &mut taken)).collect::<Result<_, _>>()?;
+    check_start(plan, &layers)?;
+    Ok(layers)
+}
+
+/// A start command that names a file nobody made would only fail where the image runs.
+fn check_start(plan: &Plan, layers: &[LayerInput]) -> Result<(), Error> {
+    let image = &plan.image;
+    let has = |path: &str| layers.iter().any(|layer| layer.tree.get(path.trim_start_matches('/')).is_some());
+    let start = image.entrypoint.iter().position(|word| word == "--").map_or(0, |at| at + 1);
+    let argv = &image.entrypoint[start..];
+    let Some(program) = argv.first() else { return Ok(()) };
+    let path = image.env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
+    let found = if program.contains('$') {
+        true
+    } else if program.contains('/') {
+        has(&below(&image.working_directory, program))
+    } else {
+        path.split(':').any(|folder| has(&below(folder, program)))
+    };
+    let script = argv.get(1).filter(|word| {
+        ["node", "python", "python3"].contains(&program.as_str())
+            && [".js", ".mjs", ".cjs", ".py"].iter().any(|extension| word.ends_with(extension))
+    });
+    let missing = match script {
+        _ if !found => program,
+        Some(script) if !has(&below(&image.working_directory, script)) => script,
+        _ => return Ok(()),
+    };
+    Err(Error::StartMissing {
+        path: missing.clone(),
+        origin: image.start_origin.clone(),
+        nearest: alike(missing, layers),
+    })
+}
+
+/// `path` as seen from `folder`, without `.` components.
+fn below(folder: &str, path: &str) -> String {
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
+    let parts: Vec<&str> = whole.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    parts.join("/")
+}
+
+/// Files of the app with the same name in another folder, or with the same extension beside it.
+fn alike(path: &str, layers: &[LayerInput]) -> Vec<String> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let extension = name.rsplit_once('.').map(|(_, extension)| format!(".{extension}"));
+    let files = layers.iter().filter(|layer| layer.id == "app").flat_map(|layer| layer.tree.iter());
+    let files: Vec<&str> = files.filter_map(|(path, _)| path.strip_prefix("app/")).collect();
+    let same_name = files.iter().filter(|file| file.rsplit('/').next() == Some(name));
+    let same_kind =
+        files.iter().filter(|file| extension.as_ref().is_some_and(|extension| file.ends_with(extension)));
+    let mut nearest: Vec<String> = Vec::new();
+    for file in same_name.chain(same_kind) {
+        if nearest.len() < 5 && !nearest.iter().any(|known| known == file) {
+            nearest.push((*file).to_owned());
+        }
+    }
+    nearest
 }
 
 fn assemble_one(

@@ -15,6 +15,32 @@ pub enum Error {
     /// The platform has another form.
     #[error("`{0}` is not a platform: expected `linux/amd64` or the like")]
     Platform(String),
+    /// The plan's layer names a toolchain that the plan does not define.
+    #[error("layer `{layer}` ships the toolchain `{name}`, which the plan does not define")]
+    UnknownToolchain {
+        /// The layer's id.
+        layer: String,
+        /// The toolchain's name.
+        name: String,
+    },
+    /// A layer's glob is none.
+    #[error("`{pattern}` in the plan's layers is not a glob")]
+    Glob {
+        /// The glob.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+    /// The start command names a file that the image will not have.
+    #[error("the start command names `{path}`, which is not in the image")]
+    StartMissing {
+        /// As the command names it.
+        path: String,
+        /// Who said so.
+        origin: String,
+        /// Files of the image that are named alike.
+        nearest: Vec<String>,
+    },
     /// There is no layer.
     #[error("an image needs at least one layer")]
     Empty,
@@ -112,10 +138,13 @@ pub enum Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             Self::Store(error) => error.id(),
             Self::Platform(_) => "package/platform",
+            Self::UnknownToolchain { .. } => "plan/toolchain",
+            Self::Glob { .. } => "plan/glob",
+            Self::StartMissing { .. } => "start/missing-file",
             Self::Empty => "package/empty",
             Self::Whiteout { .. } => "package/whiteout",
             Self::ReservedName { .. } => "package/reserved-name",
@@ -133,7 +162,11 @@ impl Diagnose for Error {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Store(error) => error.exit(),
-            Self::Platform(_) | Self::Directory { .. } | Self::Created(_) => ExitCode::Usage,
+            Self::StartMissing { .. }
+            | Self::UnknownToolchain { .. }
+            | Self::Glob { .. }
+            | Self::Platform(_)
+            | Self::Directory { .. } | Self::Created(_) => ExitCode::Usage,
             Self::Changed { .. } => ExitCode::Retry,
             _ => ExitCode::Failed,
         }
@@ -147,6 +180,16 @@ impl Diagnose for Error {
                     "rename the file, or leave it out: `source.exclude = [{:?}]` in rpack.toml",
                     file_name(path)
                 )]
+            }
+            Self::StartMissing { origin, nearest, .. } => {
+                let mut hints = vec![format!("the command comes from {origin}: mend it there, or the build that should make the file")];
+                if !nearest.is_empty() {
+                    hints.push(format!("the image has: {}", nearest.join(", ")));
+                }
+                hints
+            }
+            Self::UnknownToolchain { .. } | Self::Glob { .. } => {
+                vec!["make the plan anew: `rpack plan --json`".to_owned()]
             }
             Self::Directory { role: "writable", .. } => {
                 vec!["name a directory of its own: `image.writable = [\"/data\"]` in rpack.toml".to_owned()]

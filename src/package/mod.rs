@@ -8,11 +8,13 @@
 mod cache;
 mod compress;
 mod config;
+mod contents;
 mod error;
 mod image;
 mod layers;
 pub(crate) mod tar;
 
+pub use contents::{Parts, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor};
 

@@ -17,8 +17,6 @@ use crate::definitions::Definitions;
 pub(super) struct Buildpack {
     /// Equal to the folder's name.
     pub(super) id: String,
-    /// What people call it.
-    pub(super) title: String,
     /// Names for values, each of which may use those before it.
     #[serde(default)]
     pub(super) variable: Vec<Variable>,

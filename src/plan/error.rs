@@ -124,8 +124,14 @@ pub enum Error {
         reason: String,
     },
     /// The outside world refused; its own words.
-    #[error(transparent)]
-    Catalogue(#[from] super::model::CatalogueError),
+    #[error("{0}")]
+    Catalogue(super::model::CatalogueError),
+}
+
+impl From<super::model::CatalogueError> for Error {
+    fn from(error: super::model::CatalogueError) -> Self {
+        Self::Catalogue(error)
+    }
 }
 
 impl Diagnose for Error {

@@ -1,6 +1,6 @@
 //! Conditions and templates of buildpacks, evaluated strictly: an unknown name is an error.
 
-use minijinja::value::Value;
+use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::de::DeserializeOwned;
 
@@ -26,7 +26,6 @@ impl Evaluator<'_> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
-        environment.set_keep_trailing_newline(true);
         add_filters(&mut environment);
         let mut values: serde_json::Map<_, _> =
             NAMES.iter().map(|name| ((*name).to_owned(), serde_json::Value::Null)).collect();
@@ -60,7 +59,7 @@ impl Evaluator<'_> {
         let compiled =
             self.environment.template_from_str(template).map_err(|error| self.invalid(template, &chain(&error)))?;
         self.check(template, &compiled.undeclared_variables(false))?;
-        compiled.render(&self.values).map_err(|error| self.invalid(template, &chain(&error)))
+        compiled.render(Value::from(Serde(&self.values))).map_err(|error| self.invalid(template, &chain(&error)))
     }
 
     /// All the texts that templates give.
@@ -75,7 +74,7 @@ impl Evaluator<'_> {
             .map_err(|error| self.invalid(expression, &chain(&error)))?;
         // Strict mode does not see a name that is short-circuited or stands alone.
         self.check(expression, &compiled.undeclared_variables(false))?;
-        let value = compiled.eval(&self.values).map_err(|error| self.invalid(expression, &chain(&error)))?;
+        let value = compiled.eval(Value::from(Serde(&self.values))).map_err(|error| self.invalid(expression, &chain(&error)))?;
         if value.is_undefined() {
             return Err(self.invalid(expression, "it has no value"));
         }

@@ -88,7 +88,7 @@ fn user(config: &Config) -> Result<String, Error> {
         (Ok(uid), Ok(gid)) => (uid, gid),
         _ => return Err(invalid("a user is two numbers, such as `65532:65532`")),
     };
-    if uid == 0 { Err(invalid("the image would run as root")) } else { Ok(format!("{uid}:{gid}")) }
+    Ok(format!("{uid}:{gid}"))
 }
 
 fn ports(buildpack: &Buildpack, config: &Config, evaluator: &Evaluator<'_>) -> Result<Vec<u16>, Error> {

@@ -93,7 +93,7 @@ impl Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             Self::Store(error) => error.id(),
             Self::Destination { .. } => "publish/destination",

@@ -82,7 +82,7 @@ fn list(items: &[String]) -> String {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &'static str {
+    fn id(&self) -> &str {
         match self {
             Self::Http(error) => error.id(),
             Self::Store(error) => error.id(),

@@ -13,6 +13,7 @@
 //! Crash-safe: an entry is written under a temporary name, synced and renamed; readers never see half of one.
 //! One store belongs to one user, because overlay lowers must belong to whoever mounts them.
 
+mod clock;
 mod directory;
 pub mod tree;
 
@@ -20,6 +21,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+pub use clock::now;
 pub use directory::remove_all;
 pub use tree::{Content, Entry, Kind, Tree};
 

@@ -5,15 +5,17 @@ mod output;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Instant;
 
 use super::key::{Lowers, key};
-use super::sandbox::{self, Bind, Spec};
+use super::sandbox::{Bind, Outcome, Sandbox, Spec};
 use super::{Error, Host, StepResult, Work};
+use crate::interrupt;
 use crate::oci::Digest;
 use crate::plan::Plan;
 use crate::plan::model::Step;
-use crate::source::{Selection, Source};
+use crate::source::{Fingerprints, Selection, Source, snapshot};
 use crate::store::{self, Content, Entry, Kind, Store, Tree};
 use crate::ui::Reporter;
 
@@ -58,9 +60,10 @@ impl Engine<'_> {
     pub(super) fn run(&self, plan: &Plan, source: &Source) -> Result<Work, Error> {
         let digests = self.toolchains.iter().map(|(name, tool)| (name.clone(), tool.digest)).collect();
         let mut view = View { lowers: Vec::new(), keys: Vec::new(), tree: below_app(&source.tree) };
+        let fingerprints = Fingerprints::open(self.store, source);
         let mut steps = Vec::new();
         for step in &plan.steps {
-            let selection = source.select(&step.inputs)?;
+            let selection = source.select(&step.inputs, &fingerprints)?;
             let lowers = Lowers {
                 root: plan.build_root.digest,
                 toolchains: &digests,
@@ -94,20 +97,23 @@ impl Engine<'_> {
             return Ok((entry, true));
         }
         let temporary = self.store.temporary_folder()?;
-        let lowers = self.lowers(step, selection, view, source)?;
+        let lowers = self.lowers(step, selection, view)?;
         let spec = self.spec(step, lowers, temporary.path())?;
-        let mut running = sandbox::spawn(&spec)?;
-        let forwarding = crate::interrupt::forward_to(running.pid(), false);
+        let mut running = Sandbox::default().spawn(&spec)?;
+        if let Some(text) = running.tier.announcement() {
+            self.announce(text);
+        }
+        let forwarding = interrupt::forward_to(running.handle(), false);
         let (outcome, tail) = output::follow(&mut running, &step.id, self.reporter)?;
         drop(forwarding);
-        if crate::interrupt::requested() {
+        if interrupt::requested() {
             return Err(Error::Interrupted { step: step.id.clone() });
         }
-        if !outcome.success() {
+        if outcome.code != 0 {
             return Err(Error::Step {
                 step: step.id.clone(),
                 command: shown(&step.argv),
-                ended: outcome.to_string(),
+                ended: ended(outcome),
                 tail,
                 source_root: source.root.clone(),
             });
@@ -119,20 +125,20 @@ impl Engine<'_> {
         Ok((entry, false))
     }
 
+    /// Says once that the isolation is weaker than it should be.
+    fn announce(&self, text: &str) {
+        static ANNOUNCED: Once = Once::new();
+        ANNOUNCED.call_once(|| self.reporter.warn("sandbox/weak", text, Some("`rpack doctor` shows why")));
+    }
+
     /// Topmost first: results, source, toolchains, root.
-    fn lowers(
-        &self,
-        step: &Step,
-        selection: &Selection,
-        view: &View,
-        source: &Source,
-    ) -> Result<Vec<PathBuf>, Error> {
+    fn lowers(&self, step: &Step, selection: &Selection, view: &View) -> Result<Vec<PathBuf>, Error> {
         let mut lowers = Vec::new();
         if !step.files.is_empty() {
             lowers.push(self.files(&step.files)?);
         }
         lowers.extend(view.lowers.iter().cloned());
-        lowers.push(source.snapshot(selection, self.store, APP)?);
+        lowers.push(snapshot(selection, self.store, APP)?);
         lowers.extend(self.toolchains.values().map(|tool| tool.root.clone()));
         lowers.extend(self.build_root.clone());
         Ok(lowers)
@@ -167,15 +173,13 @@ impl Engine<'_> {
             binds.push(Bind { source: self.store.cache(id)?, target: target.clone(), read_only: false });
         }
         Ok(Spec {
-            lowers,
             upper: Some(upper),
             work: Some(work),
             binds,
-            argv: step.argv.clone(),
             env,
             directory: step.directory.clone(),
             network,
-            ..Spec::default()
+            ..Spec::new(lowers, step.argv.clone())
         })
     }
 }
@@ -210,6 +214,14 @@ fn read_result(store: &Store, entry: &Path) -> Result<Tree, Error> {
     std::io::Write::write_all(&mut file, &bytes).map_err(store::Error::io("write", &listing))?;
     file.persist(&listing).map_err(|error| store::Error::io("create", &listing)(error.error))?;
     Ok(tree)
+}
+
+/// How a command ended, in words.
+fn ended(outcome: Outcome) -> String {
+    match outcome.signal {
+        Some(signal) => format!("was ended by signal {signal}"),
+        None => format!("exited with status {}", outcome.code),
+    }
 }
 
 /// A command as one would type it.

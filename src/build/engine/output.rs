@@ -20,7 +20,7 @@ pub(super) fn follow(
     reporter: &Reporter,
 ) -> Result<(Outcome, Vec<String>), Error> {
     let tail = Mutex::new(VecDeque::with_capacity(TAIL));
-    let (stdout, stderr) = (running.take_stdout(), running.take_stderr());
+    let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
     std::thread::scope(|scope| {
         scope.spawn(|| stderr.map(|stream| copy(stream, step, reporter, &tail)));
         scope.spawn(|| stdout.map(|stream| copy(stream, step, reporter, &tail)));

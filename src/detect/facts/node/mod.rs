@@ -8,8 +8,8 @@ mod tests;
 
 use serde::Serialize;
 
-pub use lock::Lock;
-pub use package::Package;
+pub(super) use lock::Lock;
+pub(super) use package::Package;
 
 use super::{Files, Located, located};
 use crate::detect::Error;

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-pub use apps::App;
-pub use project::Project;
-pub use requirement::Requirement;
+pub(super) use apps::App;
+pub(super) use project::Project;
+pub(super) use requirement::Requirement;
 
 use super::{Files, Located, located, warning};
 use crate::detect::Error;
