@@ -1,9 +1,24 @@
 //! The source tree: walked once, ignore rules applied, contents digested.
 //!
 //! In: a folder. Out: a [`Source`]: what may take part in the build, as a [`Tree`] whose files are normalised
-//! (0644 or 0755 by the exec bit, root-owned), and what git says of the commit.
+//! (0644 or 0755 by the exec bit, root-owned), and what git says of the commit. Contents stay in the user's
+//! folder until a step needs them: [`Source::select`] digests a part, [`snapshot`] copies it into the store.
 
-use std::path::PathBuf;
+mod commit;
+mod dockerignore;
+mod error;
+mod fingerprint;
+mod rules;
+mod select;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::path::{Path, PathBuf};
+
+pub use error::Error;
+pub use fingerprint::Fingerprints;
+pub use select::snapshot;
 
 use crate::oci::Digest;
 use crate::store::Tree;
@@ -37,4 +52,24 @@ pub struct Selection {
     pub tree: Tree,
     /// Digest over sorted (path, kind, mode, content digest).
     pub digest: Digest,
+}
+
+/// What configuration says about the files that take part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Patterns of `.gitignore` that leave files out.
+    pub exclude: Vec<String>,
+    /// Patterns of `.gitignore` that bring files in, whatever leaves them out.
+    pub include: Vec<String>,
+}
+
+/// Reads the source tree at `path`.
+pub fn read(path: &Path, options: &Options) -> Result<Source, Error> {
+    let root = path.canonicalize().map_err(Error::io("read", path))?;
+    if !root.is_dir() {
+        return Err(Error::NotAFolder { path: path.to_owned() });
+    }
+    let tree = walk::walk(&root, options)?;
+    let commit = commit::commit(&root);
+    Ok(Source { root, tree, commit })
 }
