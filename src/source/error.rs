@@ -124,7 +124,9 @@ impl Diagnose for Error {
 
     fn location(&self) -> Option<Location> {
         match self {
-            Self::Pattern { file, line, .. } => Some(Location { file: file.clone(), line: *line, column: None }),
+            Self::Pattern { file, line, .. } => {
+                Some(Location { file: file.clone(), line: *line, column: None })
+            }
             Self::Store(error) => error.location(),
             _ => None,
         }

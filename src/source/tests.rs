@@ -1,7 +1,7 @@
 //! Folders in; paths, digests and complete messages out.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -157,14 +157,8 @@ fn configuration_has_the_last_word() {
     let taken = |exclude: &[&str], include: &[&str]| taken(folder.path(), &options(exclude, include));
     assert_eq!(taken(&["/docs", ".gitignore"], &[]), ["src/a"]);
     assert_eq!(taken(&["/docs"], &["docs/a.md"]), [".gitignore", "docs/a.md", "src/a"]);
-    assert_eq!(
-        taken(&["/docs"], &["dist/**/*.js"]),
-        [".gitignore", "dist/js/a.js", "src/a"]
-    );
-    assert_eq!(
-        taken(&["/docs"], &["**/dist/css/**"]),
-        [".gitignore", "dist/css/a.css", "src/a"]
-    );
+    assert_eq!(taken(&["/docs"], &["dist/**/*.js"]), [".gitignore", "dist/js/a.js", "src/a"]);
+    assert_eq!(taken(&["/docs"], &["**/dist/css/**"]), [".gitignore", "dist/css/a.css", "src/a"]);
 }
 
 #[test]
@@ -266,9 +260,17 @@ fn the_digest_covers_paths_modes_and_contents_and_nothing_else() {
     };
     let files = [("a", "1"), ("b/c", "2")];
     let base = digest(&files, &|_| {});
-    assert_eq!(base.to_string(), "sha256:9b1e59ab6b1d4ce5d4b8cc3a8c3d7a7d3f0f7b7a5a0f7e1d8d5a6a2c5f0e9b1c");
-    assert_eq!(base, digest(&files, &|root| fs::set_permissions(root.join("a"), PermissionsExt::from_mode(0o600)).unwrap()));
-    assert_ne!(base, digest(&files, &|root| fs::set_permissions(root.join("a"), PermissionsExt::from_mode(0o755)).unwrap()));
+    assert_eq!(base.to_string(), "sha256:42fb768260c79f0840695e6bb9e49ee2bc6899a1e0848fbc9401c9122582c98f");
+    assert_eq!(
+        base,
+        digest(&files, &|root| fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o600))
+            .unwrap())
+    );
+    assert_ne!(
+        base,
+        digest(&files, &|root| fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o755))
+            .unwrap())
+    );
     assert_ne!(base, digest(&[("a", "2"), ("b/c", "2")], &|_| {}));
     assert_ne!(base, digest(&[("a", "1"), ("b/d", "2")], &|_| {}));
     assert_ne!(base, digest(&files, &|root| symlink("a", root.join("l")).unwrap()));
@@ -283,7 +285,7 @@ fn store() -> (tempfile::TempDir, Store) {
 #[test]
 fn a_snapshot_is_a_copy_made_once() {
     let folder = folder(&[("bin/run", "x"), ("a", "hello")]);
-    fs::set_permissions(folder.path().join("bin/run"), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder.path().join("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
     symlink("../a", folder.path().join("bin/link")).unwrap();
     let (_folder, store) = store();
     let source = read(folder.path(), &Options::default()).unwrap();
@@ -409,12 +411,13 @@ fn the_commit_is_read_without_running_what_the_repository_names() {
     git(root, &["remote", "add", "origin", "https://me:s3cret@git.acme.example/shop.git"]);
     let trap = root.join("trap");
     write(root, "trap", "#!/bin/sh\ntouch \"$(dirname \"$0\")/sprung\"\n");
-    fs::set_permissions(&trap, PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(&trap, fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["core.fsmonitor", "gpg.program", "core.pager", "core.sshCommand"] {
         git(root, &["config", name, trap.to_str().unwrap()]);
     }
     git(root, &["config", "log.showSignature", "true"]);
-    let Commit { revision, time, url } = read(&root.join("app"), &Options::default()).unwrap().commit.unwrap();
+    let Commit { revision, time, url } =
+        read(&root.join("app"), &Options::default()).unwrap().commit.unwrap();
     assert_eq!(revision.len(), 40);
     assert_eq!(time, 1_700_000_000);
     assert_eq!(url.as_deref(), Some("https://git.acme.example/shop.git"));
