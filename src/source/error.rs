@@ -145,12 +145,16 @@ impl Diagnose for Error {
                 vec![format!("make it readable: `chmod u+rX {}`", path.display())]
             }
             Self::LinkOutside { path, .. } => vec![
-                format!("replace it by what it points to: `cp -rL --remove-destination {path} {path}`"),
+                format!(
+                    "replace it by what it points to: `cp -rL {path} {path}.copy && rm {path} && mv {path}.copy {path}`"
+                ),
                 leave_out(path),
             ],
             Self::NotText { path } => vec!["rename it".to_owned(), leave_out(path)],
             Self::TooDeep { path, .. } | Self::TooMany { largest: path, .. } => {
-                vec![format!("leave out what the build does not need: `echo /{path} >> .rpackignore`")]
+                vec![format!(
+                    "leave out what the build does not need, in `rpack.toml`: `source.exclude = [\"/{path}\"]`"
+                )]
             }
             Self::Changed { .. } => vec!["build again when nothing writes to the folder".to_owned()],
             Self::Store(error) => error.hints(),

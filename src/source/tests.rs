@@ -171,7 +171,8 @@ fn a_link_that_leads_outside_is_an_error_unless_it_is_left_out() {
         "error[source/link-outside]: the symbolic link `a/link` points to `../../etc/passwd`, which is outside \
          the source tree\n\
          \n\
-         hint 1: replace it by what it points to: `cp -rL --remove-destination a/link a/link`\n\
+         hint 1: replace it by what it points to: `cp -rL a/link a/link.copy && rm a/link && \
+         mv a/link.copy a/link`\n\
          hint 2: or leave it out, in `rpack.toml`: `source.exclude = [\"/a/link\"]`\n"
     );
     assert_eq!(taken(folder.path(), &options(&["/a/link"], &[])), ["a/b"]);
