@@ -51,9 +51,13 @@ impl Kind {
             Self::Directories | Self::Globs | Self::Packages => "a list of texts",
             Self::Ports => "a list of integers",
             Self::Mirror => "text or a table with `url`",
-            Self::Label | Self::Line | Self::Name | Self::User | Self::Variable | Self::Version | Self::Word => {
-                "text"
-            }
+            Self::Label
+            | Self::Line
+            | Self::Name
+            | Self::User
+            | Self::Variable
+            | Self::Version
+            | Self::Word => "text",
         }
     }
 
@@ -61,9 +65,7 @@ impl Kind {
     pub(super) fn check(self, text: &str) -> Result<(), String> {
         let (ok, expected) = match self {
             Self::Boolean => (matches!(text, "true" | "false"), "`true` or `false`"),
-            Self::Command | Self::Line => {
-                (!text.trim().is_empty() && !text.contains('\0'), "a command")
-            }
+            Self::Command | Self::Line => (!text.trim().is_empty() && !text.contains('\0'), "a command"),
             Self::Directories => (
                 text.strip_prefix('/').is_some_and(crate::store::tree::is_clean),
                 "an absolute directory without `.`, `..` and a slash at the end",
@@ -103,16 +105,17 @@ pub(super) fn check_argument(kind: Kind, argument: &str) -> Result<(), &'static 
     if ok { Ok(()) } else { Err(expected) }
 }
 
+static STRICT: LazyLock<GitignoreBuilder> = LazyLock::new(|| {
+    let mut builder = GitignoreBuilder::new("");
+    builder.allow_unclosed_class(false);
+    builder
+});
+
 fn glob(text: &str) -> Result<(), String> {
     const EXPECTED: &str = "a pattern of `.gitignore`";
     if text.trim().is_empty() || text.contains(['\0', '\n']) {
         return Err(EXPECTED.to_owned());
     }
-    static STRICT: LazyLock<GitignoreBuilder> = LazyLock::new(|| {
-        let mut builder = GitignoreBuilder::new("");
-        builder.allow_unclosed_class(false);
-        builder
-    });
     match STRICT.clone().add_line(None, text) {
         Ok(_) => Ok(()),
         Err(ignore::Error::Glob { err, .. }) => Err(format!("{EXPECTED}: {err}")),
@@ -139,9 +142,7 @@ fn is_repository_component(text: &str) -> bool {
 fn is_package(text: &str) -> bool {
     text.len() >= 2
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && text.chars().all(|c| {
-            c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.')
-        })
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
 }
 
 fn is_user(text: &str) -> bool {

@@ -34,9 +34,8 @@ impl Environment {
 
     /// Whether a switch is on: set, not empty, and none of `0`, `false`, `no`, `off`.
     pub fn is_on(&self, name: &str) -> bool {
-        let off = |value: &OsStr| {
-            ["0", "false", "no", "off"].iter().any(|word| value.eq_ignore_ascii_case(word))
-        };
+        let off =
+            |value: &OsStr| ["0", "false", "no", "off"].iter().any(|word| value.eq_ignore_ascii_case(word));
         self.get_os(name).is_some_and(|value| !off(value))
     }
 
@@ -71,21 +70,29 @@ impl Environment {
         let cache = cache.or_else(|| Some(self.home()?.join(".cache")));
         cache.map(|cache| cache.join("rpack")).ok_or_else(|| {
             let fault = Fault::NoStore;
-            Error::invalid(Problem { fault, place: Place::none(), hints: vec![
-                "say where: `RPACK_STORE=/path/to/folder rpack build`".to_owned(),
-            ] })
+            Error::invalid(Problem {
+                fault,
+                place: Place::none(),
+                hints: vec!["say where: `RPACK_STORE=/path/to/folder rpack build`".to_owned()],
+            })
         })
     }
 
     /// `SOURCE_DATE_EPOCH` (<https://reproducible-builds.org/specs/source-date-epoch/>), in seconds since 1970.
     pub fn source_date_epoch(&self) -> Result<Option<i64>, Error> {
         let Some(value) = self.get_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
-        let seconds = value.to_str().and_then(|text| text.parse::<i64>().ok()).filter(|seconds| *seconds >= 0);
+        let seconds =
+            value.to_str().and_then(|text| text.parse::<i64>().ok()).filter(|seconds| *seconds >= 0);
         seconds.map(Some).ok_or_else(|| {
             let fault = Fault::Epoch { found: value.to_string_lossy().into_owned() };
-            Error::invalid(Problem { fault, place: Place::none(), hints: vec![
-                "for the time of the last commit: `SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)`".to_owned(),
-            ] })
+            Error::invalid(Problem {
+                fault,
+                place: Place::none(),
+                hints: vec![
+                    "for the time of the last commit: `SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)`"
+                        .to_owned(),
+                ],
+            })
         })
     }
 

@@ -33,9 +33,7 @@ pub(super) fn read(repository: &Path) -> Result<(Vec<Statement>, Vec<Problem>), 
         return Err(failed(io::Error::other("it is not a regular file")));
     }
     let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
+    File::open(&path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes)).map_err(failed)?;
     let bare = |fault| Ok((Vec::new(), vec![Problem { fault, place: Place::none(), hints: Vec::new() }]));
     if bytes.len() as u64 > LIMIT {
         return bare(Fault::TooLarge { limit: LIMIT });

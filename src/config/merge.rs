@@ -65,7 +65,9 @@ impl Merged {
             writable: self.list("image.writable"),
             labels: self.map("image.labels.KEY"),
             mirrors: self.map("mirror.ECOSYSTEM"),
-            strict: self.one("strict", boolean).is_some_and(|strict| strict.value),
+            strict: self
+                .one("strict", |value| Some(value == Value::Boolean(true)))
+                .is_some_and(|strict| strict.value),
             warnings: Vec::new(),
         }
     }
@@ -106,8 +108,4 @@ fn text(value: Value) -> Option<String> {
 
 fn command(value: Value) -> Option<Command> {
     if let Value::Command(command) = value { Some(command) } else { None }
-}
-
-fn boolean(value: Value) -> Option<bool> {
-    if let Value::Boolean(value) = value { Some(value) } else { None }
 }

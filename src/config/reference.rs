@@ -31,7 +31,9 @@ pub fn reference() -> String {
             key.since,
         );
     }
-    text.push_str("\n## The machine\n\nThese variables change where rpack works, never what is in an image.\n\n");
+    text.push_str(
+        "\n## The machine\n\nThese variables change where rpack works, never what is in an image.\n\n",
+    );
     for (name, doc) in schema::MACHINE {
         let _ = writeln!(text, "- `{name}`: {doc}");
     }

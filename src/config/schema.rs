@@ -9,9 +9,11 @@ use super::check::Kind;
 pub(super) const PREFIX: &str = "RPACK_";
 
 /// Variables of rpack that configure the machine and not the image.
-pub(super) const MACHINE: [(&str, &str); 1] =
-    [("RPACK_STORE", "The folder that holds downloads, step results and images. Default: \
-      `$XDG_CACHE_HOME/rpack`, else `$HOME/.cache/rpack`.")];
+pub(super) const MACHINE: [(&str, &str); 1] = [(
+    "RPACK_STORE",
+    "The folder that holds downloads, step results and images. Default: \
+      `$XDG_CACHE_HOME/rpack`, else `$HOME/.cache/rpack`.",
+)];
 
 /// The tools whose version can be stated.
 const TOOLS: &[&str] = &["go", "node", "npm", "python", "uv"];
@@ -283,9 +285,11 @@ pub(super) fn names() -> Vec<String> {
 /// What a variable sets: a key with the text at its part in capitals, or a whole open table (`None` there).
 pub(super) fn variable(name: &str) -> Option<(&'static Key, Option<String>)> {
     for key in &KEYS {
-        if let Some(word) = key.words.iter().find(|word| {
-            key.variable(Some(word)) == name || short(key, word).as_deref() == Some(name)
-        }) {
+        if let Some(word) = key
+            .words
+            .iter()
+            .find(|word| key.variable(Some(word)) == name || short(key, word).as_deref() == Some(name))
+        {
             return Some((key, Some((*word).to_owned())));
         }
         if !key.words.is_empty() {

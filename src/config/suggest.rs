@@ -53,9 +53,8 @@ const FOREIGN: [(&str, &str); 38] = [
 pub(super) fn keys(path: &[&str]) -> Vec<String> {
     let Some((last, table)) = path.split_last() else { return Vec::new() };
     let mut found = Vec::new();
-    let prefix: String = table.iter().map(|part| format!("{part}.")).collect();
     let members = schema::members(table);
-    found.extend(near(last, members.iter().copied()).map(|member| format!("{prefix}{member}")));
+    found.extend(near(last, members.iter().copied()).map(|member| [table, &[member]].concat().join(".")));
     let names = schema::names();
     let full = path.join(".");
     let leaves = names.iter().filter(|name| name.rsplit('.').next().is_some_and(|leaf| leaf == *last));

@@ -6,7 +6,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::statement::{Edit, Statement, Value};
-use super::{Command, Config, Environment, Error, Flag, Origin, Resolved, Warning, load, merge, reference, schema};
+use super::{
+    Command, Config, Environment, Error, Flag, Origin, Resolved, Warning, load, merge, reference, schema,
+};
 use crate::ui::{Diagnose as _, ExitCode, render};
 
 fn read(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Error> {
@@ -165,7 +167,10 @@ fn lists_add_up_unless_they_say_otherwise() {
             only("make", flag("build.packages"))
         ]
     );
-    assert_eq!(config.ports, [only(2_u16, env("RPACK_IMAGE__PORTS")), only(3_u16, env("RPACK_IMAGE__PORTS"))]);
+    assert_eq!(
+        config.ports,
+        [only(2_u16, env("RPACK_IMAGE__PORTS")), only(3_u16, env("RPACK_IMAGE__PORTS"))]
+    );
     assert_eq!(config.exclude, [only("a", at(3, 19)), only("b c", env("RPACK_SOURCE__EXCLUDE"))]);
 }
 
@@ -359,22 +364,29 @@ fn layer(layer: usize) -> impl Strategy<Value = Vec<Statement>> {
     let origin = at(layer, 1);
     let texts = prop::collection::vec("[a-d]", 0..4);
     let scalars = prop::collection::btree_map(0_usize..3, "[a-z]{1,3}", 0..4);
-    (scalars, texts.clone(), texts.clone(), prop::option::of(texts)).prop_map(move |(scalars, add, remove, set)| {
-        let own = |texts: Vec<String>| texts.into_iter().map(|text| (text, origin.clone())).collect();
-        let mut statements: Vec<Statement> = scalars
-            .into_iter()
-            .map(|(index, text)| {
-                let (name, argument) = [("name", None), ("build.env.NAME", Some("A")), ("build.env.NAME", Some("B"))]
-                    [index];
-                let argument = argument.map(str::to_owned);
-                Statement { key: key(name), argument, value: Value::Text(text), origin: origin.clone() }
-            })
-            .collect();
-        let edit = Edit { set: set.map(&own), remove, add: own(add) };
-        let value = Value::List(edit);
-        statements.push(Statement { key: key("build.packages"), argument: None, value, origin: origin.clone() });
-        statements
-    })
+    (scalars, texts.clone(), texts.clone(), prop::option::of(texts)).prop_map(
+        move |(scalars, add, remove, set)| {
+            let own = |texts: Vec<String>| texts.into_iter().map(|text| (text, origin.clone())).collect();
+            let mut statements: Vec<Statement> = scalars
+                .into_iter()
+                .map(|(index, text)| {
+                    let (name, argument) =
+                        [("name", None), ("build.env.NAME", Some("A")), ("build.env.NAME", Some("B"))][index];
+                    let argument = argument.map(str::to_owned);
+                    Statement { key: key(name), argument, value: Value::Text(text), origin: origin.clone() }
+                })
+                .collect();
+            let edit = Edit { set: set.map(&own), remove, add: own(add) };
+            let value = Value::List(edit);
+            statements.push(Statement {
+                key: key("build.packages"),
+                argument: None,
+                value,
+                origin: origin.clone(),
+            });
+            statements
+        },
+    )
 }
 
 proptest! {

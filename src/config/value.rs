@@ -213,7 +213,10 @@ fn quoting_hints(kind: Kind, name: &str, found: &DeValue<'_>) -> Vec<String> {
         }
         DeValue::Table(table) if kind == Kind::Label => match (name.rsplit_once('.'), table.keys().next()) {
             (Some((parent, first)), Some(next)) => {
-                vec![format!("quote a key that contains dots: `{parent}.\"{first}.{}\" = \"…\"`", next.get_ref())]
+                vec![format!(
+                    "quote a key that contains dots: `{parent}.\"{first}.{}\" = \"…\"`",
+                    next.get_ref()
+                )]
             }
             _ => Vec::new(),
         },

@@ -159,7 +159,8 @@ impl Words {
                 Some(Value::Command(Command::Line(text.to_owned())))
             }
             kind if kind.is_list() && !toml => {
-                let parts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
+                let parts =
+                    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
                 let checked: Vec<Option<String>> =
                     parts.map(|part| self.checked(kind, name, part, origin)).collect();
                 let add = checked.into_iter().collect::<Option<Vec<_>>>()?;

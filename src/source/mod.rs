@@ -5,7 +5,10 @@
 //! folder until a step needs them: [`Source::select`] digests a part, [`snapshot`] copies it into the store.
 
 mod commit;
+<<<<<<< HEAD
 mod content;
+=======
+>>>>>>> config
 mod dockerignore;
 mod error;
 mod fingerprint;

@@ -86,7 +86,8 @@ mod tests {
         let text = format!("{}here{}", "a".repeat(300), "b".repeat(300));
         let found = excerpt(&text, 300..304);
         assert_eq!(found.column, 301);
-        let expected = format!("  |\n1 | {}here{}\n  | {}^^^^", "a".repeat(50), "b".repeat(46), " ".repeat(50));
+        let expected =
+            format!("  |\n1 | {}here{}\n  | {}^^^^", "a".repeat(50), "b".repeat(46), " ".repeat(50));
         assert_eq!(found.text, expected);
     }
 

@@ -72,7 +72,9 @@ impl Live {
     pub(super) fn output(&self, step: &str, tail: &VecDeque<String>) -> bool {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let belongs = |label: &str| {
-            label.strip_prefix(step).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+            label
+                .strip_prefix(step)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
         };
         let Some((_, bar)) = running.iter().rev().find(|(label, _)| belongs(label)) else {
             return false;

@@ -175,12 +175,11 @@ impl Reporter {
     }
 
     fn line(&self, text: &str) {
-        match &self.shared.live {
-            Some(live) => live.line(text),
-            None => {
-                let mut sink = lock(&self.shared.sink);
-                let _ = writeln!(sink, "{text}").and_then(|()| sink.flush());
-            }
+        if let Some(live) = &self.shared.live {
+            live.line(text);
+        } else {
+            let mut sink = lock(&self.shared.sink);
+            let _ = writeln!(sink, "{text}").and_then(|()| sink.flush());
         }
     }
 }

@@ -34,8 +34,7 @@ fn session(progress: Progress, colour: bool) -> String {
     reporter.output("node/install", "\u{1b}[1madded 3 packages\u{1b}[0m");
     task.done("3.2 s");
     reporter.error(&store::Error::Damaged { path: "/s/index".into(), reason: "it is empty".to_owned() });
-    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    text
+    String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
 }
 
 #[test]
