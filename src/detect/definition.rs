@@ -125,7 +125,8 @@ fn unknown_name(shape: &serde_json::Value, name: &str) -> Option<String> {
             serde_json::Value::Object(members) => {
                 let Some(member) = members.get(part) else {
                     let known: Vec<String> = members.keys().map(|key| format!("`{key}`")).collect();
-                    let place = if walked.is_empty() { "the facts".to_owned() } else { format!("`{walked}`") };
+                    let place =
+                        if walked.is_empty() { "the facts".to_owned() } else { format!("`{walked}`") };
                     return Some(format!("`{name}` is not a fact: {place} has {}", known.join(", ")));
                 };
                 value = member;

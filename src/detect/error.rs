@@ -269,10 +269,13 @@ impl Diagnose for Error {
             )],
             Self::RequirementsCycle { .. } => vec!["delete one of the lines of the circle".to_owned()],
             Self::ProcfileDuplicate { .. } => vec!["delete or rename one of the two lines".to_owned()],
-            Self::UnknownLanguage { known, .. } => known.iter().map(|id| format!("`--language {id}`")).collect(),
+            Self::UnknownLanguage { known, .. } => {
+                known.iter().map(|id| format!("`--language {id}`")).collect()
+            }
             Self::None { .. } => vec![
                 "run `rpack build DIR` with the folder that holds the app".to_owned(),
-                "name the language: `--language LANGUAGE`, or `language = \"LANGUAGE\"` in `rpack.toml`".to_owned(),
+                "name the language: `--language LANGUAGE`, or `language = \"LANGUAGE\"` in `rpack.toml`"
+                    .to_owned(),
                 "say how to start it: a file `Procfile` with the line `web: COMMAND`".to_owned(),
             ],
             Self::ChooseApp { apps, .. } => {

@@ -24,12 +24,8 @@ pub(super) fn score(
     let mut scored = Vec::new();
     for detector in detectors {
         let rows = |row: &Row| row.role.is_none();
-        let candidate = Candidate {
-            language: detector.id.clone(),
-            score: 0,
-            role: APP.to_owned(),
-            evidence: Vec::new(),
-        };
+        let candidate =
+            Candidate { language: detector.id.clone(), score: 0, role: APP.to_owned(), evidence: Vec::new() };
         scored.push(add(candidate, detector, &context(facts.clone(), detector, manifests, None), rows)?);
     }
     let plain: Vec<(bool, i32)> =

@@ -119,9 +119,12 @@ fn choose(language: &Resolved<String>, candidates: &mut Vec<Candidate>) {
     let place = candidates.iter().position(|one| one.language == language.value);
     let mut winner = match place {
         Some(place) => candidates.remove(place),
-        None => {
-            Candidate { language: language.value.clone(), score: 0, role: String::new(), evidence: Vec::new() }
-        }
+        None => Candidate {
+            language: language.value.clone(),
+            score: 0,
+            role: String::new(),
+            evidence: Vec::new(),
+        },
     };
     "app".clone_into(&mut winner.role);
     let reason = format!("`language` is `{}` ({})", language.value, language.origin);

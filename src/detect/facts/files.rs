@@ -61,8 +61,7 @@ impl<'a> Files<'a> {
         };
         let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
         let found = if utf16 { ": it is UTF-16" } else { "" };
-        let text =
-            String::from_utf8(bytes).map_err(|_| Error::Encoding { path: path.to_owned(), found })?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::Encoding { path: path.to_owned(), found })?;
         Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
     }
 

@@ -208,7 +208,8 @@ mod tests {
     fn members_are_found_by_path() {
         let text = "{\r\n  \"engines\": { \"node\": \">=20\" },\n  \"a\\u0062\": [{\"x\": 1}]\n}";
         let found = offsets(text).unwrap();
-        let at = |path: &[&str]| found.get(&path.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).copied();
+        let at =
+            |path: &[&str]| found.get(&path.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).copied();
         assert_eq!(at(&["engines"]), text.find("\"engines\""));
         assert_eq!(at(&["engines", "node"]), text.find("\"node\""));
         assert_eq!(at(&["ab"]), text.find("\"a\\u0062\""));
@@ -223,8 +224,27 @@ mod tests {
     #[test]
     fn the_corners_are_those_of_serde_json() {
         for text in [
-            "", " ", "1e400", "-0", "01", "1.", ".5", "-", "1e", "[1,]", "{\"a\":1,}", "\"\\ud800\"", "\"\\udc00\"",
-            "\"\\ud83d\\ude00\"", "\"\\ud83d\\u0041\"", "\"\u{1}\"", "\"\u{7f}\"", "nul", "null x", "\u{feff}{}", "\"\\x\"",
+            "",
+            " ",
+            "1e400",
+            "-0",
+            "01",
+            "1.",
+            ".5",
+            "-",
+            "1e",
+            "[1,]",
+            "{\"a\":1,}",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\u{1}\"",
+            "\"\u{7f}\"",
+            "nul",
+            "null x",
+            "\u{feff}{}",
+            "\"\\x\"",
             "\"\\u+123\"",
         ] {
             agrees(text);
@@ -251,7 +271,9 @@ mod tests {
         let leaf = prop_oneof![
             Just("null".to_owned()),
             any::<bool>().prop_map(|b| b.to_string()),
-            any::<f64>().prop_filter("finite", |f| f.is_finite()).prop_map(|f| serde_json::json!(f).to_string()),
+            any::<f64>()
+                .prop_filter("finite", |f| f.is_finite())
+                .prop_map(|f| serde_json::json!(f).to_string()),
             any::<String>().prop_map(|s| serde_json::json!(s).to_string()),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {

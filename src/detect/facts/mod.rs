@@ -4,12 +4,12 @@
 //! outside the source is read; only the root and what its manifests name count.
 
 mod files;
-mod go;
+pub mod go;
 mod json;
 mod located;
-mod node;
-mod procfile;
-mod python;
+pub mod node;
+pub mod procfile;
+pub mod python;
 
 use serde::Serialize;
 

@@ -101,7 +101,8 @@ fn entry(line: &str) -> Result<Option<(&str, &str)>, (usize, String)> {
         return Err((start, "is not valid: a process name starts with a letter or a digit".to_owned()));
     }
     if length > NAME_LIMIT {
-        let problem = format!("is not valid: a process name has at most {NAME_LIMIT} characters, this one {length}");
+        let problem =
+            format!("is not valid: a process name has at most {NAME_LIMIT} characters, this one {length}");
         return Err((start + NAME_LIMIT, problem));
     }
     let after = rest[length..].trim_start_matches(blank);
@@ -195,8 +196,9 @@ mod tests {
 
     #[test]
     fn comments_blanks_line_ends_and_literal_colons() {
-        let (procfile, notices) =
-            parsed("# c\r\n\r\n  Web_App\t:  A=1 exec ./bin/serve --url http://x:1 # y \r\nrelease: ./migrate");
+        let (procfile, notices) = parsed(
+            "# c\r\n\r\n  Web_App\t:  A=1 exec ./bin/serve --url http://x:1 # y \r\nrelease: ./migrate",
+        );
         let expected = serde_json::json!({
             "processes": {
                 "release": {"command": "./migrate", "line": 4},

@@ -7,12 +7,29 @@
 pub(super) const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
 const KNOWN_SYSTEMS: [&str; 19] = [
-    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd",
-    "openbsd", "plan9", "solaris", "wasip1", "windows", "zos", "unix",
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "wasip1",
+    "windows",
+    "zos",
+    "unix",
 ];
 const KNOWN_ARCHITECTURES: [&str; 18] = [
-    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv",
-    "riscv64", "s390x", "sparc", "sparc64", "wasm", "armbe",
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv", "riscv64", "s390x", "sparc", "sparc64", "wasm", "armbe",
 ];
 
 /// How deep parentheses and negations may nest.

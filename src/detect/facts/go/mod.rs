@@ -23,6 +23,7 @@ const FILE_LIMIT: usize = 20_000;
 
 /// What the source says about Go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that conditions name")]
 pub struct Go {
     /// The module's path.
     pub module: Option<String>,
@@ -81,17 +82,19 @@ pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
 
 /// Reads the packages of the root's module and of the modules that `go.work` uses.
 fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
+    let uses: BTreeSet<&str> = uses.iter().map(String::as_str).collect();
     let nested: BTreeSet<&str> = files
         .paths()
         .filter_map(|path| path.strip_suffix("/go.mod"))
-        .filter(|folder| !uses.iter().any(|used| used == folder))
+        .filter(|folder| !uses.contains(folder))
         .collect();
     let mut mains = BTreeSet::new();
     let mut embeds = BTreeSet::new();
-    let programs = files.paths().filter(|path| path.ends_with(".go") && !path.ends_with("_test.go"));
+    let is_program = |path: &&str| path.strip_suffix(".go").is_some_and(|stem| !stem.ends_with("_test"));
+    let programs = files.paths().filter(is_program);
     for path in programs.take(FILE_LIMIT) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if is_ignored(folder, name) || nested.iter().any(|module| is_within(folder, module)) {
+        if is_ignored(folder, name) || is_within(folder, &nested) {
             continue;
         }
         let Some(text) = files.program(path) else { continue };
@@ -103,9 +106,11 @@ fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
         // With cgo off the go command leaves out files that import "C". When the file asks for cgo itself, there
         // is a counterpart for builds without.
         facts.cgo |= program.imports_c && fits(false);
-        embeds.extend(program.embeds.iter().map(|pattern| {
-            if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") }
-        }));
+        embeds.extend(
+            program.embeds.iter().map(|pattern| {
+                if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") }
+            }),
+        );
         if program.package == "main" && !folder.split('/').any(|part| NOT_THE_APP.contains(&part)) {
             mains.insert(if folder.is_empty() { "." } else { folder });
         }
@@ -120,6 +125,9 @@ fn is_ignored(folder: &str, name: &str) -> bool {
     hidden(name) || folder.split('/').any(|part| hidden(part) || part == "vendor" || part == "testdata")
 }
 
-fn is_within(folder: &str, module: &str) -> bool {
-    folder.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether `folder` or one above it is among `modules`.
+fn is_within(folder: &str, modules: &BTreeSet<&str>) -> bool {
+    let above = |folder: &&str| folder.rsplit_once('/').map_or("", |(above, _)| above).len();
+    std::iter::successors(Some(folder), |folder| (!folder.is_empty()).then(|| &folder[..above(folder)]))
+        .any(|folder| modules.contains(folder))
 }

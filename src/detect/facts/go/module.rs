@@ -40,7 +40,8 @@ fn parse(file: &str, text: &str) -> Result<Module, Error> {
         let fail = |offset: usize, problem: String| {
             let place = (number, position(line, offset).1);
             let problem = format!("is not valid: {problem}");
-            let hint = format!("correct `{file}` at the caret, or run `go mod edit` to see what Go says of it");
+            let hint =
+                format!("correct `{file}` at the caret, or run `go mod edit` to see what Go says of it");
             Error::from(Malformed::at("go/manifest-invalid", file, text, place, problem, hint))
         };
         let words = words(line).map_err(|offset| fail(offset, "a quote is not closed".to_owned()))?;
@@ -94,7 +95,8 @@ fn words(line: &str) -> Result<Vec<(usize, String)>, usize> {
                 (rest[1..length - 1].replace("\\\"", "\"").replace("\\\\", "\\"), length)
             }
             _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')')).unwrap_or(rest.len());
+                let end =
+                    rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')')).unwrap_or(rest.len());
                 let end = rest[..end].find("//").unwrap_or(end);
                 (rest[..end].to_owned(), end)
             }
@@ -139,9 +141,8 @@ impl Module {
             }
             ("use", [folder]) => self.uses.extend(inside(folder)),
             ("replace", [old, "=>", new] | [old, _, "=>", new]) => {
-                if is_local(new) && inside(new).is_none() {
-                    self.replaces_outside.push(format!("{old} => {new}"));
-                }
+                let outside = is_local(new) && inside(new).is_none();
+                self.replaces_outside.extend(outside.then(|| format!("{old} => {new}")));
             }
             ("module" | "go" | "toolchain" | "use", _) => {
                 return Err(format!("`{directive}` needs exactly one argument, found {}", arguments.len()));
@@ -177,9 +178,4 @@ fn inside(folder: &str) -> Option<String> {
         }
     }
     Some(parts.join("/"))
-}
-
-#[cfg(test)]
-pub(super) fn parse_for_test(text: &str) -> Result<Module, Error> {
-    parse("go.mod", text)
 }

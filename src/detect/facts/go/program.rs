@@ -46,7 +46,8 @@ pub(super) fn read(text: &str) -> Option<Program> {
     if embeds {
         while let Some(token) = scanner.next() {
             if let Token::Comment { text, line_start: true } = token
-                && let Some(patterns) = text.strip_prefix("go:embed").filter(|rest| rest.starts_with([' ', '\t']))
+                && let Some(patterns) =
+                    text.strip_prefix("go:embed").filter(|rest| rest.starts_with([' ', '\t']))
             {
                 program.embeds.extend(embed_patterns(patterns));
             }
@@ -105,7 +106,9 @@ fn embed_patterns(line: &str) -> Vec<String> {
 
 impl Program {
     fn take_constraint(&mut self, comment: &str) {
-        if let Some(expression) = comment.strip_prefix("go:build").filter(|rest| rest.starts_with([' ', '\t'])) {
+        if let Some(expression) =
+            comment.strip_prefix("go:build").filter(|rest| rest.starts_with([' ', '\t']))
+        {
             self.build.get_or_insert_with(|| expression.trim().to_owned());
         } else if let Some(line) = comment.trim_start().strip_prefix("+build ") {
             self.plus_build.push(line.to_owned());

@@ -55,11 +55,8 @@ pub(super) fn read(
         .and_then(|manager| manager.split('@').next());
     let chosen = found.iter().find(|(kind, _)| Some(*kind) == declared).or(found.first());
     let Some((kind, file)) = chosen.copied() else { return Ok(None) };
-    let others: Vec<String> = found
-        .iter()
-        .filter(|(other, _)| *other != kind)
-        .map(|(_, other)| format!("`{other}`"))
-        .collect();
+    let others: Vec<String> =
+        found.iter().filter(|(other, _)| *other != kind).map(|(_, other)| format!("`{other}`")).collect();
     if !others.is_empty() {
         let text = format!(
             "`{file}` is used and {} ignored: delete the locks that are not kept up to date",
@@ -71,8 +68,7 @@ pub(super) fn read(
     if kind == "npm"
         && let Some(text) = files.text(file)?
     {
-        let npm: NpmLock =
-            serde_json::from_str(&text).map_err(|error| invalid_json(file, &text, &error))?;
+        let npm: NpmLock = serde_json::from_str(&text).map_err(|error| invalid_json(file, &text, &error))?;
         lock.version = Some(npm.version);
         lock.scripts = npm.scripts();
         lock.drift = package.map(|package| npm.drift(package, file)).unwrap_or_default();
@@ -174,7 +170,9 @@ impl NpmLock {
 /// Whether `version` is within `range`; nothing when one of them is not of semantic versioning.
 fn satisfies(version: &str, range: &str) -> Option<bool> {
     let range = match range.strip_prefix("npm:") {
-        Some(alias) => alias.char_indices().rfind(|(at, c)| *c == '@' && *at > 0).map_or("*", |(at, _)| &alias[at + 1..]),
+        Some(alias) => {
+            alias.char_indices().rfind(|(at, c)| *c == '@' && *at > 0).map_or("*", |(at, _)| &alias[at + 1..])
+        }
         None => range,
     };
     if version.len() > RANGE_LIMIT || range.len() > RANGE_LIMIT {

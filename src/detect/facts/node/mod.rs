@@ -80,7 +80,9 @@ fn entry(files: &Files<'_>, folders: &[&str], extensions: &[&str]) -> Option<Str
     folders
         .iter()
         .flat_map(|folder| ENTRY_NAMES.iter().map(move |name| (folder, name)))
-        .flat_map(|(folder, name)| extensions.iter().map(move |extension| format!("{folder}{name}.{extension}")))
+        .flat_map(|(folder, name)| {
+            extensions.iter().map(move |extension| format!("{folder}{name}.{extension}"))
+        })
         .find(|path| files.has(path))
 }
 

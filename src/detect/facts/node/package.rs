@@ -58,7 +58,9 @@ pub(super) fn read(files: &Files<'_>) -> Result<Option<Manifest>, Error> {
     let Value::Object(members) = value else {
         return Err(broken(&text, 0, "is not a JSON object").into());
     };
-    let reader = Reader { offsets: json::offsets(&text).unwrap_or_default(), text: &text, members: &members };
+    let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+    let reader =
+        Reader { offsets: json::offsets(&text).unwrap_or_default(), text: &text, members: &members, breaks };
     let scripts = reader.strings("scripts")?;
     let package = Package {
         name: reader.string("name")?,
@@ -113,6 +115,8 @@ struct Reader<'a> {
     text: &'a str,
     members: &'a Map<String, Value>,
     offsets: Offsets,
+    /// Offsets of the line breaks, ascending.
+    breaks: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -122,7 +126,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, path: &[&str]) -> Option<usize> {
-        self.offset(path).map(|offset| position(self.text, offset).0)
+        self.offset(path).map(|offset| self.breaks.partition_point(|at| *at < offset) + 1)
     }
 
     fn wrong(&self, path: &[&str], needed: &str) -> Error {

@@ -39,8 +39,18 @@ const MAKERS: [(&str, &str, &str); 24] = [
 
 /// Names that say a function makes the app.
 const FACTORIES: [&str; 7] = [
-    "create_app", "make_app", "build_app", "get_app", "app_factory", "create_application", "make_application",
+    "create_app",
+    "make_app",
+    "build_app",
+    "get_app",
+    "app_factory",
+    "create_application",
+    "make_application",
 ];
+
+/// The most apps that are kept of one file, and the most `*` imports: no honest file comes near.
+const APP_LIMIT: usize = 100;
+const STAR_LIMIT: usize = 20;
 
 /// An object that a web server can serve.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -174,7 +184,7 @@ impl<'a> Reader<'a> {
         let Some((module, [Token::Word("import"), names @ ..])) = dotted(tokens) else { return };
         for part in names.split(|token| matches!(token, Token::Op("," | "(" | ")"))) {
             match part {
-                [Token::Op("*")] => self.stars.push(module.clone()),
+                [Token::Op("*")] if self.stars.len() < STAR_LIMIT => self.stars.push(module.clone()),
                 [Token::Word(name)] => {
                     self.imports.insert(name, format!("{module}.{name}"));
                 }
@@ -248,6 +258,9 @@ impl<'a> Reader<'a> {
     }
 
     fn keep(&mut self, variable: &str, line: usize, maker: usize, factory: bool) {
+        if self.module.apps.len() == APP_LIMIT {
+            return;
+        }
         let (_, framework, interface) = MAKERS[maker];
         self.module.apps.push(App {
             line,
@@ -276,8 +289,7 @@ fn dotted<'t, 'a>(tokens: &'t [Token<'a>]) -> Option<(String, &'t [Token<'a>])> 
 fn targets<'t, 'a>(tokens: &'t [Token<'a>]) -> (Vec<&'a str>, &'t [Token<'a>]) {
     let mut targets = Vec::new();
     let mut rest = tokens;
-    loop {
-        let (Some(Token::Word(name)), Some(Token::Op("=" | ":" | ","))) = (rest.first(), rest.get(1)) else { break };
+    while let [Token::Word(name), Token::Op("=" | ":" | ","), ..] = rest {
         let Some(equals) = rest.iter().position(|token| *token == Token::Op("=")) else { break };
         targets.push(*name);
         rest = &rest[equals + 1..];

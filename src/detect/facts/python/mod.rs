@@ -98,7 +98,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         notices.push(warning("python/misspelled", text));
     }
     let mut dependencies: BTreeSet<String> =
-        read.requirements.iter().map(|requirement| requirement.name.clone()).collect();
+        read.wanted.iter().map(|requirement| requirement.name.clone()).collect();
     dependencies.extend(manifest.dependencies);
     dependencies.remove("");
     let (apps, mains) = scan::read(files);
@@ -107,7 +107,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         versions: versions(files, manifest.python)?,
         requirements_file: requirements_file.map(str::to_owned),
         unpinned: read.unpinned(),
-        requirements: read.requirements,
+        requirements: read.wanted,
         files: read.files.into_iter().collect(),
         hashed: read.hashed,
         local: read.local,
@@ -129,7 +129,10 @@ fn manager(
         (Some((manager, file)), ..) => {
             let others: Vec<String> = found.map(|(_, other)| format!("`{other}`")).collect();
             if !others.is_empty() {
-                let text = format!("`{file}` is used and {} ignored: delete what is not kept up to date", others.join(", "));
+                let text = format!(
+                    "`{file}` is used and {} ignored: delete what is not kept up to date",
+                    others.join(", ")
+                );
                 notices.push(warning("python/multiple-managers", text));
             }
             manager

@@ -97,7 +97,8 @@ pub(super) fn read(files: &Files<'_>) -> Result<Manifest, Error> {
         })?;
         dependencies.insert(requirement.name);
     }
-    dependencies.extend(tool.dependencies.keys().filter(|name| *name != "python").map(|name| normalised(name)));
+    dependencies
+        .extend(tool.dependencies.keys().filter(|name| *name != "python").map(|name| normalised(name)));
     let python = project
         .requires_python
         .map(|range| located(range.get_ref(), range.span().start, "project.requires-python"))

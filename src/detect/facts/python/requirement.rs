@@ -39,9 +39,8 @@ impl Requirement {
     pub(super) fn is_exact(&self) -> bool {
         self.url.is_some()
             || self.spec.starts_with("===")
-            || VersionSpecifiers::from_str(&self.spec).is_ok_and(|specifiers| {
-                specifiers.iter().any(|one| *one.operator() == Operator::Equal)
-            })
+            || VersionSpecifiers::from_str(&self.spec)
+                .is_ok_and(|specifiers| specifiers.iter().any(|one| *one.operator() == Operator::Equal))
     }
 }
 
@@ -81,16 +80,21 @@ pub(super) fn parse(text: &str) -> Result<Requirement, (usize, String)> {
             return Err((at + 1, "a URL is needed after `@`".to_owned()));
         }
         requirement.url = Some(url.trim().to_owned());
-        requirement.marker = marker.trim().to_owned();
+        marker.trim().clone_into(&mut requirement.marker);
         return Ok(requirement);
     }
     let (spec, marker) = rest.split_once(';').unwrap_or((rest, ""));
-    requirement.marker = marker.trim().to_owned();
+    marker.trim().clone_into(&mut requirement.marker);
     let spec = spec.trim();
     let spec = spec.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(spec).trim();
     if !spec.is_empty() && !spec.starts_with(['<', '>', '=', '!', '~']) {
         let found: String = spec.chars().take(20).collect();
-        return Err((at, format!("a version such as `=={found}`, `@ URL` or `;` is needed after `{name}`, found `{found}`")));
+        return Err((
+            at,
+            format!(
+                "a version such as `=={found}`, `@ URL` or `;` is needed after `{name}`, found `{found}`"
+            ),
+        ));
     }
     // `===` compares texts, so its operand need not be a version.
     if !spec.is_empty() && !spec.starts_with("===") && VersionSpecifiers::from_str(spec).is_err() {
@@ -162,7 +166,8 @@ impl<'a> Cursor<'a> {
             if self.eat(']') {
                 return Ok(extras);
             }
-            let extra = self.name().ok_or_else(|| (self.at, "the name of an extra or `]` is needed".to_owned()))?;
+            let extra =
+                self.name().ok_or_else(|| (self.at, "the name of an extra or `]` is needed".to_owned()))?;
             extras.push(normalised(extra));
             self.blank();
             if !self.eat(',') && !self.text[self.at..].starts_with(']') {

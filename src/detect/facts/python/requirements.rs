@@ -15,8 +15,15 @@ use crate::ui::Location;
 const NESTING: usize = 50;
 /// Options of whole files that take a value; those with a meaning here are handled by name.
 const WITH_VALUE: [&str; 9] = [
-    "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-binary", "--only-binary",
-    "--trusted-host", "--use-feature",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--no-binary",
+    "--only-binary",
+    "--trusted-host",
+    "--use-feature",
 ];
 /// Options of whole files without a value.
 const FLAGS: [&str; 3] = ["--no-index", "--prefer-binary", "--pre"];
@@ -26,7 +33,7 @@ const OF_REQUIREMENT: [&str; 4] = ["--hash", "--global-option", "--config-settin
 /// What the files say together.
 #[derive(Debug, Default)]
 pub(super) struct Requirements {
-    pub(super) requirements: Vec<Requirement>,
+    pub(super) wanted: Vec<Requirement>,
     pub(super) files: BTreeSet<String>,
     pub(super) hashed: bool,
     pub(super) local: Vec<String>,
@@ -37,7 +44,7 @@ pub(super) struct Requirements {
 impl Requirements {
     /// The requirements that several versions satisfy.
     pub(super) fn unpinned(&self) -> Vec<String> {
-        self.requirements
+        self.wanted
             .iter()
             .filter(|one| !one.is_exact() && !self.constrained.contains(&one.name))
             .map(|one| format!("{} ({}:{})", one.name, one.file, one.line))
@@ -97,10 +104,10 @@ impl Reader<'_> {
         if !self.done.insert((file.to_owned(), constraint)) {
             return Ok(());
         }
-        let text = self
-            .files
-            .text(file)?
-            .ok_or_else(|| Error::RequirementsMissing { location: from.clone(), included: file.to_owned() })?;
+        let text = self.files.text(file)?.ok_or_else(|| Error::RequirementsMissing {
+            location: from.clone(),
+            included: file.to_owned(),
+        })?;
         self.found.files.insert(file.to_owned());
         self.stack.push(file.to_owned());
         for (number, joined) in logical_lines(&text) {
@@ -137,7 +144,11 @@ impl Reader<'_> {
                 "-r" | "--requirement" => self.include(line, offset, value, constraint)?,
                 "-c" | "--constraint" => self.include(line, offset, value, true)?,
                 "-e" | "--editable" => {
-                    self.direct(line, parse(value).map_err(|(_, problem)| line.invalid(offset, &problem))?, true);
+                    self.direct(
+                        line,
+                        parse(value).map_err(|(_, problem)| line.invalid(offset, &problem))?,
+                        true,
+                    );
                 }
                 _ => {}
             }
@@ -145,7 +156,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn include(&mut self, line: &Line<'_>, offset: usize, target: &str, constraint: bool) -> Result<(), Error> {
+    fn include(
+        &mut self,
+        line: &Line<'_>,
+        offset: usize,
+        target: &str,
+        constraint: bool,
+    ) -> Result<(), Error> {
         if target.contains("://") {
             let problem = format!("it includes `{target}`, and only files of the source can be included");
             return Err(line.invalid(offset, &problem));
@@ -190,7 +207,7 @@ impl Reader<'_> {
             return;
         }
         let file = line.file.to_owned();
-        self.found.requirements.push(Requirement { file, line: line.number, editable, ..requirement });
+        self.found.wanted.push(Requirement { file, line: line.number, editable, ..requirement });
     }
 }
 
@@ -232,17 +249,14 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (number, mut joined) = open.take().unwrap_or((index + 1, String::new()));
         let comment = line.trim_start().starts_with('#');
-        match line.strip_suffix('\\').filter(|_| !comment) {
-            Some(part) => {
-                joined.push_str(part);
-                open = Some((number, joined));
-            }
-            None => {
-                // A comment line ends what is open; the blank keeps its `#` from joining a word.
-                joined.push_str(if comment { " " } else { "" });
-                joined.push_str(line);
-                lines.push((number, joined));
-            }
+        if let Some(part) = line.strip_suffix('\\').filter(|_| !comment) {
+            joined.push_str(part);
+            open = Some((number, joined));
+        } else {
+            // A comment line ends what is open; the blank keeps its `#` from joining a word.
+            joined.push_str(if comment { " " } else { "" });
+            joined.push_str(line);
+            lines.push((number, joined));
         }
     }
     lines.extend(open);
@@ -277,4 +291,3 @@ fn beside(file: &str, target: &str) -> Option<String> {
     }
     (!parts.is_empty()).then(|| parts.join("/"))
 }
-

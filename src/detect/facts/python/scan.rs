@@ -34,8 +34,8 @@ pub(super) fn read(files: &Files<'_>) -> (Vec<App>, Vec<String>) {
             ..app
         }));
         let known = SCRIPTS.iter().position(|script| *script == path);
-        let test = path.starts_with("test_") || path.ends_with("_test.py") || TOOLS.contains(&path);
-        if !path.contains('/') && !test && (module.guard || known.is_some()) {
+        let spared = path.starts_with("test_") || path.ends_with("_test.py") || TOOLS.contains(&path);
+        if !path.contains('/') && !spared && (module.guard || known.is_some()) {
             mains.push((known.unwrap_or(SCRIPTS.len()), path.to_owned()));
         }
     }
@@ -72,15 +72,15 @@ fn import_name<'a>(files: &Files<'_>, path: &'a str) -> (&'a str, String) {
     (directory, rest.strip_suffix("/__init__").unwrap_or(rest).replace('/', "."))
 }
 
+/// Where the file stands among those that are expected to hold the app.
 fn rank(app: &App) -> (usize, usize, bool) {
-    let position = |name: &str| MODULES.iter().position(|module| *module == name).unwrap_or(MODULES.len());
-    let outside = !app.directory.is_empty();
-    match app.module.split('.').collect::<Vec<_>>().as_slice() {
-        [name] if position(name) < MODULES.len() && !app.file.ends_with("/__init__.py") => {
-            (0, position(name), outside)
-        }
-        ["app", name @ ("main" | "app")] => (1, position(name), outside),
-        [.., name] => (2, position(name), outside),
-        [] => (3, 0, outside),
-    }
+    let stem = app.file.strip_suffix(".py").unwrap_or(&app.file);
+    let (folder, name) = stem.rsplit_once('/').unwrap_or(("", stem));
+    let position = MODULES.iter().position(|module| *module == name).unwrap_or(MODULES.len());
+    let place = match (folder, name) {
+        ("" | "src", _) if position < MODULES.len() => 0,
+        ("app" | "src/app", "main" | "app") => 1,
+        _ => 2,
+    };
+    (place, position, !app.directory.is_empty())
 }

@@ -128,7 +128,8 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Token<'a> {
         let quote = &self.rest[..1];
         let triple = quote.repeat(3);
-        let (open, long) = if self.rest.starts_with(&triple) { (triple.as_str(), true) } else { (quote, false) };
+        let (open, long) =
+            if self.rest.starts_with(&triple) { (triple.as_str(), true) } else { (quote, false) };
         let width = open.len();
         let mut at = width;
         let mut escaped = false;
@@ -157,7 +158,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn operator(&mut self, first: char) -> Token<'a> {
-        let two = self.rest.get(..2).filter(|two| matches!(*two, "==" | "!=" | "<=" | ">=" | ":=" | "->" | "+=" | "-=" | "*=" | "/=" | "|=" | "&="));
+        let two = self.rest.get(..2).filter(|two| {
+            matches!(*two, "==" | "!=" | "<=" | ">=" | ":=" | "->" | "+=" | "-=" | "*=" | "/=" | "|=" | "&=")
+        });
         Token::Op(self.take(two.map_or(first.len_utf8(), str::len)))
     }
 }
@@ -181,10 +184,20 @@ mod tests {
                 indent: 0,
                 number: 2,
                 tokens: vec![
-                    Word("app"), Op("="), Word("Flask"), Op("("), Word("__name__"), Op(","), Op(")"),
+                    Word("app"),
+                    Op("="),
+                    Word("Flask"),
+                    Op("("),
+                    Word("__name__"),
+                    Op(","),
+                    Op(")"),
                 ],
             },
-            Line { indent: 0, number: 6, tokens: vec![Word("if"), Word("a"), Op("=="), Text("b#c"), Op(":")] },
+            Line {
+                indent: 0,
+                number: 6,
+                tokens: vec![Word("if"), Word("a"), Op("=="), Text("b#c"), Op(":")],
+            },
             Line { indent: 8, number: 8, tokens: vec![Word("x"), Op("="), Text("\\\""), Op(";"), Word("y")] },
         ];
         assert_eq!(lines(text), expected);
