@@ -12,6 +12,8 @@
 mod download;
 mod error;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::io::Read as _;

@@ -106,7 +106,7 @@ fn rank(layer: &str) -> u8 {
 fn add_certificates(tree: &mut Tree, base: &Base) -> Result<(), Error> {
     let Some(rule) = &base.certificates else { return Ok(()) };
     let mut bundle = String::new();
-    for (path, entry) in tree.below(&rule.folder).filter(|(path, _)| path.ends_with(".crt")) {
+    for (path, entry) in tree.below(&rule.folder).filter(|(path, _)| path.strip_suffix(".crt").is_some()) {
         let text = match &entry.kind {
             Kind::File { content: Content::Bytes(bytes), .. } => bytes.clone(),
             Kind::File { content: Content::Path(path), .. } => {

@@ -42,8 +42,8 @@ pub(super) fn merge(packages: Vec<(String, Tree)>, usr: &UsrMerge) -> Result<Tre
         entry.package = Some(name);
         tree.insert(path, entry);
     }
-    add_usr_links(&mut tree, usr);
     tree.add_parents();
+    add_usr_links(&mut tree, usr);
     Ok(tree)
 }
 

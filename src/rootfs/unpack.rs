@@ -111,7 +111,7 @@ pub(super) fn unpack(
         if !is_clean(&target) {
             return Err(Failure::Archive(format!("`{name}` would be placed at `{target}`")));
         }
-        let made = match kind {
+        let found = match kind {
             EntryType::Directory => entry_of(&entry, Kind::Directory { opaque: false })?,
             EntryType::Symlink => entry_of(&entry, Kind::Symlink { target: link_text(&entry, &name)? })?,
             EntryType::Link => {
@@ -127,13 +127,13 @@ pub(super) fn unpack(
                 let content = PathBuf::from("files").join(number.to_string());
                 let mode = (entry.header().mode()? & 0o777) | 0o400;
                 let size = write_file(&mut entry, &folder.join(&content), mode)?;
-                let made = entry_of(&entry, Kind::File { size, content: Content::Path(content) })?;
-                by_name.insert(name, made.clone());
-                made
+                let file = entry_of(&entry, Kind::File { size, content: Content::Path(content) })?;
+                by_name.insert(name, file.clone());
+                file
             }
             other => return Err(Failure::Archive(format!("`{name}` is of the unexpected kind {other:?}"))),
         };
-        tree.insert(target, made);
+        tree.insert(target, found);
     }
     Ok(tree)
 }
@@ -159,17 +159,17 @@ fn link_text(entry: &tar::Entry<'_, impl Read>, name: &str) -> Result<String, Fa
 fn entry_of(entry: &tar::Entry<'_, impl Read>, kind: Kind) -> Result<Entry, Failure> {
     let header = entry.header();
     let mode = if matches!(kind, Kind::Symlink { .. }) { 0o777 } else { header.mode()? & 0o7777 };
-    let mut made = Entry::new(kind, mode);
+    let mut found = Entry::new(kind, mode);
     // npm leaves the owners out; a number that cannot be read means as little as one that nobody has here.
-    made.uid = header.uid().ok().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
-    made.gid = header.gid().ok().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
-    made.mtime = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
-    Ok(made)
+    found.uid = header.uid().ok().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    found.gid = header.gid().ok().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    found.mtime = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
+    Ok(found)
 }
 
 fn write_file(reader: &mut impl Read, path: &Path, mode: u32) -> Result<u64, Failure> {
     let mut file = File::create(path).map_err(store::Error::io("create", path))?;
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     let mut size = 0;
     loop {
         // Told apart from writing, because a full disk is not the archive's fault.

@@ -36,12 +36,11 @@ pub(in crate::rootfs) struct Deb {
 /// Unpacks the package at `path`, whose bytes have `digest`, unless the store has it unpacked.
 pub(in crate::rootfs) fn open(path: &Path, digest: &Digest, store: &Store) -> Result<Deb, Failure> {
     let key = format!("deb-{}-{RULES}", digest.hex());
-    let mut unpacked = match Unpacked::load(store, &key)? {
-        Some(unpacked) => unpacked,
-        None => {
-            let folder = store.temporary_folder()?;
-            read(path, folder.path())?.keep(store, &key, folder)?
-        }
+    let mut unpacked = if let Some(unpacked) = Unpacked::load(store, &key)? {
+        unpacked
+    } else {
+        let folder = store.temporary_folder()?;
+        read(path, folder.path())?.keep(store, &key, folder)?
     };
     let mut text = |name: &str| unpacked.texts.remove(name).unwrap_or_default();
     let (control, md5sums) = (text("control"), text("md5sums"));

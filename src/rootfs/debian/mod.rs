@@ -9,7 +9,7 @@
 
 pub(super) mod deb;
 mod index;
-mod openpgp;
+pub(super) mod openpgp;
 mod relation;
 mod release;
 mod select;

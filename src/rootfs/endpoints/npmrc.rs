@@ -57,7 +57,7 @@ fn expand(text: &str, machine: &Machine) -> String {
         expanded.push_str(before);
         match machine.environment.get(name) {
             Some(value) => expanded.push_str(value),
-            None => expanded.push_str(&format!("${{{name}}}")),
+            None => expanded.extend(["${", name, "}"]),
         }
         rest = after;
     }

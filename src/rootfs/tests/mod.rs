@@ -1,3 +1,9 @@
 //! The stage as a whole: against a small archive made here, and against the real one.
 
+#[path = "../../../tests/it/support/debian_repository.rs"]
+mod debian_repository;
 mod network;
+mod repository;
+mod signatures;
+
+use crate::http_server;

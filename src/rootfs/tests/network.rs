@@ -41,7 +41,9 @@ fn request(packages: &[(&str, &str)], closure: bool) -> RootRequest {
 /// Runs `script` in `root`, as root of a user namespace where that is needed.
 fn run(root: &Path, program: &str, arguments: &[&str]) -> String {
     let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "chroot"])
+        .args(["--user", "--map-root-user", "--mount", "--pid", "--fork"])
+        .arg(format!("--mount-proc={}", root.join("proc").display()))
+        .arg("chroot")
         .arg(root)
         .arg(program)
         .args(arguments)

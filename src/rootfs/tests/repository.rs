@@ -1,0 +1,316 @@
+//! What a tampered, expired, unsigned or hostile archive leads to, and what a good one gives.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::debian_repository::{Package, Release, Repository, Signing};
+use super::http_server::Fault;
+use crate::definitions::Definitions;
+use crate::http::{Client, Options};
+use crate::plan::model::{Catalogue as _, Root, RootRequest};
+use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
+use crate::store::{Content, Kind, Store, Tree};
+use crate::ui::{Diagnose, ExitCode, Progress, Reporter};
+
+const DAY: i64 = 86_400;
+
+struct Fixture {
+    repository: Repository,
+    folder: tempfile::TempDir,
+    now: i64,
+}
+
+impl Fixture {
+    fn new(packages: Vec<Package>) -> Self {
+        let mut repository = Repository::new();
+        for package in packages {
+            repository.add(package);
+        }
+        let fixture = Self {
+            repository,
+            folder: tempfile::tempdir().unwrap(),
+            now: jiff::Timestamp::now().as_second(),
+        };
+        fixture.publish(0, 7, Signing::Trusted);
+        fixture
+    }
+
+    /// Publishes with times in days from now.
+    fn publish(&self, date: i64, valid_until: i64, signing: Signing) {
+        let time = |days| self.now + days * DAY;
+        self.repository.publish(Release { date: time(date), valid_until: time(valid_until), signing });
+    }
+
+    fn context_at(&self, now: i64, offline: bool) -> Context {
+        let definitions = self.folder.path().join("definitions");
+        self.repository.write_definitions(&definitions);
+        let definitions = Definitions::with_folder(&definitions).unwrap();
+        let machine = Machine { root: PathBuf::from("/nowhere"), home: None, environment: BTreeMap::new() };
+        let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
+        let options = Options { offline, pause: Duration::from_millis(1), parallel: 4 };
+        let client = Client::new(options).unwrap();
+        let store = Store::open(self.folder.path().join("store")).unwrap();
+        Context::new(store, client, Reporter::new(Progress::Quiet), definitions, endpoints, now)
+    }
+
+    fn context(&self) -> Context {
+        self.context_at(self.now, false)
+    }
+
+    fn resolve(&self, names: &[&str]) -> Result<Root, Box<dyn Diagnose + Send + Sync>> {
+        self.context().root(&request(names, true))
+    }
+
+    fn compose(&self, names: &[&str], purpose: Purpose) -> Result<Tree, Box<dyn Diagnose + Send + Sync>> {
+        let context = self.context();
+        let root = context.root(&request(names, purpose == Purpose::Build))?;
+        Ok(compose(&root, purpose, &context)?)
+    }
+}
+
+fn request(names: &[&str], closure: bool) -> RootRequest {
+    RootRequest {
+        base: "debian-13".to_owned(),
+        architecture: "amd64".to_owned(),
+        packages: names.iter().map(|name| ((*name).to_owned(), "base".to_owned())).collect(),
+        closure,
+        with_dependencies: Vec::new(),
+    }
+}
+
+fn failure<T>(result: Result<T, Box<dyn Diagnose + Send + Sync>>) -> (&'static str, ExitCode, String) {
+    let error = result.err().expect("this must fail");
+    (error.id(), error.exit(), error.to_string())
+}
+
+fn text(tree: &Tree, path: &str) -> String {
+    let Some(Kind::File { content, .. }) = tree.get(path).map(|entry| &entry.kind) else {
+        panic!("{path} is not a file");
+    };
+    match content {
+        Content::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+        Content::Path(path) => std::fs::read_to_string(path).unwrap(),
+    }
+}
+
+#[test]
+fn a_runtime_root_is_exactly_what_was_listed() {
+    let app = Package::new("app", "1.0")
+        .field("Depends: libapp")
+        .file("./usr/bin/app", "app", 0o4755)
+        .hard_link("./usr/bin/again", "./usr/bin/app")
+        .file("./usr/share/doc/app/copyright", "licence", 0o644)
+        .file("./usr/share/man/man1/app.1", "manual", 0o644);
+    let fixture = Fixture::new(vec![app]);
+    let tree = fixture.compose(&["base-files", "app"], Purpose::Runtime).unwrap();
+    let files: Vec<_> = tree
+        .iter()
+        .filter(|(_, e)| !matches!(e.kind, Kind::Directory { .. }))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "bin",
+            "etc/debian_version",
+            "etc/group",
+            "etc/nsswitch.conf",
+            "etc/passwd",
+            "usr/bin/again",
+            "usr/bin/app",
+            "usr/bin/true",
+            "usr/share/doc/app/copyright",
+            "var/lib/dpkg/status.d/app",
+            "var/lib/dpkg/status.d/app.md5sums",
+            "var/lib/dpkg/status.d/base-files",
+            "var/lib/dpkg/status.d/base-files.md5sums",
+            "var/lock",
+            "var/run",
+        ]
+    );
+    assert_eq!(text(&tree, "usr/bin/again"), "app");
+    let app = tree.get("usr/bin/app").unwrap();
+    assert_eq!((app.mode, app.package.as_deref()), (0o755, Some("app")));
+    assert!(text(&tree, "var/lib/dpkg/status.d/app").starts_with("Package: app\nVersion: 1.0\n"));
+}
+
+#[test]
+fn a_build_root_holds_what_its_packages_need() {
+    let fixture = Fixture::new(vec![
+        Package::new("app", "1.0").field("Depends: missing | virtual (>= 2), libapp (>= 2)"),
+        Package::new("libapp", "1.0"),
+        Package::new("libapp", "2.0").field("Pre-Depends: base-files"),
+        Package::new("zz-first", "1").field("Provides: virtual (= 1)").field("Priority: required"),
+        Package::new("other", "1").field("Provides: virtual (= 2)"),
+    ]);
+    let root = fixture.resolve(&["app"]).unwrap();
+    let found: Vec<_> = root.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+    assert_eq!(found, ["app 1.0", "base-files 13", "libapp 2.0", "other 1"]);
+    let status = text(&fixture.compose(&["app"], Purpose::Build).unwrap(), "var/lib/dpkg/status");
+    assert!(status.starts_with("Package: app\nStatus: install ok installed\nVersion: 1.0\n"), "{status}");
+}
+
+#[test]
+fn equal_requests_give_equal_digests_and_the_second_asks_nothing() {
+    let mut fixture = Fixture::new(Vec::new());
+    let first = fixture.resolve(&["base-files"]).unwrap();
+    assert!(!fixture.repository.server.take_requests().is_empty());
+    assert_eq!(fixture.resolve(&["base-files"]).unwrap(), first);
+    assert_eq!(fixture.repository.server.take_requests(), Vec::<String>::new());
+    fixture.context_at(fixture.now + 3600, false).root(&request(&["base-files"], true)).unwrap();
+    assert_eq!(fixture.repository.server.take_requests(), [Repository::IN_RELEASE]);
+    fixture.repository.add_empty(&["further"]);
+    fixture.publish(0, 7, Signing::Trusted);
+    let later = fixture.context_at(fixture.now + 7200, false);
+    assert_eq!(later.root(&request(&["base-files"], true)).unwrap(), first);
+    assert_eq!(later.debian_version("debian-13", "amd64", "further").unwrap().as_deref(), Some("1.0"));
+}
+
+#[test]
+fn offline_uses_what_is_there_and_says_what_is_not() {
+    let fixture = Fixture::new(Vec::new());
+    let offline = |now| fixture.context_at(now, true);
+    let wanted = request(&["base-files"], true);
+    let (id, exit, _) = failure(offline(fixture.now).root(&wanted));
+    assert_eq!((id, exit), ("network/offline", ExitCode::Network));
+    fixture.compose(&["base-files"], Purpose::Build).unwrap();
+    let context = offline(fixture.now + 30 * DAY);
+    let root = context.root(&wanted).unwrap();
+    compose(&root, Purpose::Build, &context).unwrap();
+}
+
+#[test]
+fn a_changed_package_is_refused() {
+    let fixture = Fixture::new(Vec::new());
+    let path = "/debian/pool/main/base-files_13_amd64.deb";
+    let mut bytes = fixture.repository.server.get(path);
+    *bytes.last_mut().unwrap() ^= 1;
+    fixture.repository.server.put(path, bytes.clone());
+    let (id, exit, message) = failure(fixture.compose(&["base-files"], Purpose::Build));
+    assert_eq!((id, exit), ("debian/tampered", ExitCode::Failed));
+    let url = format!("{}{path}", fixture.repository.server.url());
+    assert!(
+        message
+            .starts_with(&format!("package `base-files 13` from {url} is not the file that Debian signed")),
+        "{message}"
+    );
+    bytes.pop();
+    fixture.repository.server.put(path, bytes);
+    assert_eq!(failure(fixture.compose(&["base-files"], Purpose::Build)).0, "network/transient");
+}
+
+#[test]
+fn metadata_that_is_expired_unsigned_changed_or_by_a_stranger_is_refused() {
+    let fixture = Fixture::new(Vec::new());
+    let url = format!("{}{}", fixture.repository.server.url(), Repository::IN_RELEASE);
+    let refused = |id: &str, start: &str| {
+        let (found, exit, message) = failure(fixture.resolve(&["base-files"]));
+        assert_eq!((found, exit), (id, ExitCode::Failed), "{message}");
+        assert!(message.starts_with(&format!("{url} {start}")), "{message}");
+    };
+    fixture.publish(-8, -1, Signing::Trusted);
+    refused("debian/expired", "expired at ");
+    fixture.publish(3, 7, Signing::Trusted);
+    refused("debian/clock", "was made at ");
+    fixture.publish(0, 7, Signing::Nobody);
+    refused("debian/unsigned", "is not signed: ");
+    fixture.publish(0, 7, Signing::Stranger);
+    refused("debian/signature", "has no valid signature by a key of base `debian-13`");
+    fixture.publish(0, 7, Signing::Trusted);
+    let signed = String::from_utf8(fixture.repository.server.get(Repository::IN_RELEASE)).unwrap();
+    fixture.repository.server.put(Repository::IN_RELEASE, signed.replace("Origin: Test", "Origin: Fest"));
+    refused("debian/signature", "has no valid signature");
+    fixture.repository.server.put(Repository::IN_RELEASE, format!("Codename: x\n{signed}"));
+    refused("debian/unsigned", "is not signed: ");
+}
+
+#[test]
+fn a_changed_index_is_refused() {
+    let fixture = Fixture::new(Vec::new());
+    fixture.resolve(&["base-files"]).unwrap();
+    let path = fixture.repository.server.take_requests().pop().unwrap();
+    assert!(path.contains("/by-hash/SHA256/"), "{path}");
+    let mut bytes = fixture.repository.server.get(&path);
+    bytes[20] ^= 1;
+    fixture.repository.server.put(&path, bytes);
+    std::fs::remove_dir_all(fixture.folder.path().join("store")).unwrap();
+    let (id, _, message) = failure(fixture.resolve(&["base-files"]));
+    assert_eq!(id, "debian/tampered");
+    assert!(message.starts_with("the index of `tiny` from "), "{message}");
+}
+
+#[test]
+fn what_cannot_be_resolved_is_explained() {
+    let fixture = Fixture::new(vec![
+        Package::new("libapp", "1.0"),
+        Package::new("app", "1").field("Depends: libapp (>= 2)"),
+        Package::new("mail-a", "1").field("Provides: mail").field("Conflicts: mail"),
+        Package::new("mail-b", "1").field("Provides: mail").field("Conflicts: mail"),
+    ]);
+    let found = |names: &[&str]| failure(fixture.resolve(names));
+    assert_eq!(
+        found(&["libap"]),
+        ("debian/unknown-package", ExitCode::Usage, "base `debian-13` has no package `libap`".to_owned())
+    );
+    let hints = fixture.resolve(&["libap"]).unwrap_err().hints();
+    assert_eq!(hints, ["names that look like it: `libapp`"]);
+    assert_eq!(
+        found(&["app"]).2,
+        "base `debian-13` has nothing that satisfies `libapp (>= 2)`, which `app 1` needs; it has libapp 1.0"
+    );
+    assert_eq!(
+        found(&["mail-a", "mail-b"]),
+        (
+            "debian/conflict",
+            ExitCode::Usage,
+            "packages `mail-a 1` and `mail-b 1` cannot be in one root: the first conflicts with `mail`"
+                .to_owned()
+        )
+    );
+}
+
+#[test]
+fn hostile_packages_write_nowhere_else() {
+    let outside = |package: Package| {
+        let fixture = Fixture::new(vec![package]);
+        failure(fixture.compose(&["evil"], Purpose::Build))
+    };
+    let evil = || Package::new("evil", "1");
+    let (id, _, message) = outside(evil().file("./../../escaped", "x", 0o644));
+    assert_eq!(id, "debian/package");
+    assert_eq!(
+        message,
+        "package `evil 1` cannot be unpacked: the name `./../../escaped` leads out of the archive"
+    );
+    let (_, _, message) = outside(evil().hard_link("./a", "../../../etc/passwd"));
+    assert!(message.ends_with("leads out of the archive"), "{message}");
+    let (_, _, message) = outside(evil().hard_link("./a", "/etc/passwd"));
+    assert!(
+        message.ends_with("`a` is a hard link to `etc/passwd`, which is not a file before it"),
+        "{message}"
+    );
+    let (_, _, message) = outside(evil().link("./a", "../../etc"));
+    assert!(message.ends_with("the link `a` to `../../etc` leads out of the root"), "{message}");
+    let fixture = Fixture::new(vec![evil().link("./a", "/etc").file("./a/passwd", "evil", 0o644)]);
+    let tree = fixture.compose(&["evil", "base-files"], Purpose::Build).unwrap();
+    assert!(text(&tree, "etc/passwd").starts_with("root:x:0:0:"), "the base's own file stays");
+}
+
+#[test]
+fn broken_transfers_go_on_where_they_stopped() {
+    let fixture = Fixture::new(Vec::new());
+    let context = fixture.context();
+    let root = context.root(&request(&["base-files"], true)).unwrap();
+    let path = "/debian/pool/main/base-files_13_amd64.deb";
+    fixture.repository.server.take_requests();
+    fixture
+        .repository
+        .server
+        .fail(path, &[Fault::BreakAfter(100), Fault::Status(503), Fault::BreakAfter(50)]);
+    compose(&root, Purpose::Build, &context).unwrap();
+    assert_eq!(
+        fixture.repository.server.take_requests(),
+        [path.to_owned(), format!("{path} from 100"), format!("{path} from 100"), format!("{path} from 150")]
+    );
+}

@@ -1,0 +1,148 @@
+//! A web server in this process: files by path, with faults on demand.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What a request meets instead of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// This status; 429 and 503 ask to come back at once.
+    Status(u16),
+    /// The connection breaks after so many bytes of the body.
+    BreakAfter(usize),
+    /// A server that knows no ranges answers with the whole file.
+    IgnoreRange,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<String, Vec<u8>>,
+    faults: BTreeMap<String, Vec<Fault>>,
+    requests: Vec<String>,
+}
+
+/// A running server; it ends with the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    /// Starts a server without files on a free port of the loopback interface.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has free ports");
+        let server = Self {
+            address: listener.local_addr().expect("a bound socket has an address"),
+            state: Arc::default(),
+        };
+        let state = server.state.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = state.clone();
+                thread::spawn(move || answer(stream, &state));
+            }
+        });
+        server
+    }
+
+    /// The address without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves `bytes` at `path`, which begins with a slash.
+    pub(crate) fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
+        self.lock().files.insert(path.to_owned(), bytes.into());
+    }
+
+    /// The bytes served at `path`.
+    pub(crate) fn get(&self, path: &str) -> Vec<u8> {
+        self.lock().files[path].clone()
+    }
+
+    /// The next requests for `path` meet these faults, one each.
+    pub(crate) fn fail(&self, path: &str, faults: &[Fault]) {
+        self.lock().faults.insert(path.to_owned(), faults.iter().rev().cloned().collect());
+    }
+
+    /// The requests so far: path, and the range where one was asked for. Forgets them.
+    pub(crate) fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().requests)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn answer(stream: TcpStream, state: &Mutex<State>) {
+    let Ok(copy) = stream.try_clone() else { return };
+    let mut lines = BufReader::new(copy).lines().map_while(Result::ok);
+    let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
+    let headers: BTreeMap<String, String> = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        })
+        .collect();
+    let range =
+        headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let (file, fault) = {
+        let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state
+            .requests
+            .push(range.map_or_else(|| path.clone(), |start: usize| format!("{path} from {start}")));
+        let fault = state.faults.get_mut(&path).and_then(Vec::pop);
+        (state.files.get(&path).cloned(), fault)
+    };
+    // A client that goes away early is part of the tests.
+    let _ = respond(stream, file, fault.as_ref(), range, headers.get("if-none-match").map(String::as_str));
+}
+
+fn respond(
+    mut stream: TcpStream,
+    file: Option<Vec<u8>>,
+    fault: Option<&Fault>,
+    range: Option<usize>,
+    known: Option<&str>,
+) -> std::io::Result<()> {
+    if let Some(Fault::Status(code)) = fault {
+        return write!(
+            stream,
+            "HTTP/1.1 {code} Fault\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+    }
+    let Some(file) = file else {
+        return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    };
+    let etag = format!(
+        "\"{}-{}\"",
+        file.len(),
+        file.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(*byte))
+    );
+    if known == Some(etag.as_str()) {
+        return write!(stream, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
+    }
+    let start = range.filter(|start| fault != Some(&Fault::IgnoreRange) && *start < file.len());
+    let body = &file[start.unwrap_or(0)..];
+    let status = match start {
+        Some(start) => {
+            format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", file.len() - 1, file.len())
+        }
+        None => "200 OK".to_owned(),
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nETag: {etag}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    let sent = match fault {
+        Some(Fault::BreakAfter(count)) => (*count).min(body.len()),
+        _ => body.len(),
+    };
+    stream.write_all(&body[..sent])
+}
