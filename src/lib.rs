@@ -1,5 +1,6 @@
 //! rpack builds small, non-root, reproducible OCI images from source.
 
+pub mod build;
 pub mod config;
 pub mod definitions;
 pub mod detect;

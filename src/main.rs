@@ -1,3 +1,5 @@
 //! The `rpack` command.
 
-fn main() {}
+fn main() {
+    rpack::build::sandbox::reenter();
+}

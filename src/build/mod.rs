@@ -1,0 +1,3 @@
+//! Running the steps of a plan.
+
+pub mod sandbox;
