@@ -52,8 +52,8 @@ pub(super) fn is_privileged() -> bool {
 
 /// Enters a user namespace in which the own ids are `uid` and `gid` and no other exists.
 pub(super) fn enter_user_namespace(uid: u32, gid: u32) -> Result<(), Failure> {
-    let own_uid = rustix::process::geteuid().as_raw();
-    let own_gid = rustix::process::getegid().as_raw();
+    let user = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
     kernel::unshare(UnshareFlags::NEWUSER)
         .during(Stage::Namespaces, || "create a user namespace".to_owned())?;
     let write = |file: &str, text: String| {
@@ -61,8 +61,8 @@ pub(super) fn enter_user_namespace(uid: u32, gid: u32) -> Result<(), Failure> {
         std::fs::write(&path, text).during(Stage::Namespaces, || format!("write `{path}`"))
     };
     write("setgroups", "deny".to_owned())?;
-    write("uid_map", format!("{uid} {own_uid} 1"))?;
-    write("gid_map", format!("{gid} {own_gid} 1"))
+    write("uid_map", format!("{uid} {user} 1"))?;
+    write("gid_map", format!("{gid} {group} 1"))
 }
 
 /// Becomes `uid` and `gid` for good, with the capabilities that belong to them.

@@ -86,7 +86,12 @@ impl Sandbox {
     /// Whatever kept the command from being executed; nothing is left then.
     pub fn spawn(&self, spec: &Spec) -> Result<Running, Error> {
         spec.check()?;
-        if let Some(upper) = &spec.upper {
+        if let (Some(upper), Some(work)) = (&spec.upper, &spec.work) {
+            // The kernel marks it while it is in use without waiting for the disk, and refuses it afterwards.
+            if fs::read_dir(work).is_ok_and(|mut entries| entries.next().is_some()) {
+                let what = format!("its work folder `{}` is not empty: it serves one run", work.display());
+                return Err(Error::Invalid { what });
+            }
             // The mode of the upper folder is the mode of `/`.
             fs::set_permissions(upper, fs::Permissions::from_mode(0o755)).map_err(|source| Error::Setup {
                 operation: format!("make `{}` readable for all", upper.display()),

@@ -31,7 +31,7 @@ pub(super) fn remove_mount_points(upper: &Path, lowers: &[PathBuf], made: &[Path
 
 /// Gives the kernel's own folder in `work` permissions under which it can be removed.
 pub(super) fn release_work(work: &Path) {
-    for name in ["work", "work/incompat"] {
+    for name in ["work", "work/incompat", "work/incompat/volatile"] {
         let folder = work.join(name);
         if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir()) {
             let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));

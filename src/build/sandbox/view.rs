@@ -128,9 +128,8 @@ impl View {
             parent.push(name);
             match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) => self.note(parent.clone()),
-                Err(Errno::EXIST) => {}
                 // A read-only mount may hold the directory already; what is missing shows when it is opened.
-                Err(Errno::ROFS) => {}
+                Err(Errno::EXIST | Errno::ROFS) => {}
                 Err(errno) => return Err(errno),
             }
         }
