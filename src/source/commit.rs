@@ -46,12 +46,8 @@ fn git(root: &Path, arguments: &[&str]) -> Option<String> {
 
 /// The committer's time in a commit object: `committer NAME <MAIL> SECONDS ZONE` before the first empty line.
 fn committer_time(object: &str) -> Option<i64> {
-<<<<<<< HEAD
-    let line = object.lines().take_while(|line| !line.is_empty()).find_map(|l| l.strip_prefix("committer "))?;
-=======
     let line =
         object.lines().take_while(|line| !line.is_empty()).find_map(|l| l.strip_prefix("committer "))?;
->>>>>>> config
     line.rsplit_once('>')?.1.split_whitespace().next()?.parse().ok()
 }
 
@@ -64,12 +60,8 @@ fn public_url(url: &str) -> Option<String> {
         // `user@host:path`, unless the part before the colon is a path.
         let (host, path) = url.split_once(':')?;
         let secret = host.matches(':').count() > 0;
-<<<<<<< HEAD
-        return (!host.is_empty() && !host.contains('/') && !path.is_empty() && !secret).then(|| url.to_owned());
-=======
         return (!host.is_empty() && !host.contains('/') && !path.is_empty() && !secret)
             .then(|| url.to_owned());
->>>>>>> config
     };
     if scheme == "file" || scheme.is_empty() {
         return None;
@@ -112,12 +104,8 @@ mod tests {
 
     #[test]
     fn the_time_is_the_committers() {
-<<<<<<< HEAD
-        let object = "tree 1\nauthor A <a@b> 1 +0000\ncommitter B <c> d@e> 1700000000 +0200\n\ncommitter X <y> 5 +0";
-=======
         let object =
             "tree 1\nauthor A <a@b> 1 +0000\ncommitter B <c> d@e> 1700000000 +0200\n\ncommitter X <y> 5 +0";
->>>>>>> config
         assert_eq!(committer_time(object), Some(1_700_000_000));
         assert_eq!(committer_time("tree 1\n\ncommitter X <y> 5 +0"), None);
     }

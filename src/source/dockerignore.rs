@@ -257,12 +257,8 @@ mod tests {
 
     #[test]
     fn the_last_match_decides_and_may_take_back_below_an_excluded_folder() {
-<<<<<<< HEAD
-        let rules = "\u{feff}# a comment\n*\n  !src  \n! package.json\nsrc/*.log\n # no comment\n!src/keep.log\n";
-=======
         let rules =
             "\u{feff}# a comment\n*\n  !src  \n! package.json\nsrc/*.log\n # no comment\n!src/keep.log\n";
->>>>>>> config
         for (path, expected) in [
             ("README", true),
             ("src", false),
@@ -307,13 +303,7 @@ mod tests {
             return std::iter::once(path).chain(folders).any(|path| model(after, path));
         }
         match (first, path.chars().next()) {
-<<<<<<< HEAD
-            ('*', Some(next)) if next != '/' => {
-                model(rest, path) || model(pattern, &path[next.len_utf8()..])
-            }
-=======
             ('*', Some(next)) if next != '/' => model(rest, path) || model(pattern, &path[next.len_utf8()..]),
->>>>>>> config
             ('*', _) => model(rest, path),
             ('?', Some(next)) => next != '/' && model(rest, &path[next.len_utf8()..]),
             (first, Some(next)) => first == next && model(rest, &path[next.len_utf8()..]),
@@ -341,11 +331,7 @@ mod tests {
             path in "[ab]{1,2}(/[ab.]{0,1}[ab]){0,3}",
         ) {
             let text: String =
-<<<<<<< HEAD
-                rules.iter().map(|(negated, rule)| format!("{}{rule}\n", if *negated { "!" } else { "" })).collect();
-=======
                 rules.iter().flat_map(|(negated, rule)| [if *negated { "!" } else { "" }, rule, "\n"]).collect();
->>>>>>> config
             prop_assert_eq!(ignored(&text, &path), model_ignores(&rules, &path), "{}", text);
         }
 

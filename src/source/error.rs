@@ -98,11 +98,7 @@ fn leave_out(path: &str) -> String {
 }
 
 impl Diagnose for Error {
-<<<<<<< HEAD
     fn id(&self) -> &str {
-=======
-    fn id(&self) -> &'static str {
->>>>>>> config
         match self {
             Self::Io { .. } => "source/read",
             Self::NotAFolder { .. } => "source/not-a-folder",
@@ -128,13 +124,9 @@ impl Diagnose for Error {
 
     fn location(&self) -> Option<Location> {
         match self {
-<<<<<<< HEAD
-            Self::Pattern { file, line, .. } => Some(Location { file: file.clone(), line: *line, column: None }),
-=======
             Self::Pattern { file, line, .. } => {
                 Some(Location { file: file.clone(), line: *line, column: None })
             }
->>>>>>> config
             Self::Store(error) => error.location(),
             _ => None,
         }
@@ -153,24 +145,16 @@ impl Diagnose for Error {
                 vec![format!("make it readable: `chmod u+rX {}`", path.display())]
             }
             Self::LinkOutside { path, .. } => vec![
-<<<<<<< HEAD
-                format!("replace it by what it points to: `cp -rL --remove-destination {path} {path}`"),
-=======
                 format!(
                     "replace it by what it points to: `cp -rL {path} {path}.copy && rm {path} && mv {path}.copy {path}`"
                 ),
->>>>>>> config
                 leave_out(path),
             ],
             Self::NotText { path } => vec!["rename it".to_owned(), leave_out(path)],
             Self::TooDeep { path, .. } | Self::TooMany { largest: path, .. } => {
-<<<<<<< HEAD
-                vec![format!("leave out what the build does not need: `echo /{path} >> .rpackignore`")]
-=======
                 vec![format!(
                     "leave out what the build does not need, in `rpack.toml`: `source.exclude = [\"/{path}\"]`"
                 )]
->>>>>>> config
             }
             Self::Changed { .. } => vec!["build again when nothing writes to the folder".to_owned()],
             Self::Store(error) => error.hints(),

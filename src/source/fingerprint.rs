@@ -10,10 +10,6 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-<<<<<<< HEAD
-=======
-use std::time::SystemTime;
->>>>>>> config
 
 use serde::{Deserialize, Serialize};
 
@@ -95,11 +91,7 @@ impl Fingerprints {
         if let Some(known) = self.known().files.get(relative).filter(|known| known.state == state) {
             return Ok(known.digest);
         }
-<<<<<<< HEAD
         let now = crate::store::now();
-=======
-        let now = now();
->>>>>>> config
         let (digest, _) = copy(path, io::sink())?;
         let after = std::fs::symlink_metadata(path).map_err(Error::io("read", path))?;
         if State::of(&after) != state {
@@ -133,15 +125,6 @@ impl Fingerprints {
     }
 }
 
-<<<<<<< HEAD
-=======
-#[expect(clippy::disallowed_methods, reason = "compared with the times of files only, never recorded")]
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
-}
-
->>>>>>> config
 /// Copies the regular file at `path`, and says what was copied. A link or pipe put in its place is not followed.
 pub(super) fn copy<W: io::Write>(path: &Path, to: W) -> Result<(Digest, W), Error> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;

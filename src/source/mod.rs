@@ -5,10 +5,7 @@
 //! folder until a step needs them: [`Source::select`] digests a part, [`snapshot`] copies it into the store.
 
 mod commit;
-<<<<<<< HEAD
 mod content;
-=======
->>>>>>> config
 mod dockerignore;
 mod error;
 mod fingerprint;

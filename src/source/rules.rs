@@ -19,23 +19,8 @@ use super::dockerignore::Dockerignore;
 use super::{Error, Options};
 
 /// Never part of a build unless asked for: version control, installed dependencies, secrets, caches.
-<<<<<<< HEAD
-const BUILT_IN: [&str; 10] = [
-    ".git",
-    ".hg",
-    ".svn",
-    "node_modules",
-    ".venv",
-    "__pycache__",
-    ".env",
-    ".env.*",
-    "*.pyc",
-    ".DS_Store",
-];
-=======
 const BUILT_IN: [&str; 10] =
     [".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__", ".env", ".env.*", "*.pyc", ".DS_Store"];
->>>>>>> config
 
 /// No ignore file is as long as this many bytes.
 const LIMIT: u64 = 1 << 18;
@@ -55,10 +40,7 @@ pub(super) struct Rules {
 
 /// What the rules say of one path, given what they say of the folder above it.
 #[derive(Clone, Copy, Debug, Default)]
-<<<<<<< HEAD
-=======
 #[expect(clippy::struct_excessive_bools, reason = "five independent rules, each inherited on its own")]
->>>>>>> config
 pub(super) struct Verdict {
     built_in: bool,
     git: bool,

@@ -77,6 +77,7 @@ impl Engine<'_> {
             view.keys.push(key);
             steps.push(StepResult { id: step.id.clone(), key, cached });
         }
+        fingerprints.save()?;
         Ok(Work { tree: view.tree, steps })
     }
 
