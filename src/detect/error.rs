@@ -90,7 +90,7 @@ pub enum Error {
         manifests: Vec<String>,
     },
     /// Nothing at the root, but apps in folders below.
-    #[error("no language was recognised in `{root}`, but {} below it hold a manifest", counted(apps.len()))]
+    #[error("no language was recognised in `{root}`, but {} a manifest", counted(apps.len()))]
     ChooseApp {
         /// The folder.
         root: String,
@@ -184,7 +184,11 @@ fn quoted(names: &[String]) -> String {
 }
 
 fn counted(folders: usize) -> String {
-    if folders == 1 { "1 folder".to_owned() } else { format!("{folders} folders") }
+    if folders == 1 {
+        "1 folder below it holds".to_owned()
+    } else {
+        format!("{folders} folders below it hold")
+    }
 }
 
 fn found(entries: &[String], more: usize) -> String {

@@ -276,6 +276,15 @@ fn apps_in_folders_are_offered_one_by_one() {
 }
 
 #[test]
+fn a_single_app_below_is_offered_and_not_entered() {
+    assert_eq!(
+        refused(&[("README.md", ""), ("shop/go.mod", "module shop\n")]),
+        "error[detect/choose-app] exit 3: no language was recognised in `/src`, but 1 folder below it holds a \
+         manifest\n/src/shop: go.mod\nhint: `rpack build /src/shop`\n"
+    );
+}
+
+#[test]
 fn a_manifest_that_is_not_text_says_so() {
     let mut source = source(&[]);
     source.tree.insert("requirements.txt", Entry::bytes(*b"\xff\xfef\0"));

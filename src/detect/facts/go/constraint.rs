@@ -1,7 +1,7 @@
 //! Build constraints: which files a build for Linux includes.
 //!
 //! `//go:build` expressions, the older `// +build` lines, and the systems and architectures in file names:
-//! <https://pkg.go.dev/cmd/go#hdr-Build_constraints>.
+//! what `go help buildconstraint` describes.
 
 /// The architectures that images are built for; a file that fits one of them counts.
 pub(super) const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];

@@ -1,6 +1,6 @@
 //! Locks of Node's package managers: which one is in force, and whether npm's agrees with `package.json`.
 //!
-//! The format of npm's: <https://docs.npmjs.com/cli/configuring-npm/package-lock-json>. Versions 1 to 3 are
+//! The format of npm's is the one that `npm help package-lock.json` describes. Versions 1 to 3 are
 //! read. Drift means what `npm ci` refuses: a wanted package that is missing, or locked at a version outside the
 //! wanted range.
 

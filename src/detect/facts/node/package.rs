@@ -1,6 +1,6 @@
 //! `package.json`: parsed whole, with the lines of what messages point at.
 //!
-//! The format: <https://docs.npmjs.com/cli/configuring-npm/package-json>. Members that npm itself tolerates in
+//! The format is the one that `npm help package.json` describes. Members that npm itself tolerates in
 //! odd shapes (`engines` as a list) are ignored in those shapes; members that decide the build are not.
 
 use std::collections::BTreeMap;
