@@ -4,5 +4,6 @@ mod bad_input;
 mod examples;
 mod init;
 mod reproducible;
+mod sandbox;
 mod style;
 mod support;
