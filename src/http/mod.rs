@@ -222,9 +222,13 @@ impl Failure {
         if error.is_redirect() || error.is_builder() {
             return Self::Final(Error::Unreachable { url: shown(url), reason });
         }
-        // A name that does not resolve or a certificate that is not trusted stays so for the next seconds.
-        let hopeless = ["dns error", "lookup address", "certificate", "refused"];
-        if error.is_connect() && chain(error).any(|text| hopeless.iter().any(|part| text.contains(part))) {
+        // A name that does not exist or a certificate that is not trusted stays so for the next seconds; a name
+        // server that does not answer may recover.
+        let hopeless = ["lookup address", "certificate", "refused"];
+        let is_hopeless = |text: String| {
+            hopeless.iter().any(|part| text.contains(part)) && !text.contains("Temporary failure")
+        };
+        if error.is_connect() && chain(error).any(is_hopeless) {
             return Self::Final(Error::Unreachable { url: shown(url), reason });
         }
         Self::Passing { reason, asked: None, reached: !error.is_connect() }

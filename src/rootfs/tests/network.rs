@@ -94,6 +94,13 @@ fn network_runtime_root_has_no_shell_and_runs_python() {
     let script = "import ssl, sqlite3, ctypes, zoneinfo, json; zoneinfo.ZoneInfo('Europe/Kiev'); \
                   print(len(ssl.create_default_context(cafile='/etc/ssl/certs/ca-certificates.crt').get_ca_certs()) > 100)";
     assert_eq!(run(&path, "/usr/bin/python3", &["-c", script]), "True");
+    let dangling = "import os; print([l for d, ds, fs in os.walk('/') if not d.startswith(('/proc', '/sys')) \
+                    for n in ds + fs for l in [os.path.join(d, n)] if os.path.islink(l) and not os.path.exists(l)])";
+    assert_eq!(
+        run(&path, "/usr/bin/python3", &["-c", dangling]),
+        "['/var/lock']",
+        "/run is a mount at run time"
+    );
 }
 
 #[test]
