@@ -5,7 +5,7 @@
 //! `SSL_CERT_FILE`. Blocking: parallel downloads use scoped threads.
 //!
 //! Invariants: a file is kept only when it has the promised digest; a passing fault (408, 429, 5xx, a broken
-//! connection) is retried [`retry::ATTEMPTS`] times and a broken transfer goes on where it stopped; a refusal
+//! connection) is tried five times and a broken transfer goes on where it stopped; a refusal
 //! (401, 403, 404) is final; plain http is used only for archives that carry their own signature and for the
 //! loopback interface; an https address is never followed to plain http.
 
