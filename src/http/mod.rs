@@ -5,7 +5,7 @@
 //! `SSL_CERT_FILE`. Blocking: parallel downloads use scoped threads.
 //!
 //! Invariants: a file is kept only when it has the promised digest; a passing fault (408, 429, 5xx, a broken
-//! connection) is retried [`retry::ATTEMPTS`] times and a broken transfer goes on where it stopped; a refusal
+//! connection) is tried five times and a broken transfer goes on where it stopped; a refusal
 //! (401, 403, 404) is final; plain http is used only for archives that carry their own signature and for the
 //! loopback interface; an https address is never followed to plain http.
 
@@ -222,9 +222,13 @@ impl Failure {
         if error.is_redirect() || error.is_builder() {
             return Self::Final(Error::Unreachable { url: shown(url), reason });
         }
-        // A name that does not resolve or a certificate that is not trusted stays so for the next seconds.
-        let hopeless = ["dns error", "lookup address", "certificate", "refused"];
-        if error.is_connect() && chain(error).any(|text| hopeless.iter().any(|part| text.contains(part))) {
+        // A name that does not exist or a certificate that is not trusted stays so for the next seconds; a name
+        // server that does not answer may recover.
+        let hopeless = ["lookup address", "certificate", "refused"];
+        let is_hopeless = |text: String| {
+            hopeless.iter().any(|part| text.contains(part)) && !text.contains("Temporary failure")
+        };
+        if error.is_connect() && chain(error).any(is_hopeless) {
             return Self::Final(Error::Unreachable { url: shown(url), reason });
         }
         Self::Passing { reason, asked: None, reached: !error.is_connect() }

@@ -2,7 +2,7 @@
 //!
 //! In: a [`RootRequest`](crate::plan::model::RootRequest) or a [`Root`](crate::plan::model::Root) of the plan, the
 //! data of `bases/`, the machine's own mirrors. Out: exact packages ([`Catalogue`](crate::plan::model::Catalogue)),
-//! a [`Tree`](crate::store::Tree) ([`compose`], [`toolchain`]), or a directory for the sandbox ([`directory`]).
+//! a [`Tree`](crate::store::Tree) ([`compose()`], [`toolchain()`]), or a directory for the sandbox ([`directory`]).
 //!
 //! Invariants: nothing is executed to compose; everything is verified by a digest that leads to a signature
 //! (Debian) or that the plan holds (npm); equal roots give equal trees on any machine.

@@ -2,35 +2,41 @@
 //! (<https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices>).
 //!
 //! In: the verified text of a Packages file, 57 MB for Debian's main archive. Out: an [`Index`] that finds
-//! packages by name. [`compact`] keeps just the fields that are used; that form is what the store caches, and it
-//! is the same format, so that there is one parser. Records are ranges into the text: nothing is copied.
+//! packages by name. [`compact`] reduces the file once to a table with the fields that are used, a line per
+//! package, sorted by name, fields between tabs; the store keeps that. Opening the table only finds its lines:
+//! fields are cut out when they are asked for.
 
-use std::io::{self, BufRead, Write};
-use std::ops::Range;
+use std::io::{self, BufRead, Read, Write};
+use std::sync::OnceLock;
 
-/// The fields that are kept, in the order of [`Field`].
+/// The fields that are kept, in the order of [`Field`]; those that are looked through come first.
 const FIELDS: [&str; 11] = [
     "Package",
+    "Provides",
     "Version",
     "Architecture",
     "Depends",
     "Pre-Depends",
-    "Provides",
     "Conflicts",
     "Priority",
     "Filename",
     "Size",
     "SHA256",
 ];
+/// Without these a package cannot be chosen or fetched.
+const NEEDED: [Field; 6] =
+    [Field::Package, Field::Version, Field::Architecture, Field::Filename, Field::Size, Field::Sha256];
+/// No line of an index is longer.
+const LONGEST_LINE: u64 = 16 << 20;
 
 #[derive(Clone, Copy)]
 enum Field {
     Package,
+    Provides,
     Version,
     Architecture,
     Depends,
     PreDepends,
-    Provides,
     Conflicts,
     Priority,
     Filename,
@@ -38,180 +44,150 @@ enum Field {
     Sha256,
 }
 
-/// Copies the used fields of each stanza from `input` to `output`, with continuation lines joined.
+type Row = [Vec<u8>; FIELDS.len()];
+
+/// Reduces the Packages file `input` to the table that [`Index::open`] reads.
 ///
 /// # Errors
-/// When reading or writing fails, or a line is longer than 16 MiB.
+/// When reading or writing fails, or an entry lacks a field.
 pub(in crate::rootfs) fn compact(mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    let mut rows: Vec<Vec<u8>> = Vec::new();
+    let mut row = Row::default();
+    let mut current = None;
     let mut line = Vec::new();
-    let mut kept = false;
     loop {
         line.clear();
-        let read = (&mut input as &mut dyn BufRead).take_line(&mut line)?;
-        if read == 0 {
-            break;
+        let length = (&mut input).take(LONGEST_LINE).read_until(b'\n', &mut line)? as u64;
+        if length == LONGEST_LINE {
+            return Err(invalid("a line is longer than 16 MiB"));
         }
-        while line.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
-            line.pop();
-        }
-        if line.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
-            if kept {
-                output.write_all(b" ")?;
-                output.write_all(line.trim_ascii())?;
+        let text = line.trim_ascii_end();
+        if text.is_empty() {
+            if row.iter().any(|value| !value.is_empty()) {
+                rows.push(finish(&row)?);
+                row.iter_mut().for_each(Vec::clear);
             }
-            continue;
-        }
-        if kept {
-            output.write_all(b"\n")?;
-        }
-        kept = false;
-        if line.is_empty() {
-            output.write_all(b"\n")?;
-        } else if let Some(colon) = line.iter().position(|b| *b == b':')
-            && FIELDS.iter().any(|field| field.as_bytes().eq_ignore_ascii_case(&line[..colon]))
-        {
-            output.write_all(&line)?;
-            kept = true;
+            current = None;
+            if length == 0 {
+                break;
+            }
+        } else if matches!(text[0], b' ' | b'\t') {
+            if let Some(field) = current {
+                append(&mut row, field, text);
+            }
+        } else if let Some(colon) = text.iter().position(|byte| *byte == b':') {
+            current = FIELDS.iter().position(|field| field.as_bytes().eq_ignore_ascii_case(&text[..colon]));
+            if let Some(field) = current {
+                row[field].clear();
+                append(&mut row, field, &text[colon + 1..]);
+            }
         }
     }
-    output.write_all(b"\n\n")
+    rows.sort();
+    rows.iter().try_for_each(|row| output.write_all(row))
 }
 
-/// Reading lines with a bound on their length.
-trait TakeLine {
-    fn take_line(&mut self, line: &mut Vec<u8>) -> io::Result<usize>;
-}
-
-impl TakeLine for &mut dyn BufRead {
-    fn take_line(&mut self, line: &mut Vec<u8>) -> io::Result<usize> {
-        const LONGEST: u64 = 16 << 20;
-        let read = io::Read::take(&mut **self, LONGEST).read_until(b'\n', line)?;
-        if read as u64 == LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is longer than 16 MiB"));
-        }
-        Ok(read)
+/// Adds a part of a field; tabs are what separates fields in the table.
+fn append(row: &mut Row, field: usize, part: &[u8]) {
+    let value = &mut row[field];
+    if !value.is_empty() {
+        value.push(b' ');
     }
+    value.extend(part.trim_ascii().iter().map(|byte| if *byte == b'\t' { b' ' } else { *byte }));
+}
+
+fn finish(row: &Row) -> io::Result<Vec<u8>> {
+    if let Some(missing) = NEEDED.into_iter().find(|field| row[*field as usize].is_empty()) {
+        let package = String::from_utf8_lossy(&row[0]);
+        return Err(invalid(&format!("the entry of `{package}` has no {}", FIELDS[missing as usize])));
+    }
+    let mut line = row.join(&b'\t');
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
 }
 
 /// The packages of one suite, sorted by name.
 #[derive(Debug)]
 pub(in crate::rootfs) struct Index {
     text: String,
-    records: Vec<[Range<u32>; FIELDS.len()]>,
-    /// Names that records provide, sorted, with the record's number.
-    provided: Vec<(Range<u32>, u32)>,
+    /// Where each line begins and ends.
+    lines: Vec<(usize, usize)>,
+    /// Names that packages provide, sorted, with the number of the line; made when first needed.
+    provided: OnceLock<Vec<(String, usize)>>,
 }
 
 /// One package of an index.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::rootfs) struct Record<'a> {
-    index: &'a Index,
-    number: usize,
+    line: &'a str,
 }
 
 impl Index {
-    /// Reads the compact form.
-    ///
-    /// # Errors
-    /// A sentence about the first stanza that lacks a field, or when the text is longer than 2 GiB.
-    pub(in crate::rootfs) fn parse(text: String) -> Result<Self, String> {
-        if i32::try_from(text.len()).is_err() {
-            return Err("it is longer than 2 GiB".to_owned());
-        }
-        let mut records = Vec::with_capacity(text.len() / 400);
-        let mut record: [Range<u32>; FIELDS.len()] = Default::default();
+    /// Opens a table.
+    pub(in crate::rootfs) fn open(text: String) -> Self {
+        let mut lines = Vec::with_capacity(text.len() / 400);
         let mut start = 0;
-        while start < text.len() {
-            let end =
-                text.as_bytes()[start..].iter().position(|b| *b == b'\n').map_or(text.len(), |n| start + n);
-            let line = &text[start..end];
-            if line.is_empty() {
-                if record.iter().any(|range| !range.is_empty()) {
-                    records.push(std::mem::take(&mut record));
-                }
-            } else if let Some((name, value)) = line.split_once(':')
-                && let Some(field) = FIELDS.iter().position(|field| field.eq_ignore_ascii_case(name))
-            {
-                let value = value.trim();
-                let offset = value.as_ptr() as usize - text.as_ptr() as usize;
-                record[field] = range(offset, value.len());
-            }
-            start = end + 1;
+        for line in text.lines() {
+            lines.push((start, start + line.len()));
+            start += line.len() + 1;
         }
-        if record.iter().any(|range| !range.is_empty()) {
-            records.push(record);
-        }
-        Self::assemble(text, records)
+        Self { text, lines, provided: OnceLock::new() }
     }
 
-    fn assemble(text: String, mut records: Vec<[Range<u32>; FIELDS.len()]>) -> Result<Self, String> {
-        let get = |range: &Range<u32>| &text[range.start as usize..range.end as usize];
-        for record in &records {
-            for field in [
-                Field::Package,
-                Field::Version,
-                Field::Architecture,
-                Field::Filename,
-                Field::Size,
-                Field::Sha256,
-            ] {
-                if record[field as usize].is_empty() {
-                    let package = get(&record[Field::Package as usize]);
-                    return Err(format!("the entry of `{package}` has no {}", FIELDS[field as usize]));
-                }
-            }
-        }
-        records.sort_by(|a, b| get(&a[0]).cmp(get(&b[0])));
-        let mut provided = Vec::new();
-        for (number, record) in records.iter().enumerate() {
-            let number = u32::try_from(number).map_err(|_| "it has too many entries".to_owned())?;
-            for part in get(&record[Field::Provides as usize]).split(',') {
-                let name = part.split(['(', ':']).next().unwrap_or_default().trim();
-                if !name.is_empty() {
-                    provided
-                        .push((range(name.as_ptr() as usize - text.as_ptr() as usize, name.len()), number));
-                }
-            }
-        }
-        provided.sort_by(|a, b| get(&a.0).cmp(get(&b.0)).then(a.1.cmp(&b.1)));
-        Ok(Self { text, records, provided })
+    fn record(&self, number: usize) -> Record<'_> {
+        let (start, end) = self.lines[number];
+        Record { line: &self.text[start..end] }
     }
 
     /// All records of the package `name`; an index may hold several versions.
     pub(in crate::rootfs) fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Record<'a>> {
-        let first = self.records.partition_point(|record| self.get(&record[0]) < name);
-        (first..self.records.len())
-            .map(|number| Record { index: self, number })
+        // Lines are sorted as bytes, and the tab after a name sorts before all that a name may hold, so names
+        // are sorted as well.
+        let first = self
+            .lines
+            .partition_point(|(start, end)| Record { line: &self.text[*start..*end] }.name() < name);
+        (first..self.lines.len())
+            .map(|number| self.record(number))
             .take_while(move |record| record.name() == name)
     }
 
     /// The records that provide the virtual package `name`, by name.
     pub(in crate::rootfs) fn providers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Record<'a>> {
-        let first = self.provided.partition_point(|(range, _)| self.get(range) < name);
-        self.provided[first..]
+        let provided = self.provided.get_or_init(|| self.list_provided());
+        let first = provided.partition_point(|(provided, _)| provided.as_str() < name);
+        provided[first..]
             .iter()
-            .take_while(move |(range, _)| self.get(range) == name)
-            .map(|(_, number)| Record { index: self, number: *number as usize })
+            .take_while(move |(provided, _)| provided == name)
+            .map(|(_, number)| self.record(*number))
+    }
+
+    fn list_provided(&self) -> Vec<(String, usize)> {
+        let mut provided = Vec::new();
+        for (number, record) in self.records().enumerate() {
+            for part in record.provides().split(',') {
+                let name = part.split(['(', ':']).next().unwrap_or_default().trim();
+                if !name.is_empty() {
+                    provided.push((name.to_owned(), number));
+                }
+            }
+        }
+        provided.sort();
+        provided
     }
 
     /// All records, by name.
     pub(in crate::rootfs) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        (0..self.records.len()).map(|number| Record { index: self, number })
+        (0..self.lines.len()).map(|number| self.record(number))
     }
-
-    fn get(&self, range: &Range<u32>) -> &str {
-        &self.text[range.start as usize..range.end as usize]
-    }
-}
-
-fn range(offset: usize, length: usize) -> Range<u32> {
-    let bound = |value: usize| u32::try_from(value).expect("the text is at most 2 GiB long");
-    bound(offset)..bound(offset + length)
 }
 
 impl<'a> Record<'a> {
     fn field(&self, field: Field) -> &'a str {
-        self.index.get(&self.index.records[self.number][field as usize])
+        self.line.split('\t').nth(field as usize).unwrap_or_default()
     }
 
     /// The package's name.
@@ -302,8 +278,8 @@ SHA256: bb
 
     fn index(text: &str) -> Result<Index, String> {
         let mut kept = Vec::new();
-        compact(text.as_bytes(), &mut kept).unwrap();
-        Index::parse(String::from_utf8(kept).unwrap())
+        compact(text.as_bytes(), &mut kept).map_err(|error| error.to_string())?;
+        Ok(Index::open(String::from_utf8(kept).unwrap()))
     }
 
     #[test]
@@ -321,11 +297,14 @@ SHA256: bb
     }
 
     #[test]
-    fn the_compact_form_holds_only_what_is_used() {
+    fn the_table_holds_only_what_is_used() {
         let mut kept = Vec::new();
         compact(PACKAGES.as_bytes(), &mut kept).unwrap();
-        let kept = String::from_utf8(kept).unwrap();
-        assert!(kept.contains("Depends: libc6 (>= 2.4), libm\n") && !kept.contains("Tag"), "{kept}");
+        assert_eq!(
+            String::from_utf8(kept).unwrap(),
+            "mawk\tawk (= 2), nawk\t1.3.4\tamd64\tlibc6 (>= 2.4), libm\t\t\trequired\tpool/m.deb\tx\tbb\n\
+             zlib1g\t\t1:1.3\tamd64\t\t\t\t\tpool/z.deb\t12\taa\n"
+        );
     }
 
     #[test]
@@ -337,7 +316,9 @@ SHA256: bb
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "(Package|Version|Provides|: |\n| |é|x){0,80}") {
-            let _ = index(&text);
+            if let Ok(index) = index(&text) {
+                let _ = index.providers("x").chain(index.named("x")).count();
+            }
         }
     }
 }

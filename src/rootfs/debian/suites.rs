@@ -23,7 +23,7 @@ use crate::rootfs::{Context, error};
 use crate::store;
 
 /// Changes when the compact form of an index changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// An InRelease file is some 100 kB.
 const LARGEST_RELEASE: u64 = 16 << 20;
 /// More unpacked bytes of an index than this are refused.
@@ -142,7 +142,7 @@ fn index(
         compact(context, fetched.file.as_file(), &path, &kept, &url)?;
     }
     let text = fs::read_to_string(&kept).map_err(store::Error::io("read", &kept))?;
-    Index::parse(text).map_err(|reason| Error::Malformed { url: shown(&url), reason }.into())
+    Ok(Index::open(text))
 }
 
 /// Fetches an index by the name of its digest, which is right even while a mirror is being updated, or else by

@@ -94,6 +94,13 @@ fn network_runtime_root_has_no_shell_and_runs_python() {
     let script = "import ssl, sqlite3, ctypes, zoneinfo, json; zoneinfo.ZoneInfo('Europe/Kiev'); \
                   print(len(ssl.create_default_context(cafile='/etc/ssl/certs/ca-certificates.crt').get_ca_certs()) > 100)";
     assert_eq!(run(&path, "/usr/bin/python3", &["-c", script]), "True");
+    let dangling = "import os; print([l for d, ds, fs in os.walk('/') if not d.startswith(('/proc', '/sys')) \
+                    for n in ds + fs for l in [os.path.join(d, n)] if os.path.islink(l) and not os.path.exists(l)])";
+    assert_eq!(
+        run(&path, "/usr/bin/python3", &["-c", dangling]),
+        "['/usr/share/zoneinfo/localtime']",
+        "that one means UTC"
+    );
 }
 
 #[test]
@@ -169,4 +176,15 @@ fn network_unknown_packages_are_named_with_what_looks_like_them() {
         context.debian_version("debian-13", "amd64", "golang-1.27-go").unwrap().unwrap().starts_with("1.27.")
     );
     assert_eq!(context.debian_version("debian-13", "amd64", "golang-9.99-go").unwrap(), None);
+    let mut added = request(&[("@cc", "base")], false);
+    "arm64".clone_into(&mut added.architecture);
+    added.with_dependencies = vec!["libpq5".to_owned()];
+    let root = context.root(&added).unwrap();
+    let layer = |name: &str| root.packages.iter().find(|p| p.name == name).map(|p| p.layer.as_str());
+    assert_eq!(
+        [layer("libpq5"), layer("libsasl2-2"), layer("libc6")],
+        [Some("libraries"), Some("libraries"), Some("base")]
+    );
+    let names: Vec<_> = root.packages.iter().map(|p| p.name.as_str()).collect();
+    assert!(names.len() < 60 && !names.contains(&"debconf"), "{names:?}");
 }

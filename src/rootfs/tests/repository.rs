@@ -197,7 +197,7 @@ fn a_changed_package_is_refused() {
     );
     bytes.pop();
     fixture.repository.server.put(path, bytes);
-    assert_eq!(failure(fixture.compose(&["base-files"], Purpose::Build)).0, "network/transient");
+    assert_eq!(failure(fixture.compose(&["base-files"], Purpose::Build)).0, "debian/tampered");
 }
 
 #[test]
