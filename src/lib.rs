@@ -23,6 +23,9 @@ pub mod config;
 pub mod definitions;
 pub mod detect;
 pub mod http;
+#[cfg(test)]
+#[path = "../tests/it/support/http_server.rs"]
+mod http_server;
 pub mod init;
 pub mod interrupt;
 pub mod oci;

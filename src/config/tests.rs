@@ -288,7 +288,7 @@ fn unknown_variables_warn_and_are_errors_under_strict_and_in_ci() {
     let unknown = [("RPACK_NODE_VERSON", "24"), ("RPACK_BANANAS", "1"), ("RPACK_NODE_VERSION", "24")];
     let warnings = read("", &unknown, &[]).unwrap().warnings;
     let warning = |name: &str, hint: &str| Warning {
-        id: "config/unknown-variable",
+        id: "config/unknown-variable".to_owned(),
         text: format!("`{name}` is not a variable of rpack"),
         hint: Some(hint.to_owned()),
     };
@@ -316,7 +316,7 @@ fn root_is_possible_and_said() {
     assert_eq!(
         warnings,
         [Warning {
-            id: "config/root-user",
+            id: "config/root-user".to_owned(),
             text: "`image.user` is `0:0` (rpack.toml:1): the app will run as root".to_owned(),
             hint: Some("remove it, and name what the app writes to in `image.writable`".to_owned()),
         }]

@@ -16,9 +16,6 @@ mod start;
 mod steps;
 mod versions;
 
-#[cfg(test)]
-mod tests;
-
 pub use error::Error;
 pub use explain::explain;
 pub use model::{Catalogue, Plan};

@@ -81,7 +81,8 @@ fn request(names: &[&str], closure: bool) -> RootRequest {
 
 fn failure<T>(result: Result<T, Box<dyn Diagnose + Send + Sync>>) -> (&'static str, ExitCode, String) {
     let error = result.err().expect("this must fail");
-    (error.id(), error.exit(), error.to_string())
+    // Tests compare with literals, so the id lives as long as one.
+    (String::leak(error.id().to_owned()), error.exit(), error.to_string())
 }
 
 fn text(tree: &Tree, path: &str) -> String {
