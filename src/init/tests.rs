@@ -1,3 +1,5 @@
+//! What the expansion of start commands promises.
+
 use proptest::prelude::*;
 
 use super::{BINARY, escape, expand};

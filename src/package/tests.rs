@@ -1,3 +1,5 @@
+//! What packaging promises: the same digests everywhere, and refusals by name.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;

@@ -29,13 +29,27 @@ fn refused_with(finished: &Finished, status: i32, parts: &[&str]) {
 #[test]
 fn an_empty_folder() {
     let context = TestContext::new();
-    refused(&context.rpack(&["build"]), 3, "");
+    refused(&context.rpack(&["build"]), 3, r#"error[detect/none]: no language was recognised in `[ROOT]/app`: it holds no file, or ignore rules leave none
+supported:
+  Go: go.mod, go.work
+  Python: requirements.txt, pyproject.toml, Pipfile, setup.py, setup.cfg, uv.lock, poetry.lock, pdm.lock, pylock.toml
+  Node.js: package.json
+  Procfile: Procfile
+
+hint 1: run `rpack build DIR` with the folder that holds the app
+hint 2: name the language: `--language LANGUAGE`, or `language = "LANGUAGE"` in `rpack.toml`
+hint 3: say how to start it: a file `Procfile` with the line `web: COMMAND`
+"#);
 }
 
 #[test]
 fn a_folder_that_does_not_exist() {
     let context = TestContext::new();
-    refused(&context.rpack(&["build", "nowhere"]), 2, "");
+    refused(&context.rpack(&["build", "nowhere"]), 2, r#"error[source/read]: cannot read nowhere
+caused by: No such file or directory (os error 2)
+
+hint: check the path: `ls -ld nowhere`
+"#);
 }
 
 #[test]
@@ -43,14 +57,26 @@ fn two_ecosystems_that_tie_under_strict() {
     let context = TestContext::new();
     context.file("package.json", PACKAGE_JSON).file("server.js", "").file("package-lock.json", LOCK);
     context.file("go.mod", "module example.com/shop\n\ngo 1.24\n").file("main.go", "package main\n\nfunc main() {}\n");
-    refused(&context.rpack(&["build", "--strict"]), 3, "");
+    refused(&context.rpack(&["build", "--strict"]), 3, r#"error[detect/ambiguous]: the source may be `node` (75 points) or `go` (60 points), and `strict` forbids to guess
+node (75 points): +50 package.json has a start script, +15 package-lock.json, +10 the entry file server.js
+go (60 points): +50 main package in ., +10 a main package at the root
+
+hint 1: `--language node`
+hint 2: `--language go`
+"#);
 }
 
 #[test]
 fn a_broken_package_json() {
     let context = TestContext::new();
     context.file("package.json", "{\n  \"name\": \"shop\",\n  \"scripts\": {\n    \"start\": \"node .\",\n  }\n}\n");
-    refused(&context.rpack(&["build"]), 2, "");
+    refused(&context.rpack(&["build"]), 2, r#"error[node/manifest-invalid]: `package.json` is not valid JSON: trailing comma
+ --> package.json:5:3
+5 |   }
+  |   ^
+
+hint: correct `package.json` at the caret
+"#);
 }
 
 #[test]
@@ -63,21 +89,35 @@ fn a_lock_that_disagrees_with_its_manifest() {
 "": {"name": "shop", "dependencies": {"express": "^4.0.0"}},
 "node_modules/express": {"version": "4.21.2"}}}"#,
     );
-    refused(&context.rpack(&["build"]), 2, "");
+    refused(&context.rpack(&["build"]), 2, r#"error[lock/drift]: package-lock.json does not agree with package.json
+express: package.json wants ^5.0.0, package-lock.json has 4.21.2
+
+hint: bring the lock up to date and commit it: `npm install --package-lock-only`
+"#);
 }
 
 #[test]
 fn an_unknown_key_in_rpack_toml() {
     let context = TestContext::new();
     context.file("package.json", PACKAGE_JSON).file("rpack.toml", "name = \"shop\"\n[build]\ncomand = \"make\"\n");
-    refused(&context.rpack(&["build"]), 2, "");
+    refused(&context.rpack(&["build"]), 2, r#"error[config/unknown-key]: `build.comand` is not a key
+ --> rpack.toml:3:1
+  |
+3 | comand = "make"
+  | ^^^^^^
+
+hint: did you mean `build.command`?
+"#);
 }
 
 #[test]
 fn a_plan_of_another_format() {
     let context = TestContext::new();
     context.file("package.json", PACKAGE_JSON);
-    refused(&context.rpack_with_input(&["build", "--plan", "-"], "{\"format\": 99}"), 2, "");
+    refused(&context.rpack_with_input(&["build", "--plan", "-"], "{\"format\": 99}"), 2, r#"error[plan/format]: this is not a plan that this rpack can build: its format is 99, this rpack reads 1
+
+hint: make it anew with this rpack: `rpack plan --json`
+"#);
 }
 
 #[test]
