@@ -200,7 +200,12 @@ fn compact(context: &Context, file: &File, path: &str, kept: &Path, url: &str) -
     let mut writer = BufWriter::new(&output);
     index::compact(BufReader::with_capacity(256 * 1024, plain.take(LARGEST_INDEX)), &mut writer)
         .and_then(|()| writer.flush())
-        .map_err(|error| Error::Malformed { url: shown(url), reason: error.to_string() })?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+                error::Error::from(Error::Malformed { url: shown(url), reason: error.to_string() })
+            }
+            _ => store::Error::io("write", output.path())(error).into(),
+        })?;
     drop(writer);
     output.persist(kept).map_err(|error| store::Error::io("create", kept)(error.error))?;
     Ok(())

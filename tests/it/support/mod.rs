@@ -25,9 +25,9 @@ pub(crate) struct Finished {
 }
 
 impl TestContext {
-    /// An empty app and an empty store.
+    /// An empty app and an empty store, outside any git work tree: a commit would be recorded in the image.
     pub(crate) fn new() -> Self {
-        let root = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let root = tempfile::TempDir::new().unwrap();
         fs::create_dir(root.path().join("app")).unwrap();
         let store = root.path().join("store");
         Self { root, store }
