@@ -564,7 +564,10 @@ fn killing_the_caller(isolation: Isolation, pid_one: bool, signal: &str) {
     let spec = Spec { isolation, pid_one, output: Output::Inherit, ..fixture.writable(&script) };
     let document = fixture.path("spec.json");
     fs::write(&document, serde_json::to_string(&spec).unwrap()).unwrap();
-    let mut caller = Command::new(std::env::current_exe().unwrap())
+    // Shells start background jobs with SIGINT ignored, which the tests may be.
+    let mut caller = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "sandbox::helper_runs_a_document"])
         .env("SANDBOX_DOCUMENT", &document)
         .stdout(Stdio::piped())
@@ -577,7 +580,12 @@ fn killing_the_caller(isolation: Isolation, pid_one: bool, signal: &str) {
         assert_eq!(stdout.read(&mut byte).unwrap(), 1, "the caller ended: {seen}");
         seen.push(char::from(byte[0]));
     }
-    assert!(processes_with(&mark).len() >= 2);
+    // A process that is being executed has no arguments for a moment.
+    let end = Instant::now() + Duration::from_secs(10);
+    while processes_with(&mark).len() < 2 {
+        assert!(Instant::now() < end, "the processes to be ended are not there");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let status = Command::new("kill").args([format!("-{signal}"), caller.id().to_string()]).status().unwrap();
     assert!(status.success());
     caller.wait().unwrap();
