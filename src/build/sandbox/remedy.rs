@@ -9,6 +9,7 @@ pub(super) const UPPER: &str = "put rpack's store on a volume, an `emptyDir` or 
 
 /// The settings that decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a machine, not states")]
 pub(super) struct Settings {
     /// `user.max_user_namespaces`.
     pub(super) max_user_namespaces: Option<u64>,
