@@ -9,6 +9,7 @@ pub(super) const UPPER: &str = "put rpack's store on a volume, an `emptyDir` or 
 
 /// The settings that decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a machine, not states")]
 pub(super) struct Settings {
     /// `user.max_user_namespaces`.
     pub(super) max_user_namespaces: Option<u64>,
@@ -20,6 +21,8 @@ pub(super) struct Settings {
     pub(super) filtered: bool,
     /// Whether privileges cannot be gained.
     pub(super) no_new_privileges: bool,
+    /// Whether this is root without the capability that mapping root into a user namespace takes.
+    pub(super) bare_root: bool,
     /// Whether `chroot` is permitted.
     pub(super) may_chroot: bool,
 }
@@ -40,6 +43,8 @@ impl Settings {
             apparmor_restricts: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
             filtered: field("Seccomp") == "2",
             no_new_privileges: field("NoNewPrivs") == "1",
+            bare_root: rustix::process::geteuid().is_root()
+                && !capabilities.is_ok_and(|held| held.contains(CapabilitySet::SETFCAP)),
             may_chroot: capabilities.is_ok_and(|held| held.contains(CapabilitySet::SYS_CHROOT)),
         }
     }
@@ -85,6 +90,13 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if self.bare_root {
+            found.push(
+                "root without `CAP_SETFCAP` cannot make a user namespace: run rpack as another user of the \
+                 container, or start it with `--cap-add SETFCAP`"
+                    .to_owned(),
+            );
+        }
         if self.no_new_privileges && found.is_empty() {
             found.push(
                 "the container allows no new privileges: start it without `no-new-privileges`".to_owned(),
@@ -115,6 +127,7 @@ mod tests {
             ),
             (Settings { filtered: true, ..Settings::default() }, "seccomp=unconfined"),
             (Settings { no_new_privileges: true, ..Settings::default() }, "no-new-privileges"),
+            (Settings { bare_root: true, ..Settings::default() }, "--cap-add SETFCAP"),
             (Settings::default(), "--cap-add SYS_ADMIN"),
         ];
         for (settings, expected) in cases {
