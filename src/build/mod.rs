@@ -81,7 +81,7 @@ pub enum Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Step { .. } => "build/step",
             Self::Interrupted { .. } => "build/interrupted",

@@ -54,7 +54,7 @@ struct Global {
     /// Use no network: everything must be in the store
     #[arg(long, global = true)]
     offline: bool,
-    /// Keep downloads, results and images in DIR [default: $XDG_CACHE_HOME/rpack]
+    /// Keep downloads, results and images in DIR [env: `RPACK_STORE`] [default: `$XDG_CACHE_HOME/rpack`]
     #[arg(long, global = true, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Read detectors, buildpacks and bases from DIR as well; its files replace the built-in ones
@@ -191,7 +191,7 @@ enum Failure {
 }
 
 impl Diagnose for Failure {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Signals { .. } => "cli/signals",
             Self::Output { .. } => "cli/output",

@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let image = image(arguments, session)?;
     let port = port(arguments.port)?;
-    let spec = spec(&image, port, arguments, session)?;
+    let spec = spec(&image, port, arguments, session);
     session.reporter.info(&format!("starting on port {port}: http://localhost:{port}/"));
     let mut running = Sandbox::default().spawn(&spec).map_err(boxed)?;
     let _forwarding = interrupt::forward_to(running.handle(), true);
@@ -85,7 +85,7 @@ fn port(asked: Option<u16>) -> Result<u16, Error> {
     }
 }
 
-fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -> Result<Spec, Error> {
+fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -> Spec {
     let config = &image.config.config;
     let mut env: std::collections::BTreeMap<String, String> = config
         .env
@@ -114,7 +114,7 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
     let tmpfs = writable.map(|(path, _)| Tmpfs { target: format!("/{path}"), mode: 0o1777, size: None }).collect();
     let (uid, gid) = ids(&config.user);
     let argv = config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect();
-    Ok(Spec {
+    Spec {
         binds,
         tmpfs,
         env,
@@ -126,5 +126,5 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
         stdin: Stdin::Inherit,
         output: Output::Inherit,
         ..Spec::new(vec![image.root.clone()], argv)
-    })
+    }
 }

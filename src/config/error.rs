@@ -145,7 +145,7 @@ impl Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Read { .. } => "config/read",
             Self::Invalid(problems) => match problems.as_slice() {
@@ -168,7 +168,7 @@ impl Diagnose for Error {
 }
 
 impl Diagnose for Problem {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self.fault {
             Fault::Syntax { .. } => "config/syntax",
             Fault::NotText => "config/not-text",

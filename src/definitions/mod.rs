@@ -52,7 +52,7 @@ pub enum Error {
 }
 
 impl crate::ui::Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Read { .. } => "definitions/read",
             Self::Stray { .. } => "definitions/stray",

@@ -203,7 +203,7 @@ fn found(entries: &[String], more: usize) -> String {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Read { .. } => "detect/read",
             Self::Encoding { .. } => "detect/encoding",

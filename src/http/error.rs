@@ -107,7 +107,7 @@ impl Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Offline { .. } => "network/offline",
             Self::Unreachable { .. } => "network/unreachable",

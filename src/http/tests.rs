@@ -59,7 +59,7 @@ fn what_cannot_be_reached_says_so_at_once() {
 
 #[test]
 fn plain_http_and_other_schemes_are_refused_before_anything_is_sent() {
-    let refused = |url: &str| client().get(url, Protection::Transport, 1).unwrap_err().id().to_owned();
+    let refused = |url: &str| client().get(url, Protection::Transport, 1).unwrap_err().id();
     assert_eq!(refused("http://registry.example/x"), "network/plain-http");
     assert_eq!(refused("file:///etc/passwd"), "network/address");
     assert_eq!(refused("nonsense"), "network/address");

@@ -138,7 +138,7 @@ pub enum Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Store(error) => error.id(),
             Self::Platform(_) => "package/platform",

@@ -93,7 +93,7 @@ impl Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Store(error) => error.id(),
             Self::Destination { .. } => "publish/destination",

@@ -82,7 +82,7 @@ fn list(items: &[String]) -> String {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Http(error) => error.id(),
             Self::Store(error) => error.id(),

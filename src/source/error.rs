@@ -98,7 +98,7 @@ fn leave_out(path: &str) -> String {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Io { .. } => "source/read",
             Self::NotAFolder { .. } => "source/not-a-folder",

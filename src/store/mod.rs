@@ -82,7 +82,7 @@ impl Error {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             _ if self.is_full() => "store/full",
             Self::Io { .. } => "store/io",

@@ -53,7 +53,7 @@ impl std::fmt::Display for Location {
 /// An error that a person can act on. `Display` says what was found and what was needed; the rest is here.
 pub trait Diagnose: Error {
     /// Stable id, `area/what`, never reused for something else.
-    fn id(&self) -> &str;
+    fn id(&self) -> &'static str;
     /// The exit status it leads to.
     fn exit(&self) -> ExitCode {
         ExitCode::Failed

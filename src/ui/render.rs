@@ -112,7 +112,7 @@ mod tests {
     }
 
     impl Diagnose for Unreadable {
-        fn id(&self) -> &str {
+        fn id(&self) -> &'static str {
             "test/unreadable"
         }
         fn exit(&self) -> ExitCode {
@@ -134,7 +134,7 @@ mod tests {
     struct Both(Vec<Unreadable>);
 
     impl Diagnose for Both {
-        fn id(&self) -> &str {
+        fn id(&self) -> &'static str {
             "test/both"
         }
         fn several(&self) -> Vec<&dyn Diagnose> {

@@ -45,11 +45,11 @@ hint 3: say how to start it: a file `Procfile` with the line `web: COMMAND`
 #[test]
 fn a_folder_that_does_not_exist() {
     let context = TestContext::new();
-    refused(&context.rpack(&["build", "nowhere"]), 2, r#"error[source/read]: cannot read nowhere
+    refused(&context.rpack(&["build", "nowhere"]), 2, r"error[source/read]: cannot read nowhere
 caused by: No such file or directory (os error 2)
 
 hint: check the path: `ls -ld nowhere`
-"#);
+");
 }
 
 #[test]
@@ -57,26 +57,26 @@ fn two_ecosystems_that_tie_under_strict() {
     let context = TestContext::new();
     context.file("package.json", PACKAGE_JSON).file("server.js", "").file("package-lock.json", LOCK);
     context.file("go.mod", "module example.com/shop\n\ngo 1.24\n").file("main.go", "package main\n\nfunc main() {}\n");
-    refused(&context.rpack(&["build", "--strict"]), 3, r#"error[detect/ambiguous]: the source may be `node` (75 points) or `go` (60 points), and `strict` forbids to guess
+    refused(&context.rpack(&["build", "--strict"]), 3, r"error[detect/ambiguous]: the source may be `node` (75 points) or `go` (60 points), and `strict` forbids to guess
 node (75 points): +50 package.json has a start script, +15 package-lock.json, +10 the entry file server.js
 go (60 points): +50 main package in ., +10 a main package at the root
 
 hint 1: `--language node`
 hint 2: `--language go`
-"#);
+");
 }
 
 #[test]
 fn a_broken_package_json() {
     let context = TestContext::new();
     context.file("package.json", "{\n  \"name\": \"shop\",\n  \"scripts\": {\n    \"start\": \"node .\",\n  }\n}\n");
-    refused(&context.rpack(&["build"]), 2, r#"error[node/manifest-invalid]: `package.json` is not valid JSON: trailing comma
+    refused(&context.rpack(&["build"]), 2, r"error[node/manifest-invalid]: `package.json` is not valid JSON: trailing comma
  --> package.json:5:3
 5 |   }
   |   ^
 
 hint: correct `package.json` at the caret
-"#);
+");
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn a_lock_that_disagrees_with_its_manifest() {
 "": {"name": "shop", "dependencies": {"express": "^4.0.0"}},
 "node_modules/express": {"version": "4.21.2"}}}"#,
     );
-    refused(&context.rpack(&["build"]), 2, r#"error[lock/drift]: package-lock.json does not agree with package.json
+    refused(&context.rpack(&["build"]), 2, r"error[lock/drift]: package-lock.json does not agree with package.json
 express: package.json wants ^5.0.0, package-lock.json has 4.21.2
 
 hint: bring the lock up to date and commit it: `npm install --package-lock-only`
-"#);
+");
 }
 
 #[test]
@@ -114,10 +114,10 @@ hint: did you mean `build.command`?
 fn a_plan_of_another_format() {
     let context = TestContext::new();
     context.file("package.json", PACKAGE_JSON);
-    refused(&context.rpack_with_input(&["build", "--plan", "-"], "{\"format\": 99}"), 2, r#"error[plan/format]: this is not a plan that this rpack can build: its format is 99, this rpack reads 1
+    refused(&context.rpack_with_input(&["build", "--plan", "-"], "{\"format\": 99}"), 2, r"error[plan/format]: this is not a plan that this rpack can build: its format is 99, this rpack reads 1
 
 hint: make it anew with this rpack: `rpack plan --json`
-"#);
+");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one file per feature.
+#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is a failed test")]
 
 mod bad_input;
 mod examples;

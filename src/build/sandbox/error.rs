@@ -120,7 +120,7 @@ fn lies_on_overlay(path: &std::path::Path) -> bool {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "sandbox/invalid",
             Self::Refused { .. } => "sandbox/refused",

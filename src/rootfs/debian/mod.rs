@@ -141,7 +141,7 @@ fn needed(by: Option<&str>) -> String {
 }
 
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
             Self::Unsigned { .. } => "debian/unsigned",
             Self::Signature { .. } => "debian/signature",

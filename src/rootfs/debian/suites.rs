@@ -4,7 +4,7 @@
 //! their digest, in the compact form. Offline, what is kept is used whatever its age.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;

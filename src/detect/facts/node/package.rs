@@ -17,6 +17,7 @@ const FILE: &str = "package.json";
 
 /// `package.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the field is called so in package.json")]
 pub struct Package {
     /// `name`.
     pub name: Option<String>,
