@@ -92,12 +92,7 @@ pub fn plan(
         folder_name: folder_name(&checkout.source.root),
     };
     let commit = checkout.source.commit.as_ref();
-    plan::plan(detection, &checkout.config, commit, &session.definitions, &context, &options).map_err(
-        |error| match error {
-            plan::Error::Catalogue(error) => error,
-            other => boxed(other),
-        },
-    )
+    plan::plan(detection, &checkout.config, commit, &session.definitions, &context, &options).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.

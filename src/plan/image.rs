@@ -1,216 +1,284 @@
-//! The image's config: user, environment, entrypoint, ports, labels, time.
+//! The image's config: user, environment, ports, entrypoint, labels, times; and what configuration may not ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::buildpack::{Buildpack, Init};
-use super::expression::Evaluator;
-use super::model::{Contents, Image, Layer};
-use super::start::Start;
-use super::versions::location;
-use super::{Error, Options};
-use crate::config::{Config, Resolved};
-use crate::detect::Detection;
+use super::model::Image;
+use super::start::StartCommand;
+use super::step::CONSTANT_TIME;
+use super::{Error, Options, Planner};
+use crate::config::{Config, Origin, Resolved};
 use crate::source::Commit;
+use crate::ui::Location;
 
-/// The user of every image unless configured: `nonroot` of the base.
+/// The `nonroot` user of every base.
 const USER: &str = "65532:65532";
-/// Where the start helper stands.
 const INIT: &str = "/usr/bin/rpack-init";
-/// The usual folders of programs.
-const PATH: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"];
-/// 1980-01-01T00:00:01Z: zip writers refuse earlier times, and it is visibly no real one.
-const CREATED: i64 = 315_532_801;
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What every image sets: certificates for programs that look in other places, and writable folders.
+const ENV: [(&str, &str); 5] = [
+    ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
+    ("HOME", "/tmp"),
+    ("TMPDIR", "/tmp"),
+    ("XDG_CACHE_HOME", "/tmp/.cache"),
+    ("XDG_RUNTIME_DIR", "/tmp"),
+];
 
-/// The config, and the layers with the start helper added where it is needed.
-#[expect(clippy::too_many_arguments, reason = "each is a different document that the config draws from")]
-pub(super) fn image(
-    buildpack: &Buildpack,
-    config: &Config,
-    commit: Option<&Commit>,
-    evaluator: &Evaluator<'_>,
-    options: &Options,
-    start: &Start,
-    detection: &Detection,
-    mut layers: Vec<Layer>,
-) -> Result<(Image, Vec<Layer>), Error> {
-    let ports = ports(buildpack, config, evaluator)?;
-    let expands = start.argv.iter().any(|word| word.contains('$'));
-    let mut entrypoint = start.argv.clone();
-    if buildpack.image.init == Init::Always || expands {
-        let port = ports.first().map(u16::to_string).unwrap_or_default();
-        let helper = [INIT, "--port", &port, "--"].map(str::to_owned);
-        entrypoint = helper.into_iter().chain(entrypoint).collect();
-        // With the runtime, so that apps of one language share it.
-        let at = layers.iter().position(|layer| layer.id == "runtime").unwrap_or(0);
-        layers[at].contents.push(Contents::Init {});
+/// Variables that make tools find the wrong files.
+const BREAKING: [&str; 20] = [
+    "CARGO_HOME",
+    "GOBIN",
+    "GOROOT",
+    "JAVA_HOME",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "MAVEN_HOME",
+    "NODE_PATH",
+    "PIP_PREFIX",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "PIP_USER",
+    "POETRY_HOME",
+    "PYTHONHOME",
+    "PYTHONUSERBASE",
+    "SOURCE_DATE_EPOCH",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_PYTHON",
+    "VIRTUAL_ENV",
+    "npm_config_prefix",
+];
+
+/// Refuses what no image can have.
+pub(super) fn check_config(config: &Config) -> Result<(), Error> {
+    for (name, value) in &config.runtime_env {
+        let reason = if name == "PORT" {
+            Some(
+                "whoever runs the image chooses the port; `image.ports` names the one that is used by default",
+            )
+        } else if name.starts_with("K_") {
+            Some("names that begin with `K_` belong to the platform that runs the image")
+        } else {
+            breaks(name)
+        };
+        refuse(name, "runtime.env", reason, value)?;
     }
-    let working_directory = match &start.directory {
-        Some(directory) => format!("/app/{}", directory.trim_matches('/')),
-        None => "/app".to_owned(),
-    };
-    let image = Image {
-        user: user(config)?,
-        working_directory,
-        env: env(buildpack, config, start, evaluator)?,
-        ports,
-        entrypoint,
-        cmd: Vec::new(),
-        labels: labels(config, commit, &detection.facts, options)?,
-        writable: writable(config)?,
-        created: options.source_date_epoch.or(commit.map(|commit| commit.time)).unwrap_or(CREATED),
-        start_origin: start.origin.clone(),
-    };
-    Ok((image, layers))
+    for (name, value) in &config.build_env {
+        refuse(name, "build.env", breaks(name), value)?;
+    }
+    for package in &config.build_packages {
+        check_package("build.packages", package)?;
+    }
+    for package in &config.runtime_packages {
+        check_package("runtime.packages", package)?;
+    }
+    if let Some(port) = config.ports.iter().find(|port| port.value == 0) {
+        return Err(wrong(
+            "image.ports",
+            &port.value.to_string(),
+            &port.origin,
+            "a port from 1 to 65535 is needed",
+            "image.ports = [8080]",
+        ));
+    }
+    Ok(())
 }
 
-/// What conditions may know of the configuration.
-pub(super) fn settings(config: &Config) -> serde_json::Value {
-    let values = |list: &[Resolved<String>]| list.iter().map(|item| item.value.clone()).collect::<Vec<_>>();
-    serde_json::json!({
-        "build_command": config.build_command.as_ref().map(|command| command.value.clone()),
-        "build_packages": values(&config.build_packages),
-        "runtime_packages": values(&config.runtime_packages),
-        "start": config.start.as_ref().map(|start| start.origin.to_string()),
-        "strict": config.strict,
+fn breaks(name: &str) -> Option<&'static str> {
+    BREAKING
+        .contains(&name)
+        .then_some("it makes tools look in the wrong place, so builds would differ by machine")
+}
+
+fn refuse(
+    name: &str,
+    table: &'static str,
+    reason: Option<&'static str>,
+    value: &Resolved<String>,
+) -> Result<(), Error> {
+    reason.map_or(Ok(()), |reason| {
+        Err(Error::ReservedEnv { name: name.to_owned(), table, reason, location: location(&value.origin) })
     })
 }
 
-fn refused<T>(key: &str, setting: &Resolved<T>, value: String, reason: &str) -> Error {
-    Error::Setting { key: key.to_owned(), value, reason: reason.to_owned(), location: location(&setting.origin) }
+/// Debian's rule for names (<https://www.debian.org/doc/debian-policy/ch-controlfields.html#source>).
+fn check_package(key: &'static str, package: &Resolved<String>) -> Result<(), Error> {
+    let name = package.value.as_str();
+    let valid = name.len() >= 2
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c));
+    if valid {
+        return Ok(());
+    }
+    let hint = format!("{key} = [\"libvips42t64\"]");
+    Err(wrong(key, name, &package.origin, "the name of a Debian package is needed", &hint))
 }
 
-/// Numeric and not root: kubelet's `runAsNonRoot` refuses names.
+fn wrong(key: &'static str, value: &str, origin: &Origin, needed: &'static str, hint: &str) -> Error {
+    Error::ConfigValue {
+        key,
+        value: value.to_owned(),
+        needed,
+        location: location(origin).map(Box::new),
+        hint: format!("for example: `{hint}`"),
+    }
+}
+
+fn location(origin: &Origin) -> Option<Location> {
+    match origin {
+        Origin::File { path, line, column } => {
+            Some(Location { file: path.clone(), line: Some(*line), column: Some(*column) })
+        }
+        _ => None,
+    }
+}
+
+/// The app's name in the form of an OCI repository
+/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>).
+pub(super) fn name(config: &Config, folder: &str) -> String {
+    let (wanted, folders) = match &config.name {
+        Some(name) => (name.value.as_str(), true),
+        None => (folder, false),
+    };
+    let parts: Vec<String> =
+        if folders { wanted.split('/').map(component).collect() } else { vec![component(wanted)] };
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "app".to_owned() } else { parts.join("/") }
+}
+
+/// Lower-case letters and digits, with single separators between them.
+fn component(text: &str) -> String {
+    let mut clean = String::new();
+    for character in text.chars().flat_map(char::to_lowercase) {
+        match character {
+            'a'..='z' | '0'..='9' => clean.push(character),
+            _ if clean.is_empty() || clean.ends_with(['.', '_', '-']) => {}
+            '.' | '_' => clean.push(character),
+            _ => clean.push('-'),
+        }
+    }
+    clean.trim_end_matches(['.', '_', '-']).to_owned()
+}
+
+/// The image's config.
+pub(super) fn image(
+    planner: &Planner<'_>,
+    start: &StartCommand,
+    init: bool,
+    name: &str,
+    commit: Option<&Commit>,
+    options: &Options,
+) -> Result<Image, Error> {
+    let port = planner.config.ports.first().map_or(planner.buildpack.port, |port| port.value);
+    let mut ports: Vec<u16> = planner.config.ports.iter().map(|port| port.value).collect();
+    if ports.is_empty() {
+        ports.push(port);
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    let mut entrypoint = Vec::new();
+    if init {
+        entrypoint.extend([INIT.to_owned(), "--port".to_owned(), port.to_string(), "--".to_owned()]);
+    }
+    entrypoint.extend(start.argv.iter().cloned());
+    Ok(Image {
+        user: user(planner.config)?,
+        working_directory: start.directory.clone(),
+        env: env(planner, start)?,
+        ports,
+        entrypoint,
+        cmd: Vec::new(),
+        labels: labels(planner, name, commit, options)?,
+        writable: writable(planner.config)?,
+        created: time(commit, options).unwrap_or(CONSTANT_TIME),
+        start_origin: start.origin.clone(),
+    })
+}
+
+fn time(commit: Option<&Commit>, options: &Options) -> Option<i64> {
+    options.source_date_epoch.or(commit.map(|commit| commit.time))
+}
+
 fn user(config: &Config) -> Result<String, Error> {
     let Some(user) = &config.user else { return Ok(USER.to_owned()) };
-    let invalid = |reason| refused("image.user", user, user.value.clone(), reason);
     let (uid, gid) = user.value.split_once(':').unwrap_or((&user.value, &user.value));
-    let (uid, gid) = match (uid.parse::<u32>(), gid.parse::<u32>()) {
-        (Ok(uid), Ok(gid)) => (uid, gid),
-        _ => return Err(invalid("a user is two numbers, such as `65532:65532`")),
-    };
-    Ok(format!("{uid}:{gid}"))
-}
-
-fn ports(buildpack: &Buildpack, config: &Config, evaluator: &Evaluator<'_>) -> Result<Vec<u16>, Error> {
-    if config.ports.is_empty() {
-        return Ok(vec![evaluator.evaluate(&buildpack.image.port)?]);
+    match (uid.parse::<u32>(), gid.parse::<u32>()) {
+        (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => Ok(format!("{uid}:{gid}")),
+        (Ok(0), _) => Err(wrong(
+            "image.user",
+            &user.value,
+            &user.origin,
+            "images do not run as root",
+            "image.user = \"65532:65532\"",
+        )),
+        _ => Err(wrong(
+            "image.user",
+            &user.value,
+            &user.origin,
+            "a numeric user and group is needed, because names mean nothing outside the image",
+            "image.user = \"65532:65532\"",
+        )),
     }
-    let ports: BTreeSet<u16> = config.ports.iter().map(|port| port.value).collect();
-    Ok(ports.into_iter().collect())
-}
-
-/// `PATH` first, then sorted; the app's own values win over the language's.
-fn env(
-    buildpack: &Buildpack,
-    config: &Config,
-    start: &Start,
-    evaluator: &Evaluator<'_>,
-) -> Result<Vec<String>, Error> {
-    let mut env: BTreeMap<String, String> = [
-        ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
-        ("HOME", "/tmp"),
-        ("TMPDIR", "/tmp"),
-        ("XDG_CACHE_HOME", "/tmp/.cache"),
-        ("XDG_RUNTIME_DIR", "/tmp"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    for (name, value) in &buildpack.image.env {
-        env.insert(name.clone(), evaluator.render(value)?);
-    }
-    env.extend(start.env.iter().cloned());
-    for (name, value) in &config.runtime_env {
-        if name == "PORT" || name.starts_with("K_") || name.starts_with("CLOUD_RUN_") {
-            let key = format!("runtime.env.{name}");
-            let reason = "the platform that runs the image owns this variable";
-            return Err(refused(&key, value, value.value.clone(), reason));
-        }
-        env.insert(name.clone(), value.value.clone());
-    }
-    env.remove("PORT");
-    let folders = buildpack.image.path.iter().map(String::as_str).chain(PATH);
-    let path = env.remove("PATH").unwrap_or_else(|| folders.collect::<Vec<_>>().join(":"));
-    let rest = env.into_iter().map(|(name, value)| format!("{name}={value}"));
-    Ok(std::iter::once(format!("PATH={path}")).chain(rest).collect())
-}
-
-/// Labels from git and the manifest; configured ones win.
-/// Keys: <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
-fn labels(
-    config: &Config,
-    commit: Option<&Commit>,
-    facts: &serde_json::Value,
-    options: &Options,
-) -> Result<BTreeMap<String, String>, Error> {
-    let mut labels = BTreeMap::new();
-    let mut set = |key: &str, value: Option<String>| {
-        if let Some(value) = value {
-            labels.insert(format!("org.opencontainers.image.{key}"), value);
-        }
-    };
-    set("title", Some(name(config, facts, &options.folder_name)?));
-    set("version", facts["node"]["package"]["version"].as_str().map(str::to_owned));
-    set("revision", commit.map(|commit| commit.revision.clone()));
-    set("source", commit.and_then(|commit| commit.url.clone()));
-    labels.extend(config.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())));
-    Ok(labels)
 }
 
 fn writable(config: &Config) -> Result<Vec<String>, Error> {
-    let mut paths = BTreeSet::new();
-    for path in &config.writable {
-        let relative = path.value.strip_prefix('/').unwrap_or_default().trim_end_matches('/');
-        if !crate::store::tree::is_clean(relative) {
-            let reason = "a writable directory is an absolute path without `.` and `..`";
-            return Err(refused("image.writable", path, path.value.clone(), reason));
+    let mut folders = Vec::new();
+    for folder in &config.writable {
+        let clean = folder.value.trim_end_matches('/');
+        let valid = clean.starts_with('/')
+            && clean[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
+            && !clean.contains('\0');
+        if !valid {
+            return Err(wrong(
+                "image.writable",
+                &folder.value,
+                &folder.origin,
+                "an absolute path without `.` and `..` is needed",
+                "image.writable = [\"/app/uploads\"]",
+            ));
         }
-        paths.insert(format!("/{relative}"));
+        folders.push(clean.to_owned());
     }
-    Ok(paths.into_iter().collect())
+    folders.sort();
+    folders.dedup();
+    Ok(folders)
 }
 
-/// The app's name as a repository component: configured, from the manifest, or the folder's.
-/// Grammar: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>
-pub(super) fn name(config: &Config, facts: &serde_json::Value, folder: &str) -> Result<String, Error> {
-    if let Some(name) = &config.name {
-        let plain = sanitised(&name.value);
-        if plain != name.value {
-            let reason = "a name has lower-case letters, digits and single `.`, `_`, `-` between them";
-            return Err(refused("name", name, name.value.clone(), reason));
-        }
-        return Ok(plain);
-    }
-    let manifest = facts["node"]["package"]["name"].as_str().or_else(|| facts["go"]["module"].as_str());
-    let last = manifest.and_then(|name| name.rsplit('/').next()).map(sanitised);
-    let name = last.filter(|name| !name.is_empty()).unwrap_or_else(|| sanitised(folder));
-    Ok(if name.is_empty() { "app".to_owned() } else { name })
+/// `PATH` first, then sorted.
+fn env(planner: &Planner<'_>, start: &StartCommand) -> Result<Vec<String>, Error> {
+    let rule = &planner.buildpack.image;
+    let path = rule.path.iter().map(String::as_str).chain([SYSTEM_PATH]).collect::<Vec<_>>().join(":");
+    let mut env: BTreeMap<String, String> =
+        ENV.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    env.insert("PATH".to_owned(), path);
+    env.extend(planner.scope.table("image.env", &rule.env)?);
+    env.extend(start.env.clone());
+    env.extend(planner.config.runtime_env.iter().map(|(name, value)| (name.clone(), value.value.clone())));
+    let path = env.remove("PATH").map(|path| format!("PATH={path}"));
+    Ok(path.into_iter().chain(env.into_iter().map(|(name, value)| format!("{name}={value}"))).collect())
 }
 
-/// Lower case, with one `-` for every run of other characters.
-fn sanitised(name: &str) -> String {
-    let mut plain = String::new();
-    for character in name.to_lowercase().chars() {
-        let valid = character.is_ascii_lowercase() || character.is_ascii_digit();
-        let separator = matches!(character, '.' | '_' | '-');
-        match (valid, plain.ends_with(['.', '_', '-'])) {
-            (true, _) => plain.push(character),
-            (false, false) if !plain.is_empty() => plain.push(if separator { character } else { '-' }),
-            _ => {}
+/// Annotations of the image specification
+/// (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>), then what is configured.
+fn labels(
+    planner: &Planner<'_>,
+    name: &str,
+    commit: Option<&Commit>,
+    options: &Options,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut labels = planner.scope.table("image.labels", &planner.buildpack.image.labels)?;
+    let mut set = |key: &str, value: String| {
+        labels.insert(format!("org.opencontainers.image.{key}"), value);
+    };
+    set("title", name.to_owned());
+    if let Some(commit) = commit {
+        set("revision", commit.revision.clone());
+        if let Some(url) = &commit.url {
+            set("source", url.clone());
         }
     }
-    plain.trim_end_matches(['.', '_', '-']).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sanitised;
-
-    #[test]
-    fn names_become_repository_components() {
-        for (name, expected) in
-            [("Shop", "shop"), ("my app!", "my-app"), ("a__b", "a_b"), ("-x-", "x"), ("Ünï", "n"), ("!!", "")]
-        {
-            assert_eq!(sanitised(name), expected, "{name}");
-        }
+    let created = time(commit, options).and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    if let Some(created) = created {
+        set("created", created.to_string());
     }
+    labels.extend(planner.config.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())));
+    Ok(labels)
 }

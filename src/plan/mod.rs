@@ -1,46 +1,78 @@
-//! Planning: a detection and the configuration in, a [`Plan`] out.
+//! Planning: detection and configuration in, a [`Plan`] out.
 //!
-//! Buildpacks are data; this stage evaluates them. It runs nothing and reads no file of the app: what it knows of
-//! the app are facts, and what it knows of the world it asks a [`Catalogue`].
+//! The rules of ecosystems are data (`buildpacks/*/buildpack.toml`); this module evaluates them. It reads no file,
+//! opens no socket and knows no time: the outside world is a [`Catalogue`]. Equal inputs give an equal plan.
 
 mod buildpack;
+mod check;
 mod document;
 mod error;
 mod explain;
-mod expression;
 mod image;
-mod lexer;
+mod layer;
 pub mod model;
-mod roots;
+mod names;
+mod root;
 mod start;
-mod steps;
-mod versions;
+mod step;
+mod template;
+mod tool;
+mod version;
 
-pub use error::Error;
-pub use explain::explain;
-pub use model::{Catalogue, Plan};
-
-use buildpack::Buildpack;
-use expression::Evaluator;
-use model::{FORMAT, Layer, Notice};
+use serde_json::json;
 
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::source::Commit;
 
-/// What planning needs to know besides the app.
-#[derive(Clone, Debug)]
+use buildpack::Buildpack;
+use check::Phase;
+use template::Scope;
+
+pub use error::Error;
+pub use explain::explain;
+pub use model::{Catalogue, Plan};
+
+/// Where the sources are while steps run, and the app in the image.
+pub const APP: &str = "/app";
+
+/// What planning needs besides facts and configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `linux/amd64` or `linux/arm64`.
     pub platform: String,
-    /// `SOURCE_DATE_EPOCH`: seconds since 1970.
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
-    /// The name of the app's folder; its name when nothing else gives one.
+    /// The name of the source's folder: the app's name when none is configured.
     pub folder_name: String,
 }
 
-/// Decides everything that the rest needs.
+/// An architecture under the names that ecosystems have for it.
+#[derive(Clone, Copy, Debug)]
+struct Architecture {
+    platform: &'static str,
+    debian: &'static str,
+    npm: &'static str,
+    gnu: &'static str,
+}
+
+const ARCHITECTURES: [Architecture; 2] = [
+    Architecture { platform: "linux/amd64", debian: "amd64", npm: "x64", gnu: "x86_64" },
+    Architecture { platform: "linux/arm64", debian: "arm64", npm: "arm64", gnu: "aarch64" },
+];
+
+/// Everything that the parts of planning share.
+struct Planner<'a> {
+    buildpack: Buildpack,
+    scope: Scope,
+    architecture: Architecture,
+    config: &'a Config,
+    catalogue: &'a dyn Catalogue,
+    notices: Vec<model::Notice>,
+}
+
+/// Makes the plan for what was detected.
 pub fn plan(
     detection: &Detection,
     config: &Config,
@@ -49,125 +81,113 @@ pub fn plan(
     catalogue: &dyn Catalogue,
     options: &Options,
 ) -> Result<Plan, Error> {
-    let buildpack = Buildpack::load(&detection.language, definitions)?;
-    let file = format!("buildpacks/{}/buildpack.toml", buildpack.id);
-    let mut evaluator = Evaluator::new(file, &detection.facts);
-    let architecture = Architecture::of(&options.platform)?;
-    evaluator.set("architecture", architecture.names());
-    evaluator.set("config", image::settings(config));
-    for variable in &buildpack.variable {
-        let value = evaluator.evaluate::<serde_json::Value>(&variable.value)?;
-        evaluator.set(&variable.name, value);
+    let architecture = ARCHITECTURES
+        .into_iter()
+        .find(|architecture| architecture.platform == options.platform)
+        .ok_or_else(|| Error::Platform { platform: options.platform.clone() })?;
+    let language = config.language.as_ref().map_or(&detection.language, |language| &language.value);
+    let (buildpack, file) = Buildpack::load(definitions, language)?;
+    let name = image::name(config, &options.folder_name);
+    let scope = scope(&file, detection, config, architecture, &name);
+    if detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
+        return Err(Error::NoFacts { language: language.clone() });
     }
-    refuse(&buildpack, &evaluator)?;
-    let start = start::start(&buildpack, config, &detection.facts, &evaluator)?;
-    evaluator.set("start", serde_json::json!({ "argv": start.argv, "origin": start.origin }));
-    let mut notices = detection.notices.clone();
-    let tools = roots::tools(&buildpack, config, &architecture, catalogue, &mut evaluator, &mut notices)?;
-    notices.extend(remarks(&buildpack, &evaluator)?);
-    check_strict(config, &notices)?;
-    let runtime_root = roots::runtime(&buildpack, config, &architecture, catalogue, &evaluator)?;
-    let layers = layers(&buildpack, &evaluator, &runtime_root)?;
-    let (image, layers) =
-        image::image(&buildpack, config, commit, &evaluator, options, &start, detection, layers)?;
+    image::check_config(config)?;
+    let notices = detection.notices.clone();
+    let mut planner = Planner { buildpack, scope, architecture, config, catalogue, notices };
+    planner.values()?;
+    check::run(&mut planner, Phase::Early)?;
+    let tools = tool::resolve(&mut planner)?;
+    let start =
+        start::start(&planner.buildpack, &planner.scope, config, &detection.facts, &mut planner.notices)?;
+    planner.scope.set(
+        "start",
+        &json!({
+            "program": start.program(), "argv": start.argv, "origin": start.origin,
+        }),
+    );
+    check::run(&mut planner, Phase::Late)?;
+    let init = planner.buildpack.init == buildpack::Init::Always || start.expands();
+    let steps = step::steps(&planner)?;
+    let layers = layer::layers(&planner, init)?;
+    let image = image::image(&planner, &start, init, &name, commit, options)?;
     Ok(Plan {
-        format: FORMAT,
-        name: image::name(config, &detection.facts, &options.folder_name)?,
+        format: model::FORMAT,
+        name,
         platform: options.platform.clone(),
-        language: buildpack.id.clone(),
-        build_root: roots::build(&buildpack, config, &architecture, catalogue, &evaluator)?,
-        runtime_root,
-        toolchains: roots::toolchains(&buildpack, &tools),
-        versions: tools.into_iter().map(|tool| tool.chosen.version).collect(),
-        steps: steps::steps(&buildpack, config, &evaluator)?,
+        language: language.clone(),
+        versions: tools.versions,
+        build_root: root::build_root(&planner)?,
+        runtime_root: root::runtime_root(&planner)?,
+        toolchains: tools.toolchains,
+        steps,
         layers,
         image,
-        notices,
+        notices: planner.notices,
     })
 }
 
-/// The names that registries have for a processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Architecture {
-    debian: &'static str,
-    npm: &'static str,
-    multiarch: &'static str,
+fn scope(
+    file: &str,
+    detection: &Detection,
+    config: &Config,
+    architecture: Architecture,
+    name: &str,
+) -> Scope {
+    let mut scope = Scope::new(file);
+    for ecosystem in ["files", "node", "python", "go", "procfile"] {
+        let facts = detection.facts.get(ecosystem).unwrap_or(&serde_json::Value::Null);
+        scope.set(ecosystem, facts);
+    }
+    scope.set("facts", &detection.facts);
+    scope.set(
+        "arch",
+        &json!({
+            "debian": architecture.debian, "npm": architecture.npm, "gnu": architecture.gnu,
+        }),
+    );
+    scope.set(
+        "config",
+        &json!({
+            "name": name,
+            "strict": config.strict,
+            "build_packages": config.build_packages.iter().map(|package| &package.value).collect::<Vec<_>>(),
+            "build_command": config.build_command.as_ref().map(|command| &command.value),
+        }),
+    );
+    scope.set("value", &json!({}));
+    scope.set("versions", &json!({}));
+    scope
 }
 
-impl Architecture {
-    fn of(platform: &str) -> Result<Self, Error> {
-        match platform {
-            "linux/amd64" => Ok(Self { debian: "amd64", npm: "x64", multiarch: "x86_64-linux-gnu" }),
-            "linux/arm64" => Ok(Self { debian: "arm64", npm: "arm64", multiarch: "aarch64-linux-gnu" }),
-            other => Err(Error::Refused {
-                id: "plan/platform".to_owned(),
-                message: format!("images for `{other}` cannot be built"),
-                detail: None,
-                hints: vec!["the platforms are linux/amd64 and linux/arm64".to_owned()],
-            }),
+impl Planner<'_> {
+    /// Computes the buildpack's own values, each visible to the next.
+    fn values(&mut self) -> Result<(), Error> {
+        let mut values = std::collections::BTreeMap::new();
+        for named in &self.buildpack.values {
+            let text = self.scope.text(&format!("value.{}", named.name), &named.text)?;
+            values.insert(named.name.clone(), text.trim().to_owned());
+            self.scope.set("value", &values);
         }
+        Ok(())
     }
 
-    fn names(self) -> serde_json::Value {
-        serde_json::json!({ "debian": self.debian, "npm": self.npm, "multiarch": self.multiarch })
+    fn note(&mut self, id: &str, text: String, warning: bool) {
+        self.notices.push(model::Notice { id: id.to_owned(), text, warning });
     }
 }
 
-/// The first rule that says that the app cannot be built.
-fn refuse(buildpack: &Buildpack, evaluator: &Evaluator<'_>) -> Result<(), Error> {
-    for rule in &buildpack.refuse {
-        if evaluator.holds(Some(&rule.when))? {
-            return Err(Error::Refused {
-                id: rule.id.clone(),
-                message: evaluator.render(&rule.message)?,
-                detail: rule.detail.as_ref().map(|detail| evaluator.render(detail)).transpose()?,
-                hints: evaluator.render_all(&rule.hints)?,
-            });
-        }
+/// `package.json:9 engines.node`.
+fn origin(file: &str, line: Option<usize>, key: &str) -> String {
+    let mut text = file.to_owned();
+    if let Some(line) = line {
+        text = format!("{text}:{line}");
     }
-    Ok(())
+    if !key.is_empty() {
+        text = format!("{text} {key}");
+    }
+    text
 }
 
-fn remarks(buildpack: &Buildpack, evaluator: &Evaluator<'_>) -> Result<Vec<Notice>, Error> {
-    let mut notices = Vec::new();
-    for rule in &buildpack.notice {
-        if evaluator.holds(Some(&rule.when))? {
-            let text = evaluator.render(&rule.text)?;
-            notices.push(Notice { id: rule.id.clone(), text, warning: rule.warning });
-        }
-    }
-    Ok(notices)
-}
-
-/// Under `strict` a warning is an error.
-fn check_strict(config: &Config, notices: &[Notice]) -> Result<(), Error> {
-    match notices.iter().find(|notice| notice.warning) {
-        Some(notice) if config.strict => Err(Error::Strict { id: notice.id.clone(), text: notice.text.clone() }),
-        _ => Ok(()),
-    }
-}
-
-/// The buildpack's layers; one for the user's own packages stands below the dependencies when there are any.
-fn layers(
-    buildpack: &Buildpack,
-    evaluator: &Evaluator<'_>,
-    runtime_root: &model::Root,
-) -> Result<Vec<Layer>, Error> {
-    let mut layers = Vec::new();
-    for rule in &buildpack.layer {
-        if evaluator.holds(rule.when.as_ref())? {
-            layers.push(Layer {
-                id: rule.id.clone(),
-                comment: evaluator.render(&rule.comment)?,
-                contents: rule.contents.clone(),
-            });
-        }
-    }
-    if runtime_root.packages.iter().any(|package| package.layer == roots::LIBRARIES) {
-        let above = layers.iter().take_while(|layer| ["base", "runtime"].contains(&layer.id.as_str())).count();
-        let contents = vec![model::Contents::RuntimeRoot {}];
-        let comment = "runtime.packages with what they need".to_owned();
-        layers.insert(above, Layer { id: roots::LIBRARIES.to_owned(), comment, contents });
-    }
-    Ok(layers)
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! From the words of a command to the program that runs: scripts are followed, wrappers are dropped, names become
+//! paths.
+
+use std::collections::BTreeMap;
+
+use super::super::buildpack::Commands;
+use super::super::error::start_hints;
+use super::super::template::Scope;
+use super::super::{APP, Error};
+use super::lexer::{self, Refusal};
+use super::{StartCommand, below_app};
+use crate::ui::Location;
+
+/// How many scripts may call each other.
+const DEPTH: usize = 5;
+/// Programs that would interpret a command, none of which an image has.
+const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
+
+/// Where a command stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) origin: String,
+    pub(super) location: Option<Location>,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It can be started.
+    Accepted(StartCommand),
+    /// It can, but is no production start.
+    Rejected(Error),
+}
+
+impl Outcome {
+    /// A rejected command is an error where the user has stated it for the image.
+    pub(super) fn accepted(self) -> Result<StartCommand, Error> {
+        match self {
+            Self::Accepted(found) => Ok(found),
+            Self::Rejected(error) => Err(error),
+        }
+    }
+}
+
+/// Turns words into an argv for one buildpack.
+#[derive(Debug)]
+pub(super) struct Resolver<'a> {
+    commands: &'a Commands,
+    scripts: BTreeMap<String, String>,
+    lines: BTreeMap<String, usize>,
+    programs: BTreeMap<String, String>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(commands: &'a Commands, scope: &Scope) -> Result<Self, Error> {
+        let scripts = commands.scripts.as_ref().map(|source| scope.read("commands.scripts", source));
+        let lines = commands.script_lines.as_ref().map(|source| scope.read("commands.script-lines", source));
+        Ok(Self {
+            commands,
+            scripts: scripts.transpose()?.unwrap_or_default(),
+            lines: lines.transpose()?.unwrap_or_default(),
+            programs: scope.table("commands.programs", &commands.programs)?,
+        })
+    }
+
+    /// Resolves a line as it stands in a Procfile.
+    pub(super) fn line(&self, text: &str, place: &Place) -> Result<Outcome, Error> {
+        self.follow_line(text, &[], StartCommand::default(), place, 0)
+    }
+
+    /// Resolves exact words.
+    pub(super) fn words(&self, words: Vec<String>, place: &Place) -> Result<Outcome, Error> {
+        if words.is_empty() {
+            return Err(syntax("", "it names no program", place));
+        }
+        self.follow(words, StartCommand::default(), place, 0)
+    }
+
+    /// Resolves a named script.
+    pub(super) fn script(&self, name: &str, place: &Place) -> Result<Outcome, Error> {
+        self.follow_script(name, &[], StartCommand::default(), place, 0)
+    }
+
+    fn follow_script(
+        &self,
+        name: &str,
+        more: &[String],
+        so_far: StartCommand,
+        place: &Place,
+        depth: usize,
+    ) -> Result<Outcome, Error> {
+        let file = &self.commands.scripts_file;
+        let Some(text) = self.scripts.get(name) else {
+            return Err(Error::Start {
+                id: "start/script",
+                reason: format!("{} calls the script `{name}`, which {file} does not have", place.origin),
+                location: place.location.clone(),
+                hints: vec![format!("scripts of {file}: {}", self.names())],
+            });
+        };
+        if depth == DEPTH {
+            return Err(Error::Start {
+                id: "start/script",
+                reason: format!("{} calls more than {DEPTH} scripts in turn, at last `{name}`", place.origin),
+                location: place.location.clone(),
+                hints: start_hints("node server.js"),
+            });
+        }
+        let location = Location { file: file.clone(), line: self.lines.get(name).copied(), column: None };
+        let inner = Place { origin: place.origin.clone(), location: Some(location) };
+        self.follow_line(text, more, so_far, &inner, depth + 1)
+    }
+
+    fn names(&self) -> String {
+        self.scripts.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    fn follow_line(
+        &self,
+        text: &str,
+        more: &[String],
+        mut so_far: StartCommand,
+        place: &Place,
+        depth: usize,
+    ) -> Result<Outcome, Error> {
+        let line = lexer::split(text).map_err(|refusal| refused(text, refusal, place))?;
+        for (name, value) in line.env {
+            assign(&mut so_far, text, name, &value, place)?;
+        }
+        if let Some(folder) = line.directory {
+            so_far.directory = below_app(APP, &folder).ok_or_else(|| {
+                syntax(text, &format!("`cd {folder}` leads out of the app's folder"), place)
+            })?;
+        }
+        let mut words = line.argv;
+        words.extend_from_slice(more);
+        self.follow(words, so_far, place, depth)
+    }
+
+    fn follow(
+        &self,
+        mut words: Vec<String>,
+        mut so_far: StartCommand,
+        place: &Place,
+        depth: usize,
+    ) -> Result<Outcome, Error> {
+        let written = words.join(" ");
+        while let Some(wrapper) = self.commands.transparent.iter().find(|wrapper| words.starts_with(wrapper))
+        {
+            words.drain(..wrapper.len());
+            while words.first().is_some_and(|word| word == "--") {
+                words.remove(0);
+            }
+            while let Some((name, value)) = words.first().and_then(|word| lexer::assignment(word, false)) {
+                assign(&mut so_far, &written, name, &value, place)?;
+                words.remove(0);
+            }
+        }
+        if let Some((name, more)) = self.called_script(&words) {
+            return self.follow_script(&name, &more, so_far, place, depth);
+        }
+        if words.is_empty() {
+            return Err(syntax(&written, "it names no program", place));
+        }
+        if let Some(error) = self.rejected(&words, place) {
+            return Ok(Outcome::Rejected(error));
+        }
+        if SHELLS.contains(&basename(&words[0])) {
+            return Err(needs_shell(&written, &words[0], None, place));
+        }
+        self.finish(words, so_far, place).map(Outcome::Accepted)
+    }
+
+    /// The script that the words call, with the arguments for it.
+    fn called_script(&self, words: &[String]) -> Option<(String, Vec<String>)> {
+        let rest_of = |start: usize| {
+            let rest = &words[start..];
+            let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
+            rest.to_vec()
+        };
+        for run in &self.commands.run {
+            if words.starts_with(run) {
+                let flags = words[run.len()..].iter().take_while(|word| word.starts_with('-')).count();
+                let at = run.len() + flags;
+                return words.get(at).map(|name| (name.clone(), rest_of(at + 1)));
+            }
+        }
+        let alias = self.commands.aliases.iter().find(|alias| words.starts_with(&alias.words))?;
+        Some((alias.script.clone(), rest_of(alias.words.len())))
+    }
+
+    fn rejected(&self, words: &[String], place: &Place) -> Option<Error> {
+        let rule = self.commands.reject.iter().find(|rule| {
+            let (first, rest) = rule.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+            basename(&words[0]) == first
+                && words[1..].starts_with(rest)
+                && rule.with.as_ref().is_none_or(|with| words.contains(with))
+        })?;
+        Some(Error::Start {
+            id: "start/dev-server",
+            reason: format!("`{}` ({}) is for development", words.join(" "), place.origin),
+            location: place.location.clone(),
+            hints: start_hints(&rule.instead),
+        })
+    }
+
+    fn finish(
+        &self,
+        mut words: Vec<String>,
+        mut found: StartCommand,
+        place: &Place,
+    ) -> Result<StartCommand, Error> {
+        if found.directory.is_empty() {
+            APP.clone_into(&mut found.directory);
+        }
+        let first = words[0].clone();
+        if first.contains('$') {
+            // Known at run time only.
+        } else if first.contains('/') {
+            words[0] = if first.starts_with('/') {
+                first
+            } else {
+                below_app(&found.directory, &first).ok_or_else(|| {
+                    syntax(&words.join(" "), "its program is outside the app's folder", place)
+                })?
+            };
+        } else if let Some(path) = self.programs.get(&first) {
+            words[0].clone_from(path);
+        } else if let Some(bins) = &self.commands.bins {
+            words[0] = format!("{}/{first}", bins.folder);
+            if let Some(interpreter) = &bins.interpreter {
+                words.insert(0, interpreter.clone());
+            }
+        }
+        found.argv = words;
+        found.origin.clone_from(&place.origin);
+        Ok(found)
+    }
+}
+
+fn basename(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// Keeps an assignment as a default of the image's environment. There is no one to expand a variable in it.
+fn assign(
+    so_far: &mut StartCommand,
+    text: &str,
+    name: String,
+    value: &str,
+    place: &Place,
+) -> Result<(), Error> {
+    let literal = value.replace("$$", "");
+    if literal.contains('$') {
+        return Err(needs_shell(text, &format!("{name}={value}"), None, place));
+    }
+    so_far.env.insert(name, value.replace("$$", "$"));
+    Ok(())
+}
+
+fn refused(text: &str, refusal: Refusal, place: &Place) -> Error {
+    match refusal {
+        Refusal::Shell { what, rest } => needs_shell(text, &what, rest.as_deref(), place),
+        Refusal::Syntax(reason) => syntax(text, &reason, place),
+    }
+}
+
+fn syntax(text: &str, reason: &str, place: &Place) -> Error {
+    Error::Start {
+        id: "start/syntax",
+        reason: format!("the start command `{text}` ({}) cannot be read: {reason}", place.origin),
+        location: place.location.clone(),
+        hints: start_hints("PROGRAM ARGUMENTS"),
+    }
+}
+
+fn needs_shell(text: &str, what: &str, rest: Option<&str>, place: &Place) -> Error {
+    let mut hints = vec![
+        "move what prepares the app into `build.command` in rpack.toml, and start one program".to_owned(),
+    ];
+    hints.extend(start_hints(rest.unwrap_or("PROGRAM ARGUMENTS")));
+    Error::Start {
+        id: "start/needs-shell",
+        reason: format!(
+            "the start command `{text}` ({}) needs a shell for `{what}`, and the image has none",
+            place.origin
+        ),
+        location: place.location.clone(),
+        hints,
+    }
+}

@@ -1,0 +1,63 @@
+//! The steps of a plan, and what their environment may hold.
+
+use std::collections::BTreeMap;
+
+use super::buildpack::Step as Rule;
+use super::model::Step;
+use super::{APP, Error, Planner};
+
+/// The time that build tools see, in seconds since 1970: 1980-01-01T00:00:01Z, the first that zip files can hold.
+/// It is no commit's time, so that a commit does not change what installing gives.
+pub(super) const CONSTANT_TIME: i64 = 315_532_801;
+
+/// The steps whose conditions hold, in the order of the file.
+pub(super) fn steps(planner: &Planner<'_>) -> Result<Vec<Step>, Error> {
+    let mut common = planner.scope.table("build-env", &planner.buildpack.build_env)?;
+    common.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| CONSTANT_TIME.to_string());
+    let mut steps = Vec::new();
+    for rule in &planner.buildpack.steps {
+        if planner.scope.holds(&format!("step.{}.when", rule.id), &rule.when)? {
+            steps.push(step(planner, rule, &common)?);
+        }
+    }
+    Ok(steps)
+}
+
+fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -> Result<Step, Error> {
+    let scope = &planner.scope;
+    let key = |name: &str| format!("step.{}.{name}", rule.id);
+    let mut env = common.clone();
+    for (name, text) in &rule.env {
+        let value = scope.text(&key("env"), text)?;
+        // An empty value takes a variable of all steps out of this one.
+        if value.is_empty() {
+            env.remove(name)
+        } else {
+            env.insert(name.clone(), value)
+        };
+    }
+    for (name, value) in &planner.config.build_env {
+        env.insert(name.clone(), value.value.clone());
+    }
+    let mut inputs = scope.texts(&key("inputs"), &rule.inputs)?;
+    if let Some(more) = &rule.inputs_from {
+        inputs.extend(scope.read::<Vec<String>>(&key("inputs-from"), more)?);
+        inputs.sort();
+        inputs.dedup();
+    }
+    let mut files = BTreeMap::new();
+    for (path, text) in &rule.files {
+        files.insert(path.clone(), scope.text(&key("files"), text)?);
+    }
+    Ok(Step {
+        id: rule.id.clone(),
+        title: scope.text(&key("title"), &rule.title)?,
+        argv: scope.texts(&key("argv"), &rule.argv)?,
+        directory: APP.to_owned(),
+        env,
+        inputs,
+        caches: rule.caches.clone(),
+        network: rule.network,
+        files,
+    })
+}

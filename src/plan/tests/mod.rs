@@ -1,0 +1,226 @@
+//! Planning over stated facts and a stated catalogue.
+
+mod errors;
+mod plans;
+mod starts;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest};
+use super::{Error, Options, Plan, plan};
+use crate::config::{Config, Origin, Resolved};
+use crate::definitions::Definitions;
+use crate::detect::Detection;
+use crate::oci::Digest;
+use crate::source::Commit;
+use crate::ui::Diagnose;
+
+/// A world with some releases. Roots hold what was asked for, each package with a size of 1 MB.
+struct Fake;
+
+const NODES: [&str; 12] = [
+    "18.20.8",
+    "20.19.0",
+    "20.20.2",
+    "22.0.0",
+    "22.23.3",
+    "24.0.0",
+    "24.20.0",
+    "24.21.0",
+    "25.9.0",
+    "26.9.0",
+    "26.10.0",
+    "27.0.0-rc.1",
+];
+const NPMS: [&str; 5] = ["9.9.4", "10.9.8", "10.9.9", "11.21.2", "12.2.0"];
+
+impl Catalogue for Fake {
+    fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError> {
+        let named = request.packages.iter().map(|(name, layer)| (name.clone(), layer.clone()));
+        let added = request.with_dependencies.iter().map(|name| (name.clone(), "libraries".to_owned()));
+        let all: BTreeMap<String, String> = named.chain(added).collect();
+        let packages = all.into_iter().map(|(name, layer)| Package {
+            path: format!("pool/main/{name}.deb"),
+            version: "1".to_owned(),
+            architecture: request.architecture.clone(),
+            archive: "main".to_owned(),
+            size: 1_000_000,
+            sha256: Digest::of(name.as_bytes()),
+            name,
+            layer,
+        });
+        Ok(Root {
+            base: request.base.clone(),
+            architecture: request.architecture.clone(),
+            digest: Digest::of(format!("{request:?}").as_bytes()),
+            packages: packages.collect(),
+        })
+    }
+
+    fn npm(&self, package: &str) -> Result<Vec<Release>, CatalogueError> {
+        let versions: &[&str] = if package == "npm" { &NPMS } else { &NODES };
+        let release = |version: &&str| Release {
+            version: (*version).to_owned(),
+            path: format!("{package}/-/{package}-{version}.tgz"),
+            integrity: Some(format!("sha512-{package}-{version}")),
+        };
+        Ok(versions.iter().map(release).collect())
+    }
+
+    fn debian_version(&self, _: &str, _: &str, package: &str) -> Result<Option<String>, CatalogueError> {
+        let version = match package {
+            "python3.13" => "3.13.5-2+deb13u1",
+            "golang-1.24-go" => "1.24.4-1",
+            "golang-1.25-go" => "1.25.3-1~bpo13+1",
+            "golang-1.26-go" => "1.26.2-1~bpo13+1",
+            "golang-1.27-go" => "1.27.4-1~bpo13+1",
+            _ => return Ok(None),
+        };
+        Ok(Some(version.to_owned()))
+    }
+}
+
+/// A catalogue that cannot be reached.
+struct Unreachable;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the registry does not answer")]
+struct NoAnswer;
+
+impl Diagnose for NoAnswer {
+    fn id(&self) -> &'static str {
+        "network/no-answer"
+    }
+
+    fn exit(&self) -> crate::ui::ExitCode {
+        crate::ui::ExitCode::Network
+    }
+}
+
+impl Catalogue for Unreachable {
+    fn root(&self, _: &RootRequest) -> Result<Root, CatalogueError> {
+        Err(Box::new(NoAnswer))
+    }
+
+    fn npm(&self, _: &str) -> Result<Vec<Release>, CatalogueError> {
+        Err(Box::new(NoAnswer))
+    }
+
+    fn debian_version(&self, _: &str, _: &str, _: &str) -> Result<Option<String>, CatalogueError> {
+        Err(Box::new(NoAnswer))
+    }
+}
+
+fn located(value: &str, file: &str, line: Option<usize>, key: &str) -> Value {
+    json!({ "value": value, "file": file, "line": line, "key": key })
+}
+
+/// `express` with a build script, development dependencies and an add-on that compiles.
+fn node() -> Value {
+    json!({ "files": { "has": ["package.json", "package-lock.json", "src", "tsconfig.json"] }, "node": {
+        "package": {
+            "name": "node-express", "version": "1.0.0", "type": "module", "main": null,
+            "scripts": { "build": "tsc", "start": "node dist/server.js" },
+            "script_lines": { "build": 10, "start": 11 },
+            "dependencies": { "blake2": "^5.0.1", "express": "^5.3.0" },
+            "dev_dependencies": { "typescript": "~5.9" },
+            "optional_dependencies": {}, "engines": { "node": ">=20.9 <25" }, "package_manager": null,
+            "workspaces": false,
+        },
+        "lock": { "kind": "npm", "file": "package-lock.json", "version": 3, "scripts": ["blake2"], "drift": [] },
+        "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
+        "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
+    } })
+}
+
+fn requirement(name: &str, line: usize) -> Value {
+    json!({ "name": name, "extras": [], "spec": "==1", "marker": "", "url": null, "editable": false,
+            "hashed": false, "file": "requirements.txt", "line": line })
+}
+
+/// Flask under gunicorn.
+fn python() -> Value {
+    json!({ "files": { "has": ["app.py", "requirements", "requirements.txt"] }, "python": {
+        "requirements_file": "requirements.txt",
+        "requirements": [requirement("flask", 1), requirement("gunicorn", 2)],
+        "files": ["requirements.txt", "requirements/base.txt"],
+        "hashed": false, "unpinned": [], "local": [], "dependencies": ["flask", "gunicorn"],
+        "manager": "pip", "versions": [], "project": null,
+        "apps": [{ "file": "app.py", "line": 4, "module": "app", "directory": "", "variable": "app",
+                   "factory": false, "framework": "flask", "interface": "wsgi" }],
+        "mains": ["app.py"],
+    } })
+}
+
+/// A server with two modules.
+fn go() -> Value {
+    json!({ "files": { "has": ["go.mod", "go.sum", "main.go", "static"] }, "go": {
+        "module": "example.com/go-http", "versions": [located("1.24.0", "go.mod", Some(3), "go")],
+        "requires": { "github.com/go-chi/chi/v5": "v5.5.0", "github.com/google/uuid": "v1.6.0" },
+        "has_sum": true, "vendored": false, "workspace": false, "mains": ["."], "cgo": false,
+        "embeds": ["index.html"], "replaces_outside": [],
+    } })
+}
+
+fn procfile(command: &str) -> Value {
+    json!({ "processes": { "worker": { "command": command, "line": 1 } }, "default": "worker", "program": null })
+}
+
+/// A Python program without requirements that a Procfile starts.
+fn worker() -> Value {
+    let mut facts = python();
+    facts["procfile"] = procfile("python worker.py --interval ${INTERVAL:-1}");
+    let python = &mut facts["python"];
+    for (key, value) in [
+        ("requirements", json!([])),
+        ("requirements_file", json!(null)),
+        ("files", json!([])),
+        ("manager", json!("none")),
+        ("apps", json!([])),
+        ("mains", json!(["worker.py"])),
+    ] {
+        python[key] = value;
+    }
+    facts
+}
+
+fn detection(language: &str, facts: Value) -> Detection {
+    Detection { language: language.to_owned(), candidates: Vec::new(), facts, notices: Vec::new() }
+}
+
+fn options() -> Options {
+    Options { platform: "linux/amd64".into(), source_date_epoch: None, folder_name: "My Shop".into() }
+}
+
+fn commit() -> Commit {
+    Commit {
+        revision: "0123456789abcdef0123456789abcdef01234567".into(),
+        time: 1_790_000_000,
+        url: Some("https://git.example.com/shop.git".into()),
+    }
+}
+
+fn flag<T>(name: &str, value: T) -> Resolved<T> {
+    Resolved { value, origin: Origin::Flag { name: name.into() }, passed_over: Vec::new() }
+}
+
+fn file<T>(line: usize, value: T) -> Resolved<T> {
+    let origin = Origin::File { path: "rpack.toml".into(), line, column: 1 };
+    Resolved { value, origin, passed_over: Vec::new() }
+}
+
+fn make(language: &str, facts: Value, config: &Config) -> Result<Plan, Error> {
+    let definitions = Definitions::embedded();
+    plan(&detection(language, facts), config, None, &definitions, &Fake, &options())
+}
+
+/// Everything that a person sees of an error.
+fn shown(error: &Error) -> String {
+    let mut lines = vec![format!("{}[{}]: {error}", error.exit() as u8, error.id())];
+    lines.extend(error.location().map(|location| format!("at {location}")));
+    lines.extend(error.detail());
+    lines.extend(error.hints().into_iter().map(|hint| format!("hint: {hint}")));
+    lines.join("\n") + "\n"
+}

