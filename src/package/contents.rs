@@ -32,7 +32,7 @@ pub fn assemble(plan: &Plan, parts: Parts<'_>) -> Result<Vec<LayerInput>, Error>
     let layers: Vec<LayerInput> =
         plan.layers.iter().map(|layer| assemble_one(plan, layer, parts, &mut taken)).collect::<Result<_, _>>()?;
     check_start(plan, &layers)?;
-    Ok(layers)
+    Ok(layers.into_iter().filter(|layer| !layer.tree.is_empty()).collect())
 }
 
 /// A start command that names a file nobody made would only fail where the image runs.
