@@ -67,8 +67,7 @@ pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
         session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
     }
     let patterns = |list: &[config::Resolved<String>]| list.iter().map(|item| item.value.clone()).collect();
-    let options =
-        source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
+    let options = source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
     let source = source::read(&app.path, &options).map_err(boxed)?;
     Ok(Checkout { source, config })
 }
@@ -79,12 +78,7 @@ pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error
 }
 
 /// Decides everything: versions, packages, steps, layers, start command.
-pub fn plan(
-    app: &App,
-    checkout: &Checkout,
-    detection: &Detection,
-    session: &Session,
-) -> Result<Plan, Error> {
+pub fn plan(app: &App, checkout: &Checkout, detection: &Detection, session: &Session) -> Result<Plan, Error> {
     let context = rootfs_context(session, &checkout.config)?;
     let options = plan::Options {
         platform: app.platform.clone(),
@@ -138,8 +132,7 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
         home: session.environment.home().map(Path::to_owned),
         environment: texts(&session.environment),
     };
-    let endpoints =
-        rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
+    let endpoints = rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
     let (store, reporter) = (session.store.clone(), session.reporter.clone());
     Ok(rootfs::Context::new(store, client, reporter, session.definitions.clone(), endpoints, store::now()))
 }
@@ -153,8 +146,7 @@ fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String
     {
         variables.insert("npm_config_registry".to_owned(), endpoint.url);
     }
-    for (ecosystem, variable) in
-        [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
+    for (ecosystem, variable) in [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
     {
         if let Ok(endpoint) = context.endpoints.find(ecosystem) {
             variables.insert(variable.to_owned(), endpoint.url);

@@ -46,7 +46,8 @@ fn table(detection: &Detection) -> String {
     let mut text = String::new();
     for candidate in &detection.candidates {
         let chosen = if candidate.language == detection.language { "  chosen" } else { "" };
-        let _ = writeln!(text, "{:<10} {:>4}  {}{chosen}", candidate.language, candidate.score, candidate.role);
+        let _ =
+            writeln!(text, "{:<10} {:>4}  {}{chosen}", candidate.language, candidate.score, candidate.role);
         for evidence in &candidate.evidence {
             let _ = writeln!(text, "{:>15}  {}", format!("{:+}", evidence.score), evidence.reason);
         }

@@ -33,7 +33,13 @@ Exit status:
 
 /// Build small, non-root, reproducible OCI images from source, without a Dockerfile and without a daemon
 #[derive(Debug, Parser)]
-#[command(name = "rpack", version, propagate_version = true, disable_help_subcommand = true, help_expected = true)]
+#[command(
+    name = "rpack",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    help_expected = true
+)]
 #[command(after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]

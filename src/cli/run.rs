@@ -81,7 +81,9 @@ fn port(asked: Option<u16>) -> Result<u16, Error> {
     match asked {
         Some(port) if free(&port) => Ok(port),
         Some(port) => Err(boxed(Failure::PortTaken { port })),
-        None => PORTS.into_iter().find(free).ok_or_else(|| boxed(Failure::PortTaken { port: *PORTS.start() })),
+        None => {
+            PORTS.into_iter().find(free).ok_or_else(|| boxed(Failure::PortTaken { port: *PORTS.start() }))
+        }
     }
 }
 
@@ -111,7 +113,8 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
     let writable = image.tree.iter().filter(|(path, entry)| {
         *path != "tmp" && entry.mode & 0o1777 == 0o1777 && matches!(entry.kind, Kind::Directory { .. })
     });
-    let tmpfs = writable.map(|(path, _)| Tmpfs { target: format!("/{path}"), mode: 0o1777, size: None }).collect();
+    let tmpfs =
+        writable.map(|(path, _)| Tmpfs { target: format!("/{path}"), mode: 0o1777, size: None }).collect();
     let (uid, gid) = ids(&config.user);
     let argv = config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect();
     Spec {

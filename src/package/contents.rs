@@ -29,8 +29,11 @@ pub struct Parts<'a> {
 /// Divides the parts among the plan's layers.
 pub fn assemble(plan: &Plan, parts: Parts<'_>) -> Result<Vec<LayerInput>, Error> {
     let mut taken = BTreeSet::new();
-    let layers: Vec<LayerInput> =
-        plan.layers.iter().map(|layer| assemble_one(plan, layer, parts, &mut taken)).collect::<Result<_, _>>()?;
+    let layers: Vec<LayerInput> = plan
+        .layers
+        .iter()
+        .map(|layer| assemble_one(plan, layer, parts, &mut taken))
+        .collect::<Result<_, _>>()?;
     check_start(plan, &layers)?;
     Ok(layers.into_iter().filter(|layer| !layer.tree.is_empty()).collect())
 }
@@ -151,7 +154,8 @@ fn add_toolchain(
     let prefix = format!("{}/", target.trim_matches('/'));
     let include = globs(include)?;
     for (path, entry) in toolchain.iter() {
-        let selected = path.strip_prefix(&prefix).is_some_and(|rest| include.is_empty() || include.is_match(rest));
+        let selected =
+            path.strip_prefix(&prefix).is_some_and(|rest| include.is_empty() || include.is_match(rest));
         if selected && !matches!(entry.kind, Kind::Directory { .. }) {
             tree.insert(path, normalised(entry));
         }
@@ -159,7 +163,13 @@ fn add_toolchain(
     Ok(())
 }
 
-fn add_work(include: &GlobSet, exclude: &GlobSet, work: &Tree, taken: &mut BTreeSet<String>, tree: &mut Tree) {
+fn add_work(
+    include: &GlobSet,
+    exclude: &GlobSet,
+    work: &Tree,
+    taken: &mut BTreeSet<String>,
+    tree: &mut Tree,
+) {
     for (path, entry) in work.iter() {
         if !include.is_match(path) || exclude.is_match(path) {
             continue;

@@ -166,7 +166,8 @@ impl Diagnose for Error {
             | Self::UnknownToolchain { .. }
             | Self::Glob { .. }
             | Self::Platform(_)
-            | Self::Directory { .. } | Self::Created(_) => ExitCode::Usage,
+            | Self::Directory { .. }
+            | Self::Created(_) => ExitCode::Usage,
             Self::Changed { .. } => ExitCode::Retry,
             _ => ExitCode::Failed,
         }
@@ -182,7 +183,9 @@ impl Diagnose for Error {
                 )]
             }
             Self::StartMissing { origin, nearest, .. } => {
-                let mut hints = vec![format!("the command comes from {origin}: mend it there, or the build that should make the file")];
+                let mut hints = vec![format!(
+                    "the command comes from {origin}: mend it there, or the build that should make the file"
+                )];
                 if !nearest.is_empty() {
                     hints.push(format!("the image has: {}", nearest.join(", ")));
                 }

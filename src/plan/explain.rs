@@ -92,6 +92,7 @@ fn layer_row(id: &str, comment: &str, contents: &[Contents]) -> Vec<String> {
     let parts = contents.iter().map(|part| match part {
         Contents::RuntimeRoot {} => "packages".to_owned(),
         Contents::Toolchain { name, .. } => format!("toolchain {name}"),
+        Contents::Work { include, .. } if include.len() > 2 => format!("{} patterns", include.len()),
         Contents::Work { include, .. } => include.join(" "),
         Contents::Init {} => "rpack-init".to_owned(),
         Contents::Files { files, links } => {

@@ -116,6 +116,7 @@ impl Diagnose for Error {
     fn exit(&self) -> ExitCode {
         match self {
             Self::NotAFolder { .. } | Self::Pattern { .. } => ExitCode::Usage,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ExitCode::Usage,
             Self::Changed { .. } => ExitCode::Retry,
             Self::Store(error) => error.exit(),
             _ => ExitCode::Failed,

@@ -64,7 +64,8 @@ fn folder() -> PathBuf {
 
 #[track_caller]
 fn read<T: DeserializeOwned>(path: &Path) -> T {
-    toml::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    toml::from_str(&fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn expect(name: &str) -> Expect {
@@ -155,7 +156,8 @@ fn check_run(context: &TestContext, name: &str, expect: &Expect) {
         std::thread::sleep(std::time::Duration::from_secs(4));
     }
     let ended = server.terminate();
-    let printed = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    let printed =
+        String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
     for text in expect.logs.contains.iter().chain(&expect.logs.contains_after_sigterm) {
         assert!(printed.contains(text), "`{text}` is not in the log:\n{printed}");
     }
@@ -200,7 +202,10 @@ fn every_example_has_a_test_and_states_what_its_image_must_be() {
             assert!(tests.contains(&format!("    {call}(\"{name}\");")), "no test builds examples/{name}");
         }
         assert!(readme.contains(&format!("[{name}]({name}) |")), "examples/README.md does not list {name}");
-        assert!(entry.path().join("README.md").is_file() && entry.path().join(".gitignore").is_file(), "{name}");
+        assert!(
+            entry.path().join("README.md").is_file() && entry.path().join(".gitignore").is_file(),
+            "{name}"
+        );
         let expect = expect(&name);
         for pattern in expect.must_contain.iter().chain(&expect.must_not_contain) {
             glob(pattern);
@@ -277,7 +282,8 @@ fn podman(context: &TestContext, name: &str, archive: &std::path::Path, expect: 
     let uid = String::from_utf8_lossy(&uid.stdout).into_owned();
     assert!(uid.contains("65532") || uid.contains("nonroot"), "{uid}");
     let ended = server.terminate();
-    let printed = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    let printed =
+        String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(expect.sigterm_exit), "{printed}");
 }
 

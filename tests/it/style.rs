@@ -53,9 +53,9 @@ fn every_detector_has_a_buildpack_an_example_and_a_page() {
             assert!(path.exists(), "{} is missing", path.display());
         }
         let examples = fs::read_dir(repository().join("examples")).unwrap();
-        let example = examples.map(|entry| entry.unwrap().file_name()).find(|name| {
-            name.to_str().unwrap().starts_with(&format!("{id}-"))
-        });
+        let example = examples
+            .map(|entry| entry.unwrap().file_name())
+            .find(|name| name.to_str().unwrap().starts_with(&format!("{id}-")));
         assert!(example.is_some(), "no example begins with `{id}-`");
     }
 }

@@ -187,7 +187,8 @@ impl Engine<'_> {
 
 /// The source as it lies in the image.
 fn below_app(source: &Tree) -> Tree {
-    let mut tree: Tree = source.iter().map(|(path, entry)| (format!("{APP}/{path}"), entry.clone())).collect();
+    let mut tree: Tree =
+        source.iter().map(|(path, entry)| (format!("{APP}/{path}"), entry.clone())).collect();
     tree.insert(APP, Entry::directory());
     tree
 }
@@ -195,7 +196,9 @@ fn below_app(source: &Tree) -> Tree {
 /// The tree of a kept step; its listing is kept beside it, so that an unchanged build walks nothing.
 fn read_result(store: &Store, entry: &Path) -> Result<Tree, Error> {
     let (root, listing) = (entry.join("fs"), entry.join("entries.json"));
-    if let Some(mut tree) = fs::read(&listing).ok().and_then(|bytes| serde_json::from_slice::<Tree>(&bytes).ok()) {
+    if let Some(mut tree) =
+        fs::read(&listing).ok().and_then(|bytes| serde_json::from_slice::<Tree>(&bytes).ok())
+    {
         for (_, entry) in tree.iter_mut() {
             if let Kind::File { content: Content::Path(path), .. } = &mut entry.kind {
                 *path = root.join(&*path);
@@ -230,9 +233,9 @@ fn shown(argv: &[String]) -> String {
     let plain = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./=:@%+,".contains(&b))
     };
-    let words = argv.iter().map(|word| {
-        if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-    });
+    let words = argv
+        .iter()
+        .map(|word| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) });
     words.collect::<Vec<_>>().join(" ")
 }
 

@@ -1,5 +1,9 @@
 //! What the tests share: a private folder and store, the command, its complete output.
 
+#[expect(dead_code, reason = "the library's own tests use the rest of it")]
+pub(crate) mod debian_repository;
+#[expect(dead_code, reason = "the library's own tests use the rest of it")]
+pub(crate) mod http_server;
 pub(crate) mod image;
 pub(crate) mod server;
 

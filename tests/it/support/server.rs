@@ -35,7 +35,10 @@ impl Server {
             let child = self.0.as_mut().unwrap();
             if let Some(status) = child.try_wait().unwrap() {
                 let output = self.0.take().unwrap().wait_with_output().unwrap();
-                panic!("ended with {status} before it answered:\n{}", String::from_utf8_lossy(&output.stderr));
+                panic!(
+                    "ended with {status} before it answered:\n{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
             }
             assert!(start.elapsed() < START, "no answer on port {port} within {START:?}");
             std::thread::sleep(Duration::from_millis(50));
