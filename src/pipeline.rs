@@ -4,7 +4,7 @@
 //! source ──> facts ──> detection ──> PLAN ──> build ──> package ──> publish
 //! ```
 //!
-//! [`plan`] is the left half, [`build`] the right one; between them stands nothing but the [`Plan`] document.
+//! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

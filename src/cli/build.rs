@@ -37,11 +37,14 @@ pub(super) struct Arguments {
     tag: Option<Reference>,
     /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
-    output: Vec<Destination>,
+    output: Vec<String>,
 }
 
 /// Runs the command.
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
+    // Before any work: a typo in an output must not be found after the build.
+    let outputs: Vec<Destination> =
+        arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let app = arguments.app.app()?;
     let checkout = pipeline::read(&app, session)?;
     let plan = if let Some(file) = &arguments.plan {
@@ -53,7 +56,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     super::plan::announce(&plan, session);
     let image = pipeline::build(&plan, &checkout, session)?;
     let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plan));
-    pipeline::publish(&image, &tag, &arguments.output, session)?;
+    pipeline::publish(&image, &tag, &outputs, session)?;
     session.reporter.info(&summary(&image, &tag));
     print(format!("{}\n", image.manifest.digest).as_bytes())?;
     Ok(ExitCode::Done as u8)

@@ -50,6 +50,7 @@ struct Cli {
 
 /// What every command understands.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Print errors only
     #[arg(long, short, global = true)]

@@ -19,6 +19,7 @@ pub mod tree;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 pub use clock::now;
@@ -27,6 +28,9 @@ pub use tree::{Content, Entry, Kind, Tree};
 
 use crate::oci::{Digest, DigestWriter};
 use crate::ui::{Diagnose, ExitCode};
+
+/// How old an unfinished entry is when nobody works on it any more, in seconds.
+const ABANDONED: i64 = 24 * 60 * 60;
 
 /// An open store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -127,7 +131,22 @@ impl Store {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
-        Ok(Self { root })
+        let store = Self { root };
+        store.sweep();
+        Ok(store)
+    }
+
+    /// Removes what processes that were killed left unfinished: no build takes a day.
+    fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
+        for entry in entries.flatten() {
+            let changed = entry.metadata().map_or(i64::MAX, |metadata| metadata.mtime());
+            if changed < now() - ABANDONED {
+                let path = entry.path();
+                // Somebody else may remove it at the same time, and it is tried again at the next start.
+                let _ = if path.is_dir() { remove_all(&path) } else { fs::remove_file(&path) };
+            }
+        }
     }
 
     /// The folder that holds everything.
