@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::oci::to_canonical_json;
 use crate::pipeline::{self, Error, Session};
 use crate::rootfs::Endpoint;
+use crate::rootfs::endpoints::CLIENTS;
 use crate::ui::ExitCode;
 
 /// Check what this machine allows and where downloads come from
@@ -72,6 +73,9 @@ fn table(report: &Report) -> String {
     }
     for (ecosystem, endpoint) in &report.endpoints {
         let _ = writeln!(text, "{ecosystem:<16} {}  ({})", endpoint.url, endpoint.origin);
+    }
+    for ecosystem in CLIENTS.iter().filter(|name| !report.endpoints.contains_key(**name)) {
+        let _ = writeln!(text, "{ecosystem:<16} decided by the client in the sandbox");
     }
     text
 }

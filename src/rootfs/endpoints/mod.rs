@@ -6,7 +6,10 @@
 //! looked up when it is first needed, because asking a client takes time.
 
 mod apt;
+mod client;
+mod goenv;
 mod npmrc;
+mod pip;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,6 +72,9 @@ struct AptRules {
 
 const FILE: &str = "bases/registries.toml";
 
+/// Ecosystems whose client in the sandbox knows a default of its own, which stands in no data file.
+pub const CLIENTS: [&str; 2] = ["go", "pypi"];
+
 impl Endpoints {
     /// Reads the data file; the machine is looked at on demand.
     ///
@@ -115,7 +121,8 @@ impl Endpoints {
 
     /// All ecosystems that have an address.
     pub fn all(&self) -> BTreeMap<String, Endpoint> {
-        let names = self.mirrors.keys().chain(self.registries.ecosystems.keys());
+        let by_client = CLIENTS.map(str::to_owned);
+        let names = self.mirrors.keys().chain(self.registries.ecosystems.keys()).chain(&by_client);
         names.filter_map(|name| Some((name.clone(), self.find(name).ok()?))).collect()
     }
 
@@ -123,7 +130,9 @@ impl Endpoints {
         match ecosystem {
             "debian" => apt::find(&self.machine, &self.registries.apt, false),
             "debian-security" => apt::find(&self.machine, &self.registries.apt, true),
+            "go" => goenv::find(&self.machine),
             "npm" => npmrc::find(&self.machine),
+            "pypi" => pip::find(&self.machine),
             _ => None,
         }
     }
@@ -215,6 +224,27 @@ mod tests {
         let fake = Fake::new(&[("etc/apt/sources.list", "deb http://x.example/ubuntu noble main\n")]);
         assert_eq!(fake.find("debian"), pair("http://ftp.debian.org/debian", "bases/registries.toml"));
         assert_eq!(fake.find("npm"), pair("https://registry.yarnpkg.com", "bases/registries.toml"));
+    }
+
+    #[test]
+    fn pythons_index_is_looked_up_as_pip_does() {
+        let files = [
+            ("home/me/.config/pip/pip.conf", "[freeze]\nindex-url = https://no.example/\n"),
+            ("etc/pip.conf", "[global]\ncert = /x\nindex-url = https://py.example/simple/\n"),
+        ];
+        let mut fake = Fake::new(&files);
+        assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:3"));
+        fake.environment.insert("PIP_INDEX_URL".to_owned(), "https://env.example/simple".to_owned());
+        assert_eq!(fake.find("pypi"), pair("https://env.example/simple", "environment PIP_INDEX_URL"));
+    }
+
+    #[test]
+    fn gos_proxies_are_a_list() {
+        let mut fake =
+            Fake::new(&[("home/me/.config/go/env", "GOFLAGS=-x\nGOPROXY=https://go.example,direct\n")]);
+        assert_eq!(fake.find("go"), pair("https://go.example,direct", "/home/me/.config/go/env:2"));
+        fake.environment.insert("GOPROXY".to_owned(), "off".to_owned());
+        assert_eq!(fake.find("go"), pair("off", "environment GOPROXY"));
     }
 
     #[test]

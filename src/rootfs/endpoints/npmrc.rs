@@ -3,14 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use super::{Endpoint, Machine, address};
-
-/// npm answers in half a second; a broken installation must not hold up a build.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{Endpoint, Machine, address, client};
 
 /// The registry that npm uses on the machine.
 pub(super) fn find(machine: &Machine) -> Option<Endpoint> {
@@ -64,31 +58,8 @@ fn expand(text: &str, machine: &Machine) -> String {
     expanded + rest
 }
 
-/// Asks npm on the host, away from any project's own configuration.
+/// Asks npm on the host.
 fn ask(machine: &Machine) -> Option<Endpoint> {
-    // Without a path the system would look in places of its own.
-    machine.environment.get("PATH")?;
-    let mut child = Command::new("npm")
-        .args(["config", "get", "registry"])
-        .current_dir("/")
-        .env_clear()
-        .envs(&machine.environment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let start = Instant::now();
-    while child.try_wait().ok()?.is_none() {
-        if start.elapsed() > PATIENCE {
-            // It may have ended meanwhile; then there is nothing to stop.
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().ok()?;
-    let url = address(std::str::from_utf8(&output.stdout).ok()?)?;
-    Some(Endpoint { url, origin: "npm config get registry".to_owned() })
+    let answer = client::ask(machine, &["npm", "config", "get", "registry"])?;
+    Some(Endpoint { url: address(&answer)?, origin: "npm config get registry".to_owned() })
 }
