@@ -45,7 +45,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let report = Report {
         isolation: tier(&probes),
         probes,
-        endpoints: context.endpoints.all(),
+        endpoints: without_credentials(context.endpoints.all()),
         store: session.store.root().display().to_string(),
     };
     if arguments.json {
@@ -56,6 +56,15 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         print(table(&report).as_bytes())?;
     }
     Ok(if report.isolation <= Tier::B { ExitCode::Done } else { ExitCode::Failed } as u8)
+}
+
+/// An address may hold a password, and this report is made to be shown around.
+fn without_credentials(mut endpoints: BTreeMap<String, Endpoint>) -> BTreeMap<String, Endpoint> {
+    for endpoint in endpoints.values_mut() {
+        let parts: Vec<String> = endpoint.url.split(',').map(crate::http::shown).collect();
+        endpoint.url = parts.join(",");
+    }
+    endpoints
 }
 
 fn table(report: &Report) -> String {

@@ -123,3 +123,65 @@ fn an_archive_that_does_not_answer() {
     assert_eq!(finished.status, 5, "{}", finished.stderr);
     assert!(finished.stderr.starts_with("error[network/offline]: "), "{}", finished.stderr);
 }
+
+#[test]
+fn configuration_reaches_the_image_and_ignored_files_do_not() {
+    let fixture = Fixture::new(7, Signing::Trusted);
+    let context = &fixture.context;
+    context.file("rpack.toml", CONFIGURATION);
+    context
+        .file(".gitignore", "*.log\n")
+        .file("debug.log", "")
+        .file(".dockerignore", "notes\n!notes/keep.txt\n");
+    context.file("notes/draft.txt", "").file("notes/keep.txt", "").file("internal/plan.txt", "");
+    context.file(".env", "TOKEN=secret\n").file(".git/config", "").file("node_modules/x/index.js", "");
+    let layout = context.root().join("layout");
+    let output = format!("oci:{}:1", layout.display());
+    fixture.build(&["-o", &output, "--set", "image.labels.team=web"]).success();
+    let image = Layout::open(&layout);
+
+    let app: Vec<String> = image.paths().into_iter().filter(|path| path.starts_with("app/")).collect();
+    assert_eq!(app, ["app/notes/keep.txt", "app/server"]);
+    let config = &image.config["config"];
+    assert_eq!(config["User"], "1000:1000");
+    assert_eq!(config["ExposedPorts"], serde_json::json!({"9000/tcp": {}}));
+    assert_eq!(config["Labels"]["team"], "web");
+    assert_eq!(config["Labels"]["org.opencontainers.image.title"], "shop");
+    assert!(
+        config["Env"].as_array().unwrap().iter().any(|variable| variable == "MODE=production"),
+        "{config}"
+    );
+    let entrypoint: Vec<&str> =
+        config["Entrypoint"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(entrypoint[entrypoint.len() - 2..], ["/app/server", "serve"]);
+    let data = image.listing().into_iter().find(|line| line.ends_with(" app/data/")).unwrap();
+    assert!(data.starts_with("drwxrwxrwt 0/0 "), "{data}");
+}
+
+const CONFIGURATION: &str = r#"
+name = "shop"
+start.command = ["./server", "serve"]
+runtime.env.MODE = "production"
+source.exclude = ["/internal"]
+image.user = "1000:1000"
+image.ports = [9000]
+image.writable = ["/app/data"]
+"#;
+
+#[test]
+fn the_environment_and_flags_stand_above_the_file() {
+    let fixture = Fixture::new(7, Signing::Trusted);
+    fixture.context.file("rpack.toml", "name = \"file\"\n");
+    let plan = |arguments: &[&str], variable: Option<&str>| {
+        let mut all =
+            vec!["plan", "--json", "--quiet", "--definitions", fixture.definitions.to_str().unwrap()];
+        all.extend(arguments);
+        let mut command = fixture.context.command(&all);
+        command.envs(variable.map(|value| ("RPACK_NAME", value)));
+        let printed = fixture.context.finish(command.output().unwrap()).success();
+        serde_json::from_str::<serde_json::Value>(&printed).unwrap()["name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(plan(&[], None), "file");
+    assert_eq!(plan(&[], Some("variable")), "variable");
+    assert_eq!(plan(&["--name", "flag"], Some("variable")), "flag");
+}
