@@ -17,6 +17,8 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 /// The sandbox that runs now, and whether signals are for it alone (`rpack run`) and do not stop rpack.
 static RUNNING: Mutex<Option<(Handle, bool)>> = Mutex::new(None);
 
+/// How long a step may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long unwinding may take before the process ends anyway: a download in flight is not waited for.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -43,13 +45,16 @@ fn received(signal: i32) {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let only = running.as_ref().is_some_and(|(_, only)| *only);
     let again = !only && REQUESTED.swap(true, Ordering::SeqCst);
-    if let Some((handle, _)) = running {
+    if let Some((handle, _)) = &running {
         let signal = if again { Some(Signal::KILL) } else { Signal::from_named_raw(signal) };
         // The sandbox may have ended by itself a moment ago.
         let _ = signal.map(|signal| handle.signal(signal));
     }
     if !only && !again {
-        std::thread::spawn(|| {
+        std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE);
+            // Likewise.
+            let _ = running.map(|(handle, _)| handle.signal(Signal::KILL));
             std::thread::sleep(GRACE);
             end();
         });
