@@ -78,28 +78,37 @@ pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error
 }
 
 /// Decides everything: versions, packages, steps, layers, start command.
-pub fn plan(app: &App, checkout: &Checkout, detection: &Detection, session: &Session) -> Result<Plan, Error> {
-    let context = rootfs_context(session, &checkout.config)?;
+pub fn plan(
+    app: &App,
+    checkout: &Checkout,
+    detection: &Detection,
+    context: &rootfs::Context,
+    session: &Session,
+) -> Result<Plan, Error> {
     let options = plan::Options {
         platform: app.platform.clone(),
         source_date_epoch: session.environment.source_date_epoch().map_err(boxed)?,
         folder_name: folder_name(&checkout.source.root),
     };
     let commit = checkout.source.commit.as_ref();
-    plan::plan(detection, &checkout.config, commit, &session.definitions, &context, &options).map_err(boxed)
+    plan::plan(detection, &checkout.config, commit, &session.definitions, context, &options).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.
-pub fn build(plan: &Plan, checkout: &Checkout, session: &Session) -> Result<Image, Error> {
-    let context = rootfs_context(session, &checkout.config)?;
-    let toolchains = toolchains(plan, &context)?;
-    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, &context).map_err(boxed)?;
+pub fn build(
+    plan: &Plan,
+    checkout: &Checkout,
+    context: &rootfs::Context,
+    session: &Session,
+) -> Result<Image, Error> {
+    let toolchains = toolchains(plan, context)?;
+    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let engine = Engine {
         store: &session.store,
         reporter: &session.reporter,
-        build_root: build_root(plan, &context)?,
+        build_root: build_root(plan, context)?,
         toolchains: on_disk(&toolchains, session)?,
-        host: Host::read(&session.environment, registries(&context, plan)),
+        host: Host::read(&session.environment, registries(context, plan)),
         offline: session.offline,
     };
     let work = build::build(plan, &checkout.source, &engine).map_err(boxed)?;
@@ -123,7 +132,8 @@ pub fn publish(
     Ok(())
 }
 
-/// Everything that `rootfs` needs, with the endpoints of this machine.
+/// Everything that `rootfs` needs, with the endpoints of this machine. One serves planning and building, so that
+/// no client on the machine is asked twice where its registry is.
 pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Context, Error> {
     let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() })
         .map_err(boxed)?;

@@ -47,14 +47,16 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let app = arguments.app.app()?;
     let checkout = pipeline::read(&app, session)?;
-    let plan = if let Some(file) = &arguments.plan {
-        Plan::from_json(&read(file)?).map_err(boxed)?
+    let (plan, context) = if let Some(file) = &arguments.plan {
+        let plan = Plan::from_json(&read(file)?).map_err(boxed)?;
+        (plan, pipeline::rootfs_context(session, &checkout.config)?)
     } else {
         let detection = pipeline::detect(&checkout, session)?;
-        pipeline::plan(&app, &checkout, &detection, session)?
+        let context = pipeline::rootfs_context(session, &checkout.config)?;
+        (pipeline::plan(&app, &checkout, &detection, &context, session)?, context)
     };
     super::plan::announce(&plan, session);
-    let image = pipeline::build(&plan, &checkout, session)?;
+    let image = pipeline::build(&plan, &checkout, &context, session)?;
     let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plan));
     pipeline::publish(&image, &tag, &outputs, session)?;
     session.reporter.info(&summary(&image, &tag));

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::app::AppArguments;
-use super::print;
+use super::{print, print_json};
 use crate::detect::Detection;
-use crate::oci::to_canonical_json;
 use crate::pipeline::{self, Error, Session};
 use crate::ui::ExitCode;
 
@@ -30,9 +29,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let checkout = pipeline::read(&arguments.app.app()?, session)?;
     let detection = pipeline::detect(&checkout, session)?;
     if arguments.json {
-        let mut bytes = to_canonical_json(&detection).expect("a detection always serialises");
-        bytes.push(b'\n');
-        print(&bytes)?;
+        print_json(&detection)?;
     } else {
         for notice in detection.notices.iter().filter(|notice| notice.warning) {
             session.reporter.warn(&notice.id, &notice.text, None);

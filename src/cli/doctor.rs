@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde::Serialize;
 
-use super::{boxed, print};
+use super::{boxed, print, print_json};
 use crate::build::sandbox::{Probe, Sandbox, Tier, tier};
 use crate::config::Config;
-use crate::oci::to_canonical_json;
 use crate::pipeline::{self, Error, Session};
 use crate::rootfs::Endpoint;
 use crate::rootfs::endpoints::CLIENTS;
@@ -49,9 +48,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         store: session.store.root().display().to_string(),
     };
     if arguments.json {
-        let mut bytes = to_canonical_json(&report).expect("a report always serialises");
-        bytes.push(b'\n');
-        print(&bytes)?;
+        print_json(&report)?;
     } else {
         print(table(&report).as_bytes())?;
     }

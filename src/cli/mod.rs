@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Environment;
 use crate::definitions::Definitions;
 use crate::interrupt;
+use crate::oci::to_canonical_json;
 use crate::pipeline::{Error, Session};
 use crate::store::Store;
 use crate::ui::{self, Diagnose, ExitCode, Progress, Reporter};
@@ -221,6 +222,13 @@ impl Diagnose for Failure {
             _ => Vec::new(),
         }
     }
+}
+
+/// Writes a document to stdout as canonical JSON with a line end.
+fn print_json<T: serde::Serialize>(document: &T) -> Result<(), Error> {
+    let mut bytes = to_canonical_json(document).expect("documents of commands have string keys only");
+    bytes.push(b'\n');
+    print(&bytes)
 }
 
 /// Writes data to stdout. A reader that has gone away (`| head`) is no failure.

@@ -30,7 +30,8 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let app = arguments.app.app()?;
     let checkout = pipeline::read(&app, session)?;
     let detection = pipeline::detect(&checkout, session)?;
-    let plan = pipeline::plan(&app, &checkout, &detection, session)?;
+    let context = pipeline::rootfs_context(session, &checkout.config)?;
+    let plan = pipeline::plan(&app, &checkout, &detection, &context, session)?;
     if arguments.json {
         print(&plan.to_json())?;
     } else {

@@ -59,9 +59,10 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let app = arguments.settings.app(PathBuf::from(path))?;
         let checkout = pipeline::read(&app, session)?;
         let detection = pipeline::detect(&checkout, session)?;
-        let plan = pipeline::plan(&app, &checkout, &detection, session)?;
+        let context = pipeline::rootfs_context(session, &checkout.config)?;
+        let plan = pipeline::plan(&app, &checkout, &detection, &context, session)?;
         super::plan::announce(&plan, session);
-        let image = pipeline::build(&plan, &checkout, session)?;
+        let image = pipeline::build(&plan, &checkout, &context, session)?;
         pipeline::publish(&image, &super::app::tag(&plan), &[], session)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
