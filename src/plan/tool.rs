@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::buildpack::{Source, Tool};
-use super::model::{Release, Toolchain, Version};
+use super::model::{self, Release, Toolchain, Version};
 use super::version::{self, Offer, Statement, Wanted};
 use super::{Error, Planner};
 
@@ -89,17 +89,20 @@ fn offers(
     match &tool.source {
         Source::Npm(package) => {
             let package = planner.scope.text(&format!("{key}.source"), package)?;
-            let releases = planner.catalogue.npm(&package)?;
+            let releases = planner.catalogue.releases(&model::Source::Npm { package: package.clone() })?;
             Ok((format!("npm:{package}"), Some("npm"), releases.into_iter().filter_map(Offer::new).collect()))
         }
         Source::Debian => {
             let base = &planner.buildpack.base;
             let mut offers = Vec::new();
             for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
-                let found = planner.catalogue.debian_version(base, planner.architecture.debian, package)?;
-                offers.extend(found.and_then(|version| {
-                    let version = version::upstream(&version);
-                    Offer::new(Release { version, path: package.clone(), integrity: None })
+                let found = planner.catalogue.releases(&model::Source::Debian {
+                    base: base.clone(),
+                    architecture: planner.architecture.debian.to_owned(),
+                    package: package.clone(),
+                })?;
+                offers.extend(found.into_iter().filter_map(|release| {
+                    Offer::new(Release { version: version::upstream(&release.version), ..release })
                 }));
             }
             Ok((base.clone(), None, offers))

@@ -7,7 +7,7 @@ use super::compose::identity;
 use super::debian::{self, Choice, Refusal};
 use super::{Context, Error, npm};
 use crate::oci::Digest;
-use crate::plan::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest};
+use crate::plan::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest, Source};
 
 /// The layer of packages that the user adds.
 const ADDED: &str = "libraries";
@@ -18,17 +18,11 @@ impl Catalogue for Context {
         Ok(resolve(self, request)?)
     }
 
-    fn npm(&self, package: &str) -> Result<Vec<Release>, CatalogueError> {
-        Ok(npm::releases(self, package)?)
-    }
-
-    fn debian_version(
-        &self,
-        base: &str,
-        architecture: &str,
-        package: &str,
-    ) -> Result<Option<String>, CatalogueError> {
-        Ok(version(self, base, architecture, package)?)
+    fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
+        Ok(match source {
+            Source::Npm { package } => npm::releases(self, package)?,
+            Source::Debian { base, architecture, package } => packaged(self, base, architecture, package)?,
+        })
     }
 }
 
@@ -38,14 +32,12 @@ impl From<Error> for CatalogueError {
     }
 }
 
-fn version(
-    context: &Context,
-    base: &str,
-    architecture: &str,
-    package: &str,
-) -> Result<Option<String>, Error> {
+fn packaged(context: &Context, base: &str, architecture: &str, package: &str) -> Result<Vec<Release>, Error> {
     let base = Base::load(&context.definitions, base)?;
-    Ok(context.universe(&base, architecture)?.version(package).map(str::to_owned))
+    let universe = context.universe(&base, architecture)?;
+    let release =
+        |version: &str| Release { version: version.to_owned(), path: package.to_owned(), integrity: None };
+    Ok(universe.version(package).map(release).into_iter().collect())
 }
 
 fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {

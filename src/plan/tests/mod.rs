@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest};
+use super::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest, Source};
 use super::{Error, Options, Plan, plan};
 use crate::config::{Config, Origin, Resolved};
 use crate::definitions::Definitions;
@@ -59,26 +59,29 @@ impl Catalogue for Fake {
         })
     }
 
-    fn npm(&self, package: &str) -> Result<Vec<Release>, CatalogueError> {
-        let versions: &[&str] = if package == "npm" { &NPMS } else { &NODES };
-        let release = |version: &&str| Release {
-            version: (*version).to_owned(),
-            path: format!("{package}/-/{package}-{version}.tgz"),
-            integrity: Some(format!("sha512-{package}-{version}")),
-        };
-        Ok(versions.iter().map(release).collect())
-    }
-
-    fn debian_version(&self, _: &str, _: &str, package: &str) -> Result<Option<String>, CatalogueError> {
-        let version = match package {
-            "python3.13" => "3.13.5-2+deb13u1",
-            "golang-1.24-go" => "1.24.4-1",
-            "golang-1.25-go" => "1.25.3-1~bpo13+1",
-            "golang-1.26-go" => "1.26.2-1~bpo13+1",
-            "golang-1.27-go" => "1.27.4-1~bpo13+1",
-            _ => return Ok(None),
-        };
-        Ok(Some(version.to_owned()))
+    fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
+        Ok(match source {
+            Source::Npm { package } => {
+                let versions: &[&str] = if package == "npm" { &NPMS } else { &NODES };
+                let release = |version: &&str| Release {
+                    version: (*version).to_owned(),
+                    path: format!("{package}/-/{package}-{version}.tgz"),
+                    integrity: Some(format!("sha512-{package}-{version}")),
+                };
+                versions.iter().map(release).collect()
+            }
+            Source::Debian { package, .. } => {
+                let version = match package.as_str() {
+                    "python3.13" => "3.13.5-2+deb13u1",
+                    "golang-1.24-go" => "1.24.4-1",
+                    "golang-1.25-go" => "1.25.3-1~bpo13+1",
+                    "golang-1.26-go" => "1.26.2-1~bpo13+1",
+                    "golang-1.27-go" => "1.27.4-1~bpo13+1",
+                    _ => return Ok(Vec::new()),
+                };
+                vec![Release { version: version.to_owned(), path: package.clone(), integrity: None }]
+            }
+        })
     }
 }
 
@@ -104,11 +107,7 @@ impl Catalogue for Unreachable {
         Err(Box::new(NoAnswer))
     }
 
-    fn npm(&self, _: &str) -> Result<Vec<Release>, CatalogueError> {
-        Err(Box::new(NoAnswer))
-    }
-
-    fn debian_version(&self, _: &str, _: &str, _: &str) -> Result<Option<String>, CatalogueError> {
+    fn releases(&self, _: &Source) -> Result<Vec<Release>, CatalogueError> {
         Err(Box::new(NoAnswer))
     }
 }

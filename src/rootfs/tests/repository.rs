@@ -8,7 +8,7 @@ use super::debian_repository::{Package, Release, Repository, Signing};
 use super::http_server::Fault;
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
-use crate::plan::model::{Catalogue as _, Root, RootRequest};
+use crate::plan::model::{Catalogue as _, Root, RootRequest, Source};
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
 use crate::store::{Content, Kind, Store, Tree};
 use crate::ui::{Diagnose, ExitCode, Progress, Reporter};
@@ -164,7 +164,12 @@ fn equal_requests_give_equal_digests_and_the_second_asks_nothing() {
     fixture.publish(0, 7, Signing::Trusted);
     let later = fixture.context_at(fixture.now + 7200, false);
     assert_eq!(later.root(&request(&["base-files"], true)).unwrap(), first);
-    assert_eq!(later.debian_version("debian-13", "amd64", "further").unwrap().as_deref(), Some("1.0"));
+    let further = Source::Debian {
+        base: "debian-13".to_owned(),
+        architecture: "amd64".to_owned(),
+        package: "further".to_owned(),
+    };
+    assert_eq!(later.releases(&further).unwrap()[0].version, "1.0");
 }
 
 #[test]
