@@ -7,6 +7,8 @@ mod cli;
 mod examples;
 mod init;
 mod reproducible;
+mod root;
 mod sandbox;
+mod scanner;
 mod style;
 mod support;

@@ -30,7 +30,7 @@ impl Layout {
         self.layers().map(|layer| layer["size"].as_u64().unwrap()).sum()
     }
 
-    fn layers(&self) -> impl Iterator<Item = &Value> {
+    fn layers(&self) -> impl DoubleEndedIterator<Item = &Value> {
         self.manifest["layers"].as_array().unwrap().iter()
     }
 
@@ -44,6 +44,15 @@ impl Layout {
                 path.split(" -> ").next().unwrap().to_owned()
             })
             .collect()
+    }
+
+    /// The text of a file; the uppermost layer that has it counts.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        self.layers().rev().find_map(|layer| {
+            let mut command = Command::new("tar");
+            let output = command.arg("-xzOf").arg(blob(&self.root, layer)).arg(path).output().unwrap();
+            output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+        })
     }
 
     /// `tar tv` of all layers: mode, owner, size, date, time, path, with single spaces.
