@@ -8,6 +8,7 @@ mod examples;
 mod init;
 mod reproducible;
 mod root;
+mod run;
 mod sandbox;
 mod scanner;
 mod style;
