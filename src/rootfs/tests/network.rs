@@ -155,6 +155,8 @@ fn network_node_comes_from_npm() {
         target: "/opt/node".to_owned(),
         strip: 1,
         include: vec!["bin/node".to_owned(), "LICENSE".to_owned()],
+        executable: Vec::new(),
+        rename: BTreeMap::new(),
         links: [("/usr/local/bin/node".to_owned(), "/opt/node/bin/node".to_owned())].into(),
     };
     let tree = timed("fetch node", || toolchain(&wanted, &context).unwrap());
