@@ -10,3 +10,4 @@ mod reproducible;
 mod sandbox;
 mod style;
 mod support;
+mod toolchains;

@@ -2,8 +2,8 @@
 //!
 //! In: rpack's own `mirror.*`, the machine's configuration files and environment, `bases/registries.toml`. Out: an
 //! [`Endpoint`] per ecosystem, with the place it was found. The order is rpack's configuration, the ecosystem's
-//! own configuration read as its client reads it, what the client on the host answers, the data file. Each is
-//! looked up when it is first needed, because asking a client takes time.
+//! own configuration read as its client reads it, what the client on the host answers or carries in itself, the data
+//! file. Each is looked up when it is first needed, because asking a client takes time.
 
 mod apt;
 mod client;
@@ -273,6 +273,49 @@ mod tests {
         assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:3"));
         fake.environment.insert("PIP_INDEX_URL".to_owned(), "https://env.example/simple".to_owned());
         assert_eq!(fake.find("pypi"), pair("https://env.example/simple", "environment PIP_INDEX_URL"));
+    }
+
+    #[test]
+    fn uvs_settings_come_before_pips() {
+        let fake = Fake::new(&[
+            ("etc/pip.conf", "[global]\nindex-url = https://pip.example/simple\n"),
+            (
+                "home/me/.config/uv/uv.toml",
+                "[[index]]\nurl = \"https://extra.example\"\n[[index]]\nurl = \"https://uv.example/simple\"\ndefault = true\n",
+            ),
+        ]);
+        assert_eq!(fake.find("pypi"), pair("https://uv.example/simple", "/home/me/.config/uv/uv.toml"));
+    }
+
+    #[test]
+    fn mavens_repository_is_the_mirror_of_central() {
+        let mirror = |covered: &str, url: &str| {
+            format!("<mirror><id>m</id><mirrorOf>{covered}</mirrorOf><url>{url}</url></mirror>\n")
+        };
+        let settings = |mirrors: &[String]| {
+            format!(
+                "<settings xmlns=\"http://maven.apache.org/SETTINGS/1.0.0\">\n<mirrors>\n{}</mirrors>\n</settings>",
+                mirrors.concat()
+            )
+        };
+        let user = settings(&[
+            mirror("other", "https://other.example"),
+            mirror("*,!central", "https://not.example"),
+            mirror("central", "https://maven.example/repo/"),
+        ]);
+        let global = settings(&[mirror("external:*", "https://global.example/maven2")]);
+        let mut fake =
+            Fake::new(&[("home/me/.m2/settings.xml", &user), ("opt/maven/conf/settings.xml", &global)]);
+        fake.environment.insert(
+            "MAVEN_HOME".to_owned(),
+            fake.folder.path().join("opt/maven").to_str().unwrap().to_owned(),
+        );
+        assert_eq!(fake.find("maven"), pair("https://maven.example/repo", "/home/me/.m2/settings.xml:5"));
+        fs::remove_file(fake.folder.path().join("home/me/.m2/settings.xml")).unwrap();
+        assert_eq!(
+            fake.find("maven"),
+            pair("https://global.example/maven2", "/opt/maven/conf/settings.xml:3")
+        );
     }
 
     #[test]
