@@ -92,8 +92,21 @@ fn fetch(toolchain: &Toolchain, target: &str, key: &str, context: &Context) -> R
     if tree.is_empty() {
         return Err(wrong(format!("nothing in it matches {:?}", toolchain.include)));
     }
+    if let Some((path, parent)) = below_no_folder(&tree) {
+        return Err(wrong(format!("`{path}` lies below `{parent}`, which is no folder")));
+    }
     let unpacked = Unpacked { tree, texts: BTreeMap::new() };
     Ok(unpacked.keep(&context.store, key, folder)?.tree)
+}
+
+/// The first entry below a link or a file: written to disk, it could land wherever the link leads.
+fn below_no_folder(tree: &Tree) -> Option<(&str, &str)> {
+    let is_folder =
+        |path: &str| tree.get(path).is_none_or(|entry| matches!(entry.kind, Kind::Directory { .. }));
+    tree.iter().find_map(|(path, _)| {
+        let mut parents = path.match_indices('/').map(|(slash, _)| &path[..slash]);
+        Some((path, parents.find(|parent| !is_folder(parent))?))
+    })
 }
 
 /// Unpacks the archive in the format that the end of its name says.
