@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-const FOLDERS: [&str; 3] = ["bases", "buildpacks", "detectors"];
+const FOLDERS: [&str; 4] = ["bases", "buildpacks", "detectors", "toolchains"];
 
 /// Small, static, without a C library. The linker's choices that would vary between machines are fixed.
 const INIT_FLAGS: [&str; 14] = [

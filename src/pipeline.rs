@@ -158,7 +158,7 @@ fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String
     }
     for (ecosystem, variable) in [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
     {
-        if let Ok(endpoint) = context.endpoints.find(ecosystem) {
+        if let Some(endpoint) = context.endpoints.stated(ecosystem) {
             variables.insert(variable.to_owned(), endpoint.url);
         }
     }

@@ -81,7 +81,7 @@ pub struct Config {
     pub writable: Vec<Resolved<String>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
-    /// `mirror.ECOSYSTEM.url`, by ecosystem (`debian`, `debian-security`, `npm`, `pypi`, `go`).
+    /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `go`, `maven`, `npm`, `pypi`).
     pub mirrors: BTreeMap<String, Resolved<String>>,
     /// `strict`: whatever would be a guess is an error.
     pub strict: bool,

@@ -19,7 +19,7 @@ pub(super) const MACHINE: [(&str, &str); 1] = [(
 const TOOLS: &[&str] = &["go", "node", "npm", "python", "uv"];
 
 /// The registries that can be mirrored.
-const ECOSYSTEMS: &[&str] = &["debian", "debian-security", "go", "npm", "pypi"];
+const ECOSYSTEMS: &[&str] = &["archive", "debian", "debian-security", "go", "maven", "npm", "pypi"];
 
 /// How statements of several layers become one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

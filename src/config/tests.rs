@@ -258,7 +258,7 @@ fn each_kind_of_mistake_has_its_message() {
         "build.env.A-B = \"x\"\n",
         "mirror.npm = { uri = \"https://m.example\" }\n",
         "mirror.npm = {}\n",
-        "mirror.maven = \"https://m.example\"\n",
+        "mirror.rubygems = \"https://m.example\"\n",
         "start.command = []\n",
         "source.exclude = [\"a[b\"]\n",
         "name = 1979-05-27\n",

@@ -13,7 +13,7 @@ mod embedded {
 }
 
 /// The folders a definitions directory may hold; everything else in it is an error, so that a typo is seen.
-const FOLDERS: [&str; 3] = ["bases", "buildpacks", "detectors"];
+const FOLDERS: [&str; 4] = ["bases", "buildpacks", "detectors", "toolchains"];
 
 /// One data file with the place it came from, for messages.
 #[derive(Clone, Debug)]
@@ -44,7 +44,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The folder holds something that is not a definition.
-    #[error("{path} is not a definition: expected files below bases/, buildpacks/ or detectors/")]
+    #[error(
+        "{path} is not a definition: expected files below bases/, buildpacks/, detectors/ or toolchains/"
+    )]
     Stray {
         /// The unexpected entry.
         path: PathBuf,

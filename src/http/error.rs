@@ -54,7 +54,7 @@ pub enum Error {
     Digest {
         /// What was asked.
         url: String,
-        /// `sha256` or `sha512`.
+        /// `sha1`, `sha256` or `sha512`.
         algorithm: &'static str,
         /// As promised.
         expected: String,
@@ -175,4 +175,12 @@ pub fn shown(url: &str) -> String {
     parsed.set_query(None);
     parsed.set_fragment(None);
     parsed.to_string()
+}
+
+/// The address that `reference` stands for on the page at `base`; none when it is no address, or when a page of
+/// another machine names a file of this one.
+pub fn join(base: &str, reference: &str) -> Option<String> {
+    let base = reqwest::Url::parse(base).ok()?;
+    let joined = base.join(reference).ok()?;
+    (joined.scheme() != "file" || base.scheme() == "file").then(|| joined.to_string())
 }

@@ -26,8 +26,8 @@ use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RANGE};
 
 pub use download::Job;
-pub use error::{Error, shown};
-pub use transfer::{Expected, Fetched};
+pub use error::{Error, join, shown};
+pub use transfer::{Algorithm, Expected, Fetched};
 
 /// How the client behaves.
 #[derive(Clone, Debug)]

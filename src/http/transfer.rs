@@ -1,11 +1,13 @@
 //! Files: streamed to disk, hashed on the way, taken up again where a transfer broke.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use tempfile::NamedTempFile;
 
@@ -25,19 +27,57 @@ pub enum Expected {
         size: u64,
     },
     /// Exactly these bytes, of unknown number.
-    Sha512 {
+    Digest {
+        /// How they are hashed.
+        algorithm: Algorithm,
         /// Their digest.
         digest: Vec<u8>,
         /// More than this is refused.
         limit: u64,
     },
+    /// Any bytes: the caller checks what is in them.
+    Any {
+        /// More than this is refused.
+        limit: u64,
+    },
+}
+
+/// Digests that registries state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Broken for collisions; old repositories state nothing else.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Algorithm {
+    /// `sha512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// The length of a digest in bytes.
+    pub fn length(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
 }
 
 impl Expected {
     fn limit(&self) -> u64 {
         match self {
             Self::Sha256 { size, .. } => *size,
-            Self::Sha512 { limit, .. } => *limit,
+            Self::Digest { limit, .. } | Self::Any { limit } => *limit,
         }
     }
 }
@@ -57,20 +97,50 @@ pub struct Fetched {
 struct Partial {
     file: NamedTempFile,
     sha256: Sha256,
-    sha512: Option<Sha512>,
+    other: Option<Other>,
     size: u64,
+}
+
+/// A digest besides SHA-256, which is always computed.
+enum Other {
+    Sha1(Sha1),
+    Sha512(Box<Sha512>),
+}
+
+impl Other {
+    fn of(expected: &Expected) -> Option<Self> {
+        match expected {
+            Expected::Digest { algorithm: Algorithm::Sha1, .. } => Some(Self::Sha1(Sha1::new())),
+            Expected::Digest { algorithm: Algorithm::Sha512, .. } => Some(Self::Sha512(Box::default())),
+            _ => None,
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha1(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn finalize(self) -> Vec<u8> {
+        match self {
+            Self::Sha1(hasher) => hasher.finalize().to_vec(),
+            Self::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
+    }
 }
 
 impl Partial {
     fn new(store: &Store, expected: &Expected) -> Result<Self, store::Error> {
-        let sha512 = matches!(expected, Expected::Sha512 { .. }).then(Sha512::new);
-        Ok(Self { file: store.temporary_file()?, sha256: Sha256::new(), sha512, size: 0 })
+        let other = Other::of(expected);
+        Ok(Self { file: store.temporary_file()?, sha256: Sha256::new(), other, size: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), store::Error> {
         self.file.write_all(bytes).map_err(store::Error::io("write", self.file.path()))?;
         self.sha256.update(bytes);
-        if let Some(hasher) = &mut self.sha512 {
+        if let Some(hasher) = &mut self.other {
             hasher.update(bytes);
         }
         self.size += bytes.len() as u64;
@@ -87,18 +157,18 @@ impl Partial {
             Expected::Sha256 { digest: wanted, .. } if *wanted != digest => {
                 return Err(Error::sha256(url, wanted, &digest));
             }
-            Expected::Sha512 { digest: wanted, .. } => {
-                let found = self.sha512.map(|hasher| hasher.finalize().to_vec()).unwrap_or_default();
+            Expected::Digest { algorithm, digest: wanted, .. } => {
+                let found = self.other.map_or_else(|| found.to_vec(), Other::finalize);
                 if *wanted != found {
                     return Err(Error::Digest {
                         url: shown(url),
-                        algorithm: "sha512",
+                        algorithm: algorithm.name(),
                         expected: hex(wanted),
                         found: hex(&found),
                     });
                 }
             }
-            Expected::Sha256 { .. } => {}
+            Expected::Sha256 { .. } | Expected::Any { .. } => {}
         }
         let path = self.file.path().to_owned();
         self.file.seek(SeekFrom::Start(0)).map_err(store::Error::io("read", &path))?;
@@ -122,6 +192,33 @@ impl Client {
         let mut partial = Partial::new(store, expected)?;
         self.attempt(url, |_| self.fetch_rest(url, protection, expected, store, &mut partial, progress))?;
         partial.finish(url, expected)
+    }
+
+    /// Takes a file of this machine, which a `file:` address names, as if it had been fetched.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`]; a file that is not there is one that the server does not have.
+    pub fn adopt(
+        &self,
+        path: &Path,
+        url: &str,
+        expected: &Expected,
+        store: &Store,
+    ) -> Result<Fetched, Error> {
+        let missing = || Error::Status { url: url.to_owned(), status: "no such file".to_owned(), code: 404 };
+        let mut file = File::open(path).map_err(|_| missing())?;
+        let mut partial = Partial::new(store, expected)?;
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let count = file.read(&mut buffer).map_err(store::Error::io("read", path))?;
+            if count == 0 {
+                return partial.finish(url, expected);
+            }
+            if partial.size + count as u64 > expected.limit() {
+                return Err(Error::TooLarge { url: url.to_owned(), limit: expected.limit() });
+            }
+            partial.append(&buffer[..count])?;
+        }
     }
 
     /// Fetches `url` as the blob `digest`, unless the store has it. Returns its path.

@@ -77,11 +77,21 @@ pub(super) struct Tool {
     pub(super) default: Text,
     /// A list of located statements, strongest first.
     pub(super) statements: Option<Expression>,
-    pub(super) source: Source,
+    source: Option<Source>,
+    #[serde(default)]
+    sources: Vec<Source>,
+    /// What a pin means to a source that is the base.
     #[serde(default)]
     pub(super) patch: Patch,
     #[serde(default, rename = "line")]
     pub(super) lines: Vec<Line>,
+}
+
+impl Tool {
+    /// Who offers it, in order of preference.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.source.iter().chain(&self.sources)
+    }
 }
 
 /// Who offers a tool.
@@ -92,6 +102,14 @@ pub(super) enum Source {
     Npm(Text),
     /// The package that each line names, in the base.
     Debian,
+    /// Versions of a Go module whose name fits, with `*` for the release's own version.
+    Go { module: Text, version: Text },
+    /// Wheels of a Python project whose tags fit a glob, and that admit a version of Python.
+    Pypi { project: Text, wheel: Text, python: Option<Text> },
+    /// An artifact of a Maven repository.
+    Maven { group: String, artifact: String, classifier: Option<String>, extension: String },
+    /// The list `toolchains/ID.toml`.
+    Archive(String),
     /// The default, exactly; the text says where it comes from.
     Pinned(String),
 }
@@ -163,10 +181,18 @@ pub(super) struct RuntimeRoot {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Toolchain {
     pub(super) tool: String,
+    /// The kind of source whose archives it is about; none for all.
+    pub(super) source: Option<String>,
     pub(super) target: String,
     pub(super) strip: usize,
     #[serde(default)]
     pub(super) include: Vec<String>,
+    /// Globs of files that are made executable.
+    #[serde(default)]
+    pub(super) executable: Vec<String>,
+    /// File names to change: `_go.mod` → `go.mod`.
+    #[serde(default)]
+    pub(super) rename: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) links: BTreeMap<String, String>,
 }
@@ -345,6 +371,11 @@ impl Buildpack {
         for check in &self.checks {
             if super::error::check_id(&check.id).is_none() {
                 return Err(format!("`{}` is no id of a check; an own one is `buildpack/check`", check.id));
+            }
+        }
+        for tool in &self.tools {
+            if tool.source.is_some() != tool.sources.is_empty() {
+                return Err(format!("the tool `{}` needs either `source` or `sources`", tool.name));
             }
         }
         for toolchain in &self.toolchains {

@@ -207,6 +207,13 @@ pub enum Error {
 #[derive(Debug)]
 pub struct CatalogueFailure(CatalogueError);
 
+impl CatalogueFailure {
+    /// Whether no address of a registry is known on this machine.
+    pub(super) fn is_endpoint(&self) -> bool {
+        self.0.id() == "network/endpoint"
+    }
+}
+
 impl fmt::Display for CatalogueFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

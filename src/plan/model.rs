@@ -104,11 +104,13 @@ pub struct Toolchain {
     pub name: String,
     /// Exact version.
     pub version: String,
-    /// The registry's kind: `npm`.
+    /// The registry's kind: `npm`, `go`, `pypi`, `maven`, `archive`.
     pub ecosystem: String,
-    /// Path below the registry's root.
+    /// Path below the registry's root; for `pypi` the project and the file (`uv/uv-….whl`), for `archive` the id
+    /// and the path below its root.
     pub path: String,
-    /// Subresource integrity (`sha512-…`), as the registry states it.
+    /// What the registry states about the bytes: subresource integrity (`sha512-…`, `sha256-…`, `sha1-…`), or for
+    /// Go the digest of a module's content (`h1:…`, <https://go.dev/ref/mod#go-sum-files>).
     pub integrity: String,
     /// Where it is unpacked: `/opt/node`.
     pub target: String,
@@ -117,6 +119,12 @@ pub struct Toolchain {
     /// Globs over the stripped paths; empty means all.
     #[serde(default)]
     pub include: Vec<String>,
+    /// Globs over the stripped paths of files that are made executable, for archives that record no modes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub executable: Vec<String>,
+    /// File names that the archive holds under another name: `_go.mod` → `go.mod`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
     /// Symbolic links to add, by absolute path.
     #[serde(default)]
     pub links: BTreeMap<String, String>,
@@ -236,18 +244,21 @@ pub struct Notice {
 }
 
 /// Everything a release of a tool needs to be fetched; the answer of a [`Catalogue`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Release {
     /// Exact version.
     pub version: String,
-    /// Path below the registry's root (npm), or the package's name (Debian).
+    /// Path below the registry's root as in [`Toolchain::path`], or the package's name (Debian).
     pub path: String,
-    /// Integrity where the registry states one in the list of versions.
+    /// Integrity as in [`Toolchain::integrity`]; none where the registry states it for one release at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<String>,
 }
 
 /// Who offers releases of a tool.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 pub enum Source {
     /// A package of the npm registry: one release per published version.
     Npm {
@@ -262,6 +273,49 @@ pub enum Source {
         architecture: String,
         /// `golang-1.27-go`.
         package: String,
+    },
+    /// A Go module: one release per version that fits the pattern.
+    Go {
+        /// `golang.org/toolchain`.
+        module: String,
+        /// The module's version with `*` for the release's own: `v0.0.1-go*.linux-amd64`.
+        version: String,
+    },
+    /// Wheels of a project of the Python package index: one release per version that has a fitting wheel.
+    Pypi {
+        /// `uv`.
+        project: String,
+        /// A glob over the tags in the wheel's name: `py3-none-manylinux*_x86_64*`.
+        wheel: String,
+        /// The version of Python that the wheel must admit; none to look at no such demand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        python: Option<String>,
+    },
+    /// An artifact of a Maven repository.
+    Maven {
+        /// `org.apache.maven`.
+        group: String,
+        /// `apache-maven`.
+        artifact: String,
+        /// `bin`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        classifier: Option<String>,
+        /// `tar.gz`.
+        extension: String,
+    },
+    /// A list of archives: the file `toolchains/ID.toml`.
+    Archive {
+        /// Its id.
+        id: String,
+        /// `linux/amd64`.
+        platform: String,
+    },
+    /// One release of a source, with its integrity; none when the source has no such version.
+    Exact {
+        /// The source.
+        of: Box<Source>,
+        /// The release's version.
+        version: String,
     },
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::base::Base;
 use super::compose::identity;
 use super::debian::{self, Choice, Refusal};
-use super::{Context, Error, npm};
+use super::{Context, Error, registry};
 use crate::oci::Digest;
 use crate::plan::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest, Source};
 
@@ -20,8 +20,14 @@ impl Catalogue for Context {
 
     fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
         Ok(match source {
-            Source::Npm { package } => npm::releases(self, package)?,
             Source::Debian { base, architecture, package } => packaged(self, base, architecture, package)?,
+            Source::Exact { of, version } => match of.as_ref() {
+                Source::Debian { .. } | Source::Exact { .. } => {
+                    self.releases(of)?.into_iter().filter(|release| release.version == *version).collect()
+                }
+                of => registry::exact(self, of, version)?.into_iter().collect(),
+            },
+            registry => registry::releases(self, registry)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong while roots and toolchains are resolved and composed.
 
-use super::debian;
+use super::{Ecosystem, debian};
 use crate::http;
 use crate::store;
 use crate::ui::{Diagnose, ExitCode, Location};
@@ -49,21 +49,49 @@ pub enum Error {
         /// `npm`, `debian`.
         ecosystem: String,
     },
-    /// The registry has no package of this name.
-    #[error("npm package `{package}` does not exist at {registry}")]
-    NpmUnknown {
-        /// Its name.
-        package: String,
+    /// The registry has nothing of this name.
+    #[error("{} `{name}` does not exist at {registry}", ecosystem.thing())]
+    RegistryUnknown {
+        /// The registry's kind.
+        ecosystem: Ecosystem,
+        /// The package, module, project or artifact.
+        name: String,
         /// The registry's address.
         registry: String,
     },
     /// The registry answered something else.
-    #[error("{url} is not an answer of an npm registry: {reason}")]
-    NpmAnswer {
+    #[error("{url} is not an answer of {}: {reason}", ecosystem.registry())]
+    RegistryAnswer {
+        /// The registry's kind.
+        ecosystem: Ecosystem,
         /// What was asked.
         url: String,
         /// What is wrong with the answer.
         reason: String,
+    },
+    /// The list of Go's proxies names none.
+    #[error("{origin} is `{text}`: that names no module proxy, and toolchains come from proxies only")]
+    NoProxy {
+        /// As found.
+        text: String,
+        /// Where.
+        origin: String,
+    },
+    /// The answer of Go's checksum database is not proved.
+    #[error("{url} cannot be trusted: {reason}")]
+    Checksum {
+        /// What was asked.
+        url: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// Go's checksum database may not be asked, or its key cannot be read.
+    #[error("Go's toolchains cannot be verified: {origin} is `{text}`")]
+    NoChecksums {
+        /// As found.
+        text: String,
+        /// Where.
+        origin: String,
     },
     /// A toolchain of the plan cannot be used.
     #[error("toolchain `{name}` {version} cannot be unpacked: {reason}")]
@@ -81,6 +109,17 @@ fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
 }
 
+impl Error {
+    /// Whether a registry said that there is no such thing.
+    pub(super) fn is_missing(&self) -> bool {
+        match self {
+            Self::RegistryUnknown { .. } => true,
+            Self::Http(error) => error.is_missing(),
+            _ => false,
+        }
+    }
+}
+
 impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
@@ -91,8 +130,11 @@ impl Diagnose for Error {
             Self::Architecture { .. } => "rootfs/architecture",
             Self::Definition { .. } => "definitions/base",
             Self::Endpoint { .. } => "network/endpoint",
-            Self::NpmUnknown { .. } => "npm/unknown-package",
-            Self::NpmAnswer { .. } => "npm/answer",
+            Self::RegistryUnknown { ecosystem, .. } => ecosystem.unknown(),
+            Self::RegistryAnswer { ecosystem, .. } => ecosystem.answer(),
+            Self::NoProxy { .. } => "go/no-proxy",
+            Self::Checksum { .. } => "go/checksum",
+            Self::NoChecksums { .. } => "go/no-checksums",
             Self::Toolchain { .. } => "rootfs/toolchain",
         }
     }
@@ -102,9 +144,15 @@ impl Diagnose for Error {
             Self::Http(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Debian(error) => error.exit(),
-            Self::UnknownBase { .. } | Self::Architecture { .. } | Self::Definition { .. } => ExitCode::Usage,
-            Self::Endpoint { .. } | Self::NpmUnknown { .. } | Self::NpmAnswer { .. } => ExitCode::Network,
-            Self::Toolchain { .. } => ExitCode::Failed,
+            Self::UnknownBase { .. }
+            | Self::Architecture { .. }
+            | Self::Definition { .. }
+            | Self::NoProxy { .. }
+            | Self::NoChecksums { .. } => ExitCode::Usage,
+            Self::Endpoint { .. } | Self::RegistryUnknown { .. } | Self::RegistryAnswer { .. } => {
+                ExitCode::Network
+            }
+            Self::Toolchain { .. } | Self::Checksum { .. } => ExitCode::Failed,
         }
     }
 
@@ -130,9 +178,24 @@ impl Diagnose for Error {
             Self::Endpoint { ecosystem } => vec![format!(
                 "state one in rpack.toml:\n\n    [mirror.{ecosystem}]\n    url = \"https://mirror.example/{ecosystem}\""
             )],
-            Self::NpmUnknown { .. } => {
+            Self::RegistryUnknown { ecosystem: Ecosystem::Archive, name, .. } => {
+                vec![format!("a list of archives is a file `toolchains/{name}.toml` of `--definitions`")]
+            }
+            Self::RegistryUnknown { .. } => {
                 vec!["`rpack doctor` shows where the registry's address was found".to_owned()]
             }
+            Self::NoProxy { .. } => {
+                vec!["name one in rpack.toml: `mirror.go = \"https://proxy.example\"`".to_owned()]
+            }
+            Self::Checksum { .. } => vec![
+                "a proxy changed the answer, or keeps a damaged copy: use another one for this run: \
+                 `RPACK_MIRROR__GO=https://proxy.example`"
+                    .to_owned(),
+            ],
+            Self::NoChecksums { .. } => vec![
+                "leave the variable unset for this run: the go command asks for the same: `env -u GOSUMDB rpack …`"
+                    .to_owned(),
+            ],
             _ => Vec::new(),
         }
     }

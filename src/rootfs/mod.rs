@@ -1,11 +1,11 @@
-//! Root filesystems without a registry: composed from signed Debian packages, with toolchains from npm.
+//! Root filesystems without a registry: composed from signed Debian packages, with toolchains from language registries.
 //!
 //! In: a [`RootRequest`](crate::plan::model::RootRequest) or a [`Root`](crate::plan::model::Root) of the plan, the
 //! data of `bases/`, the machine's own mirrors. Out: exact packages ([`Catalogue`](crate::plan::model::Catalogue)),
 //! a [`Tree`](crate::store::Tree) ([`compose()`], [`toolchain()`]), or a directory for the sandbox ([`directory`]).
 //!
 //! Invariants: nothing is executed to compose; everything is verified by a digest that leads to a signature
-//! (Debian) or that the plan holds (npm); equal roots give equal trees on any machine.
+//! (Debian) or that the plan holds (toolchains); equal roots give equal trees on any machine.
 
 pub mod base;
 mod cache;
@@ -15,12 +15,13 @@ pub mod debian;
 pub mod endpoints;
 mod error;
 mod merge;
-mod npm;
 mod packages;
+mod registry;
 #[cfg(test)]
 mod tests;
 mod toolchain;
 mod unpack;
+mod unzip;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex};
 pub use compose::{Purpose, compose, directory, key};
 pub use endpoints::{Endpoint, Endpoints, Machine};
 pub use error::Error;
+pub use registry::Ecosystem;
 pub use toolchain::toolchain;
 
 use crate::definitions::Definitions;

@@ -1,35 +1,39 @@
-//! Archives of language registries as trees: Node, npm.
+//! Archives of language registries as trees: Node, npm, Go, uv, Maven.
 //!
 //! In: a [`Toolchain`] of the plan. Out: a [`Tree`] below its target (`opt/node/bin/node`), with the links it
-//! asks for. The archive must have the integrity that the plan states (<https://www.w3.org/TR/SRI/>).
+//! asks for. The archive must have the integrity that the plan states, before anything of it is used.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
 use flate2::read::MultiGzDecoder;
-use globset::{GlobBuilder, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use lzma_rust2::XzReader;
 
+use super::registry::{self, Integrity};
 use super::unpack::{Failure, Unpacked, unpack};
+use super::unzip::{digests, unzip};
 use super::{Context, Error};
-use crate::http::{Expected, Protection};
+use crate::http::{self, Fetched, shown};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan::model::Toolchain;
 use crate::store::{Entry, Kind, Tree, tree::is_clean};
 
 /// Changes when equal toolchains give another tree.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 /// Archives larger than this are refused.
 const LARGEST: u64 = 1 << 30;
+/// An xz dictionary larger than this is refused, in KiB.
+const DICTIONARY: u32 = 256 << 10;
 
 /// The tree of `toolchain`, fetched and unpacked only if the store does not have it.
 ///
 /// # Errors
 /// When it cannot be fetched, has another integrity, or cannot be unpacked.
 pub fn toolchain(toolchain: &Toolchain, context: &Context) -> Result<Tree, Error> {
-    let wrong = |reason: String| Error::Toolchain {
-        name: toolchain.name.clone(),
-        version: toolchain.version.clone(),
-        reason,
-    };
+    let wrong = |reason: String| wrong(toolchain, reason);
     let target = relative(&toolchain.target)
         .ok_or_else(|| wrong(format!("its target `{}` is not an absolute path", toolchain.target)))?;
     let json = to_canonical_json(&(RULES, toolchain)).expect("a toolchain serialises to plain JSON");
@@ -38,8 +42,10 @@ pub fn toolchain(toolchain: &Toolchain, context: &Context) -> Result<Tree, Error
         Some(unpacked) => unpacked.tree,
         None => fetch(toolchain, target, &key, context)?,
     };
-    for (_, entry) in tree.iter_mut() {
-        normalise(entry);
+    let executable = globs(&toolchain.executable).map_err(wrong)?;
+    for (path, entry) in tree.iter_mut() {
+        let below = path.strip_prefix(target).and_then(|path| path.strip_prefix('/'));
+        normalise(entry, below.is_some_and(|path| executable.is_match(path)));
     }
     for (link, text) in &toolchain.links {
         let path =
@@ -50,49 +56,107 @@ pub fn toolchain(toolchain: &Toolchain, context: &Context) -> Result<Tree, Error
     Ok(tree)
 }
 
+fn wrong(toolchain: &Toolchain, reason: String) -> Error {
+    Error::Toolchain { name: toolchain.name.clone(), version: toolchain.version.clone(), reason }
+}
+
 fn fetch(toolchain: &Toolchain, target: &str, key: &str, context: &Context) -> Result<Tree, Error> {
-    let wrong = |reason: String| Error::Toolchain {
-        name: toolchain.name.clone(),
-        version: toolchain.version.clone(),
-        reason,
+    let wrong = |reason: String| wrong(toolchain, reason);
+    let failed = |failure: Failure| match failure {
+        Failure::Archive(reason) => wrong(reason),
+        Failure::Store(error) => error.into(),
     };
     if !is_clean(&toolchain.path) {
         return Err(wrong(format!("its path `{}` leads out of the registry", toolchain.path)));
     }
-    let mut globs = GlobSetBuilder::new();
-    for pattern in &toolchain.include {
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        globs.add(glob.map_err(|error| wrong(format!("`{pattern}` is not a glob: {error}")))?);
-    }
-    let globs = globs.build().map_err(|error| wrong(error.to_string()))?;
-    let registry = context.endpoints.find(&toolchain.ecosystem)?.url;
-    let url = format!("{}/{}", registry.trim_end_matches('/'), toolchain.path);
-    let expected = Expected::Sha512 { digest: sha512(&toolchain.integrity).map_err(wrong)?, limit: LARGEST };
+    let include = globs(&toolchain.include).map_err(wrong)?;
+    let integrity = Integrity::parse(&toolchain.integrity).map_err(wrong)?;
     let progress = context.reporter.transfer(&format!("{} {}", toolchain.name, toolchain.version), 0);
-    let fetched = context.client.fetch(&url, Protection::Transport, &expected, &context.store, &progress)?;
+    let expected = integrity.expected(LARGEST);
+    let (url, Fetched { file, .. }) = registry::fetch(context, toolchain, &expected, &progress)?;
     progress.finish();
+    if let Integrity::H1(expected) = &integrity {
+        let found = registry::h1(digests(file.as_file()).map_err(failed)?);
+        if found != *expected {
+            let expected = expected.clone();
+            return Err(http::Error::Digest { url: shown(&url), algorithm: "h1", expected, found }.into());
+        }
+    }
     let folder = context.store.temporary_folder()?;
-    let reader = MultiGzDecoder::new(std::io::BufReader::new(fetched.file.as_file()));
     let place = |name: &str| {
         let name = name.splitn(toolchain.strip + 1, '/').nth(toolchain.strip)?;
-        (toolchain.include.is_empty() || globs.is_match(name)).then(|| format!("{target}/{name}"))
+        let name = renamed(name, &toolchain.rename);
+        (toolchain.include.is_empty() || include.is_match(&name)).then(|| format!("{target}/{name}"))
     };
-    let tree = unpack(reader, folder.path(), place).map_err(|failure| match failure {
-        Failure::Archive(reason) => wrong(reason),
-        Failure::Store(error) => error.into(),
-    })?;
+    let tree = open(&toolchain.path, file.as_file(), folder.path(), place).map_err(failed)?;
     if tree.is_empty() {
         return Err(wrong(format!("nothing in it matches {:?}", toolchain.include)));
     }
-    let unpacked = Unpacked { tree, texts: std::collections::BTreeMap::new() };
+    if let Some((path, parent)) = below_no_folder(&tree) {
+        return Err(wrong(format!("`{path}` lies below `{parent}`, which is no folder")));
+    }
+    let unpacked = Unpacked { tree, texts: BTreeMap::new() };
     Ok(unpacked.keep(&context.store, key, folder)?.tree)
 }
 
+/// The first entry below a link or a file: written to disk, it could land wherever the link leads.
+fn below_no_folder(tree: &Tree) -> Option<(&str, &str)> {
+    let is_folder =
+        |path: &str| tree.get(path).is_none_or(|entry| matches!(entry.kind, Kind::Directory { .. }));
+    tree.iter().find_map(|(path, _)| {
+        let mut parents = path.match_indices('/').map(|(slash, _)| &path[..slash]);
+        Some((path, parents.find(|parent| !is_folder(parent))?))
+    })
+}
+
+/// Unpacks the archive in the format that the end of its name says.
+fn open(
+    name: &str,
+    file: &File,
+    folder: &Path,
+    place: impl FnMut(&str) -> Option<String>,
+) -> Result<Tree, Failure> {
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    if ends(&[".zip", ".whl", ".jar"]) {
+        return unzip(file, folder, place);
+    }
+    let reader = BufReader::with_capacity(128 * 1024, file);
+    let reader: Box<dyn Read> = if ends(&[".tar.gz", ".tgz"]) {
+        Box::new(MultiGzDecoder::new(reader))
+    } else if ends(&[".tar.xz", ".txz"]) {
+        Box::new(BufReader::with_capacity(64 * 1024, XzReader::new_mem_limit(reader, true, DICTIONARY)))
+    } else if ends(&[".tar"]) {
+        Box::new(reader)
+    } else {
+        let known = "`.tar.gz`, `.tgz`, `.tar.xz`, `.txz`, `.tar`, `.zip`, `.whl` and `.jar` can be unpacked";
+        return Err(Failure::Archive(format!("`{name}` is of an unknown format: {known}")));
+    };
+    unpack(reader, folder, place)
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, String> {
+    let mut globs = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+        globs.add(glob.map_err(|error| format!("`{pattern}` is not a glob: {error}"))?);
+    }
+    globs.build().map_err(|error| error.to_string())
+}
+
+/// The path with another file name where one is stated.
+fn renamed(path: &str, names: &BTreeMap<String, String>) -> String {
+    let start = path.rfind('/').map_or(0, |slash| slash + 1);
+    match names.get(&path[start..]) {
+        Some(name) => format!("{}{name}", &path[..start]),
+        None => path.to_owned(),
+    }
+}
+
 /// Registries pack files as whoever built them; only the right to execute means something.
-fn normalise(entry: &mut Entry) {
+fn normalise(entry: &mut Entry, is_executable: bool) {
     (entry.uid, entry.gid, entry.mtime) = (0, 0, 0);
     entry.mode = match entry.kind {
-        Kind::File { .. } if entry.mode & 0o111 == 0 => 0o644,
+        Kind::File { .. } if entry.mode & 0o111 == 0 && !is_executable => 0o644,
         Kind::Symlink { .. } => 0o777,
         _ => 0o755,
     };
@@ -100,14 +164,4 @@ fn normalise(entry: &mut Entry) {
 
 fn relative(path: &str) -> Option<&str> {
     path.strip_prefix('/').filter(|path| is_clean(path))
-}
-
-/// The SHA-512 digest of an integrity text; other algorithms in it are passed over.
-fn sha512(integrity: &str) -> Result<Vec<u8>, String> {
-    integrity
-        .split_whitespace()
-        .filter_map(|part| part.strip_prefix("sha512-"))
-        .filter_map(|text| STANDARD.decode(text.split('?').next().unwrap_or_default()).ok())
-        .find(|digest| digest.len() == 64)
-        .ok_or_else(|| format!("its integrity `{integrity}` holds no sha512 digest"))
 }

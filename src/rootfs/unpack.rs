@@ -16,9 +16,9 @@ use tar::EntryType;
 use crate::store::{self, Content, Entry, Kind, Store, Tree, tree::is_clean};
 
 /// More unpacked bytes than this are refused.
-const LARGEST: u64 = 8 << 30;
+pub(super) const LARGEST: u64 = 8 << 30;
 /// More entries than this are refused.
-const MOST: usize = 500_000;
+pub(super) const MOST: usize = 500_000;
 
 /// Why an archive cannot be unpacked.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ pub(super) fn unpack(
 }
 
 /// The path without `.` components, or nothing for the root itself.
-fn clean(bytes: &[u8]) -> Result<Option<String>, Failure> {
+pub(super) fn clean(bytes: &[u8]) -> Result<Option<String>, Failure> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         Failure::Archive(format!("the name `{}` is not UTF-8", String::from_utf8_lossy(bytes)))
     })?;
@@ -167,7 +167,8 @@ fn entry_of(entry: &tar::Entry<'_, impl Read>, kind: Kind) -> Result<Entry, Fail
     Ok(found)
 }
 
-fn write_file(reader: &mut impl Read, path: &Path, mode: u32) -> Result<u64, Failure> {
+/// Writes what `reader` gives and returns its length in bytes.
+pub(super) fn write_file(reader: &mut impl Read, path: &Path, mode: u32) -> Result<u64, Failure> {
     let mut file = File::create(path).map_err(store::Error::io("create", path))?;
     let mut buffer = vec![0; 64 * 1024];
     let mut size = 0;

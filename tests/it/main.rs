@@ -13,3 +13,4 @@ mod sandbox;
 mod scanner;
 mod style;
 mod support;
+mod toolchains;

@@ -34,6 +34,7 @@ const NODES: [&str; 12] = [
     "26.10.0",
     "27.0.0-rc.1",
 ];
+const GOS: [&str; 6] = ["1.22.0", "1.22.12", "1.26.1", "1.26.2", "1.27.4", "1.28rc1"];
 const NPMS: [&str; 5] = ["9.9.4", "10.9.8", "10.9.9", "11.21.2", "12.2.0"];
 
 impl Catalogue for Fake {
@@ -81,6 +82,19 @@ impl Catalogue for Fake {
                 };
                 vec![Release { version: version.to_owned(), path: package.clone(), integrity: None }]
             }
+            Source::Go { module, .. } => {
+                let release = |version: &&str| Release {
+                    version: (*version).to_owned(),
+                    path: format!("{module}/@v/v0.0.1-go{version}.linux-amd64.zip"),
+                    integrity: None,
+                };
+                GOS.iter().map(release).collect()
+            }
+            Source::Exact { of, version } => {
+                let found = self.releases(of)?.into_iter().filter(|release| release.version == *version);
+                found.map(|release| Release { integrity: Some(format!("h1:{version}")), ..release }).collect()
+            }
+            Source::Pypi { .. } | Source::Maven { .. } | Source::Archive { .. } => Vec::new(),
         })
     }
 }

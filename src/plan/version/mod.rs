@@ -128,7 +128,8 @@ impl Offer {
         let text = release.version.as_str();
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let numbers: Option<Vec<u64>> = text[..end].split('.').map(|part| part.parse().ok()).collect();
-        let prerelease = text[end..].starts_with('-');
+        let rest = &text[end..];
+        let prerelease = rest.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic());
         numbers.map(|numbers| Self { release, numbers, prerelease })
     }
 

@@ -2,12 +2,13 @@
 //!
 //! In: rpack's own `mirror.*`, the machine's configuration files and environment, `bases/registries.toml`. Out: an
 //! [`Endpoint`] per ecosystem, with the place it was found. The order is rpack's configuration, the ecosystem's
-//! own configuration read as its client reads it, what the client on the host answers, the data file. Each is
-//! looked up when it is first needed, because asking a client takes time.
+//! own configuration read as its client reads it, what the client on the host answers or carries in itself, the data
+//! file. Each is looked up when it is first needed, because asking a client takes time.
 
 mod apt;
 mod client;
 mod goenv;
+mod maven;
 mod npmrc;
 mod pip;
 
@@ -18,6 +19,7 @@ use std::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::registry::Database;
 use crate::config::Resolved;
 use crate::definitions::Definitions;
 
@@ -52,8 +54,10 @@ pub struct Endpoints {
 
 /// `bases/registries.toml`.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Registries {
     apt: AptRules,
+    go_checksums: Checksums,
     #[serde(flatten)]
     ecosystems: BTreeMap<String, Registry>,
 }
@@ -61,6 +65,12 @@ struct Registries {
 #[derive(Clone, Debug, Deserialize)]
 struct Registry {
     url: String,
+}
+
+/// Go's checksum database when the machine names none.
+#[derive(Clone, Debug, Deserialize)]
+struct Checksums {
+    key: String,
 }
 
 /// How Debian's own archive is recognised among apt's sources.
@@ -99,6 +109,27 @@ impl Endpoints {
         Ok(Self { machine, mirrors, registries, found: Mutex::default() })
     }
 
+    /// The address of `ecosystem` that rpack's configuration or the machine states; none where a client would use
+    /// its own default.
+    pub fn stated(&self, ecosystem: &str) -> Option<Endpoint> {
+        self.mirrors.get(ecosystem).cloned().or_else(|| self.of_machine(ecosystem))
+    }
+
+    /// Go's checksum database (<https://go.dev/ref/mod#checksum-database>), for toolchains: they are verified
+    /// whatever `GONOSUMDB` and `GOPRIVATE` say, because no `go.sum` can list them. So does the go command.
+    ///
+    /// # Errors
+    /// When the machine turns it off, or names one whose key is not known.
+    pub(super) fn checksums(&self) -> Result<Database, Error> {
+        let known = self.registries.go_checksums.key.as_str();
+        let stated = goenv::checksums(&self.machine);
+        let text = stated.as_ref().map_or(known, |endpoint| endpoint.url.as_str());
+        Database::parse(text, known).ok_or_else(|| Error::NoChecksums {
+            text: text.to_owned(),
+            origin: stated.as_ref().map_or_else(|| FILE.to_owned(), |endpoint| endpoint.origin.clone()),
+        })
+    }
+
     /// The address of `ecosystem`: `debian`, `debian-security`, `npm`.
     ///
     /// # Errors
@@ -109,10 +140,8 @@ impl Endpoints {
             return Ok(endpoint.clone());
         }
         let endpoint = self
-            .mirrors
-            .get(ecosystem)
-            .cloned()
-            .or_else(|| self.of_machine(ecosystem))
+            .stated(ecosystem)
+            .or_else(|| self.of_client(ecosystem))
             .or_else(|| self.of_data(ecosystem))
             .ok_or_else(|| Error::Endpoint { ecosystem: ecosystem.to_owned() })?;
         found.insert(ecosystem.to_owned(), endpoint.clone());
@@ -122,7 +151,9 @@ impl Endpoints {
     /// All ecosystems that have an address.
     pub fn all(&self) -> BTreeMap<String, Endpoint> {
         let by_client = CLIENTS.map(str::to_owned);
-        let names = self.mirrors.keys().chain(self.registries.ecosystems.keys()).chain(&by_client);
+        let maven = "maven".to_owned();
+        let names =
+            self.mirrors.keys().chain(self.registries.ecosystems.keys()).chain(&by_client).chain([&maven]);
         names.filter_map(|name| Some((name.clone(), self.find(name).ok()?))).collect()
     }
 
@@ -130,11 +161,17 @@ impl Endpoints {
         match ecosystem {
             "debian" => apt::find(&self.machine, &self.registries.apt, false),
             "debian-security" => apt::find(&self.machine, &self.registries.apt, true),
-            "go" => goenv::find(&self.machine),
+            "go" => goenv::proxies(&self.machine),
+            "maven" => maven::find(&self.machine),
             "npm" => npmrc::find(&self.machine),
             "pypi" => pip::find(&self.machine),
             _ => None,
         }
+    }
+
+    /// The default that a client on the machine carries in itself and that asking takes longer for.
+    fn of_client(&self, ecosystem: &str) -> Option<Endpoint> {
+        (ecosystem == "pypi").then(|| pip::ask(&self.machine)).flatten()
     }
 
     fn of_data(&self, ecosystem: &str) -> Option<Endpoint> {
@@ -236,6 +273,49 @@ mod tests {
         assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:3"));
         fake.environment.insert("PIP_INDEX_URL".to_owned(), "https://env.example/simple".to_owned());
         assert_eq!(fake.find("pypi"), pair("https://env.example/simple", "environment PIP_INDEX_URL"));
+    }
+
+    #[test]
+    fn uvs_settings_come_before_pips() {
+        let fake = Fake::new(&[
+            ("etc/pip.conf", "[global]\nindex-url = https://pip.example/simple\n"),
+            (
+                "home/me/.config/uv/uv.toml",
+                "[[index]]\nurl = \"https://extra.example\"\n[[index]]\nurl = \"https://uv.example/simple\"\ndefault = true\n",
+            ),
+        ]);
+        assert_eq!(fake.find("pypi"), pair("https://uv.example/simple", "/home/me/.config/uv/uv.toml"));
+    }
+
+    #[test]
+    fn mavens_repository_is_the_mirror_of_central() {
+        let mirror = |covered: &str, url: &str| {
+            format!("<mirror><id>m</id><mirrorOf>{covered}</mirrorOf><url>{url}</url></mirror>\n")
+        };
+        let settings = |mirrors: &[String]| {
+            format!(
+                "<settings xmlns=\"http://maven.apache.org/SETTINGS/1.0.0\">\n<mirrors>\n{}</mirrors>\n</settings>",
+                mirrors.concat()
+            )
+        };
+        let user = settings(&[
+            mirror("other", "https://other.example"),
+            mirror("*,!central", "https://not.example"),
+            mirror("central", "https://maven.example/repo/"),
+        ]);
+        let global = settings(&[mirror("external:*", "https://global.example/maven2")]);
+        let mut fake =
+            Fake::new(&[("home/me/.m2/settings.xml", &user), ("opt/maven/conf/settings.xml", &global)]);
+        fake.environment.insert(
+            "MAVEN_HOME".to_owned(),
+            fake.folder.path().join("opt/maven").to_str().unwrap().to_owned(),
+        );
+        assert_eq!(fake.find("maven"), pair("https://maven.example/repo", "/home/me/.m2/settings.xml:5"));
+        fs::remove_file(fake.folder.path().join("home/me/.m2/settings.xml")).unwrap();
+        assert_eq!(
+            fake.find("maven"),
+            pair("https://global.example/maven2", "/opt/maven/conf/settings.xml:3")
+        );
     }
 
     #[test]

@@ -1,25 +1,71 @@
-//! Python's package index: the variables of uv and pip, then pip's configuration files
-//! (<https://pip.pypa.io/en/stable/topics/configuration/>).
+//! Python's package index: the variables of uv and pip, uv's and pip's configuration files, then what pip names as
+//! its default (<https://pip.pypa.io/en/stable/topics/configuration/>,
+//! <https://docs.astral.sh/uv/concepts/configuration-files/>).
 //!
 //! Where nothing is configured, pip and uv inside the sandbox use their own default.
 
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Endpoint, Machine, address};
+use serde::Deserialize;
+
+use super::{Endpoint, Machine, address, client};
 
 /// Strongest first.
 const VARIABLES: [&str; 3] = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"];
 
 /// The index that the machine is configured for.
 pub(super) fn find(machine: &Machine) -> Option<Endpoint> {
-    of_environment(machine).or_else(|| of_files(machine))
+    of_environment(machine).or_else(|| of_uv(machine)).or_else(|| of_files(machine))
+}
+
+/// What pip on the machine uses when nothing is configured: its help says so.
+pub(super) fn ask(machine: &Machine) -> Option<Endpoint> {
+    let help = ["pip", "pip3"].iter().find_map(|pip| client::ask(machine, &[pip, "install", "--help"]))?;
+    let (_, option) = help.split_once("--index-url <url>")?;
+    let (_, default) = option.split_once("(default")?;
+    let url = address(default.split_once(')')?.0)?;
+    Some(Endpoint { url, origin: "pip install --help".to_owned() })
 }
 
 fn of_environment(machine: &Machine) -> Option<Endpoint> {
     VARIABLES.iter().find_map(|name| {
         let url = address(machine.environment.get(*name)?)?;
         Some(Endpoint { url, origin: format!("environment {name}") })
+    })
+}
+
+/// `uv.toml` of the user or the machine.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct UvSettings {
+    index_url: Option<String>,
+    #[serde(default)]
+    index: Vec<UvIndex>,
+    pip: Option<UvPip>,
+}
+
+#[derive(Deserialize)]
+struct UvIndex {
+    url: String,
+    #[serde(default)]
+    default: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct UvPip {
+    index_url: Option<String>,
+}
+
+fn of_uv(machine: &Machine) -> Option<Endpoint> {
+    let named = machine.environment.get("UV_CONFIG_FILE").map(PathBuf::from);
+    let home = machine.home.iter().map(|home| home.join(".config/uv/uv.toml"));
+    named.into_iter().chain(home).chain([machine.root.join("etc/uv/uv.toml")]).find_map(|path| {
+        let settings: UvSettings = toml::from_str(&fs::read_to_string(&path).ok()?).ok()?;
+        let default = settings.index.into_iter().find(|index| index.default).map(|index| index.url);
+        let url = default.or(settings.index_url).or(settings.pip.and_then(|pip| pip.index_url))?;
+        Some(Endpoint { url: address(&url)?, origin: path.display().to_string() })
     })
 }
 

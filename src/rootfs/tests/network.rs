@@ -155,6 +155,8 @@ fn network_node_comes_from_npm() {
         target: "/opt/node".to_owned(),
         strip: 1,
         include: vec!["bin/node".to_owned(), "LICENSE".to_owned()],
+        executable: Vec::new(),
+        rename: BTreeMap::new(),
         links: [("/usr/local/bin/node".to_owned(), "/opt/node/bin/node".to_owned())].into(),
     };
     let tree = timed("fetch node", || toolchain(&wanted, &context).unwrap());
@@ -185,6 +187,90 @@ fn network_unknown_packages_are_named_with_what_looks_like_them() {
     );
     let names: Vec<_> = root.packages.iter().map(|p| p.name.as_str()).collect();
     assert!(names.len() < 60 && !names.contains(&"debconf"), "{names:?}");
+}
+
+fn exact(context: &Context, source: &Source, version: &str) -> Toolchain {
+    let exact = Source::Exact { of: Box::new(source.clone()), version: version.to_owned() };
+    let release = context.releases(&exact).unwrap().remove(0);
+    Toolchain {
+        name: "tool".to_owned(),
+        version: release.version,
+        ecosystem: String::new(),
+        path: release.path,
+        integrity: release.integrity.unwrap(),
+        target: "/opt/tool".to_owned(),
+        strip: 2,
+        include: Vec::new(),
+        executable: vec!["bin/**".to_owned(), "pkg/tool/**".to_owned(), "uv".to_owned()],
+        rename: BTreeMap::new(),
+        links: BTreeMap::new(),
+    }
+}
+
+/// The digest is the one in the checksum database, which never changes.
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_go_comes_from_the_module_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let source = Source::Go {
+        module: "golang.org/toolchain".to_owned(),
+        version: "v0.0.1-go*.linux-amd64".to_owned(),
+    };
+    let releases = timed("list go", || context.releases(&source).unwrap());
+    for version in ["1.21.0", "1.22.12", "1.26.1"] {
+        assert!(releases.iter().any(|release| release.version == version), "{version}");
+    }
+    let mut wanted = timed("verify go", || exact(&context, &source, "1.22.12"));
+    assert_eq!(wanted.integrity, "h1:Hdh4VJAlDWzMnhKpqDwqJJr+sE7NgsJ86dyR4wrv2oY=");
+    "go".clone_into(&mut wanted.ecosystem);
+    wanted.rename = [("_go.mod".to_owned(), "go.mod".to_owned())].into();
+    let tree = timed("fetch go", || toolchain(&wanted, &context).unwrap());
+    assert_eq!(tree.get("opt/tool/pkg/tool/linux_amd64/compile").unwrap().mode, 0o755);
+    let path = context.store.materialise("go", &tree).unwrap();
+    let output = Command::new(path.join("opt/tool/bin/go")).arg("version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "go version go1.22.12 linux/amd64\n");
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_uv_comes_from_the_package_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let source = Source::Pypi {
+        project: "uv".to_owned(),
+        wheel: "py3-none-manylinux*_x86_64*".to_owned(),
+        python: Some("3.13".to_owned()),
+    };
+    let releases = timed("list uv", || context.releases(&source).unwrap());
+    assert!(releases.iter().all(|release| release.integrity.is_some()) && releases.len() > 100);
+    let mut wanted = exact(&context, &source, "0.5.0");
+    "pypi".clone_into(&mut wanted.ecosystem);
+    wanted.include = vec!["uv".to_owned()];
+    let path = context.store.materialise("uv", &timed("fetch uv", || toolchain(&wanted, &context).unwrap()));
+    let output = Command::new(path.unwrap().join("opt/tool/uv")).arg("--version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "uv 0.5.0\n");
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_maven_comes_from_its_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let source = Source::Maven {
+        group: "org.apache.maven".to_owned(),
+        artifact: "apache-maven".to_owned(),
+        classifier: Some("bin".to_owned()),
+        extension: "tar.gz".to_owned(),
+    };
+    let releases = timed("list maven", || context.releases(&source).unwrap());
+    assert!(releases.iter().any(|release| release.version == "3.9.11"));
+    let mut wanted = exact(&context, &source, "3.9.11");
+    assert!(wanted.integrity.starts_with("sha512-"), "{}", wanted.integrity);
+    "maven".clone_into(&mut wanted.ecosystem);
+    wanted.strip = 1;
+    let tree = timed("fetch maven", || toolchain(&wanted, &context).unwrap());
+    assert_eq!(tree.get("opt/tool/bin/mvn").unwrap().mode, 0o755);
 }
 
 fn npm(package: &str) -> Source {

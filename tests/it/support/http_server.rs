@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     BreakAfter(usize),
     /// A server that knows no ranges answers with the whole file.
     IgnoreRange,
+    /// The client is sent on to this address.
+    Redirect(String),
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +116,12 @@ fn respond(
         return write!(
             stream,
             "HTTP/1.1 {code} Fault\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+    }
+    if let Some(Fault::Redirect(address)) = fault {
+        return write!(
+            stream,
+            "HTTP/1.1 302 Found\r\nLocation: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
     let Some(file) = file else {
