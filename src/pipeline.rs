@@ -13,14 +13,14 @@ use crate::build::{Engine, Host, Toolchain};
 use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
-use crate::package::{Image, Parts};
+use crate::package::{Image, Parts, Product};
 use crate::plan::Plan;
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
 use crate::source::Source;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, config, detect, http, oci, package, plan, publish, source};
+use crate::{build, config, cross, detect, http, oci, package, plan, publish, source};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ pub struct App {
     pub path: PathBuf,
     /// What the command line sets.
     pub flags: Vec<config::Flag>,
-    /// `linux/amd64`.
-    pub platform: String,
+    /// What images are made for, such as `linux/amd64`; more than one makes an index.
+    pub platforms: Vec<String>,
 }
 
 /// An app read from disk with its configuration.
@@ -77,21 +77,63 @@ pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error
     detect::detect(&checkout.source, &session.definitions, &checkout.config).map_err(boxed)
 }
 
-/// Decides everything: versions, packages, steps, layers, start command.
+/// Decides everything, once for each platform of the app.
+pub fn plans(
+    app: &App,
+    checkout: &Checkout,
+    detection: &Detection,
+    context: &rootfs::Context,
+    session: &Session,
+) -> Result<Vec<Plan>, Error> {
+    let plan = |platform: &String| plan(app, platform, checkout, detection, context, session);
+    app.platforms.iter().map(plan).collect()
+}
+
+/// Decides everything for one platform: versions, packages, steps, layers, start command.
 pub fn plan(
     app: &App,
+    platform: &str,
     checkout: &Checkout,
     detection: &Detection,
     context: &rootfs::Context,
     session: &Session,
 ) -> Result<Plan, Error> {
     let options = plan::Options {
-        platform: app.platform.clone(),
+        platform: platform.to_owned(),
+        build_platform: machine().to_owned(),
+        platforms: app.platforms.clone(),
         source_date_epoch: session.environment.source_date_epoch().map_err(boxed)?,
         folder_name: folder_name(&checkout.source.root),
     };
     let commit = checkout.source.commit.as_ref();
     plan::plan(detection, &checkout.config, commit, &session.definitions, context, &options).map_err(boxed)
+}
+
+/// The platform of this machine: steps run on it, and `rpack run` starts images for it.
+pub fn machine() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "linux/arm64",
+        _ => "linux/amd64",
+    }
+}
+
+/// Makes the images that the plans describe, and an index of them when there are several.
+pub fn build_all(
+    plans: &[Plan],
+    checkout: &Checkout,
+    context: &rootfs::Context,
+    session: &Session,
+) -> Result<Product, Error> {
+    let images: Vec<Image> = plans
+        .iter()
+        .map(|plan| {
+            if plans.len() > 1 {
+                session.reporter.info(&format!("for {}", plan.platform));
+            }
+            build(plan, checkout, context, session)
+        })
+        .collect::<Result<_, _>>()?;
+    package::index(images, &session.store).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.
@@ -101,7 +143,8 @@ pub fn build(
     context: &rootfs::Context,
     session: &Session,
 ) -> Result<Image, Error> {
-    let toolchains = toolchains(plan, context)?;
+    build::check_machine(plan, machine()).map_err(boxed)?;
+    let toolchains = toolchains(plan, &plan.build_platform, context)?;
     let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let engine = Engine {
         store: &session.store,
@@ -112,22 +155,29 @@ pub fn build(
         offline: session.offline,
     };
     let work = build::build(plan, &checkout.source, &engine).map_err(boxed)?;
-    let trees = toolchains.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
+    let shipped = if plan.platform == plan.build_platform {
+        toolchains
+    } else {
+        self::toolchains(plan, &plan.platform, context)?
+    };
+    let trees = shipped.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
     let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree };
     let layers = package::assemble(plan, parts).map_err(boxed)?;
+    let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
+    cross::check(platforms, &layers, &work.tree, &session.reporter).map_err(boxed)?;
     let input = package::Input { platform: &plan.platform, layers, image: &plan.image };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
 }
 
-/// Gives the image its tag in the store and writes the asked-for outputs.
+/// Gives the image, or the index, its tag in the store and writes the asked-for outputs.
 pub fn publish(
-    image: &Image,
+    product: &Product,
     tag: &oci::Reference,
     outputs: &[Destination],
     session: &Session,
 ) -> Result<(), Error> {
     for destination in std::iter::once(&Destination::Store).chain(outputs) {
-        publish::publish(image, destination, tag, &session.store, &session.reporter).map_err(boxed)?;
+        publish::publish(product, destination, tag, &session.store, &session.reporter).map_err(boxed)?;
     }
     Ok(())
 }
@@ -165,12 +215,13 @@ fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String
     variables
 }
 
-/// Toolchains as trees with the digest of their definition.
+/// Toolchains for one platform as trees with the digest of their definition.
 type Toolchains = BTreeMap<String, (Tree, oci::Digest)>;
 
-fn toolchains(plan: &Plan, context: &rootfs::Context) -> Result<Toolchains, Error> {
+fn toolchains(plan: &Plan, platform: &str, context: &rootfs::Context) -> Result<Toolchains, Error> {
     plan.toolchains
         .iter()
+        .filter(|toolchain| toolchain.platform == platform)
         .map(|toolchain| {
             let tree = rootfs::toolchain(toolchain, context).map_err(boxed)?;
             let definition = oci::to_canonical_json(toolchain).expect("a toolchain always serialises");

@@ -36,12 +36,13 @@ pub(crate) fn expand<'a>(
                 let name = name(&rest[2..]);
                 let after = &rest[2 + name.len()..];
                 let set = value(name).filter(|value| !value.is_empty());
+                let starts = |default: &&[u8]| {
+                    !name.is_empty() && set.is_none() && (open > 0 || closing(default).is_some())
+                };
                 if let (false, Some(after)) = (name.is_empty(), after.strip_prefix(b"}")) {
                     emit(set.unwrap_or_default());
                     after
-                } else if let (false, Some(default), None) = (name.is_empty(), after.strip_prefix(b":-"), set)
-                    && (open > 0 || closing(default).is_some())
-                {
+                } else if let Some(default) = after.strip_prefix(b":-").filter(starts) {
                     open += 1;
                     default
                 } else {

@@ -72,6 +72,14 @@ pub enum Error {
     /// The source could not be read.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
+    /// The plan's steps run on another kind of machine.
+    #[error("the steps of this plan run on {wanted}, and this machine is {machine}")]
+    OtherMachine {
+        /// The plan's build platform.
+        wanted: String,
+        /// What this machine is.
+        machine: &'static str,
+    },
     /// The plan names a toolchain that it does not define.
     #[error("the plan ships `{name}` but has no toolchain of that name")]
     UnknownToolchain {
@@ -88,6 +96,7 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.id(),
             Self::Store(error) => error.id(),
             Self::Source(error) => error.id(),
+            Self::OtherMachine { .. } => "build/other-machine",
             Self::UnknownToolchain { .. } => "plan/toolchain",
         }
     }
@@ -99,7 +108,7 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Source(error) => error.exit(),
-            Self::UnknownToolchain { .. } => ExitCode::Usage,
+            Self::OtherMachine { .. } | Self::UnknownToolchain { .. } => ExitCode::Usage,
         }
     }
 
@@ -124,9 +133,23 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Source(error) => error.hints(),
+            Self::OtherMachine { .. } => {
+                vec![
+                    "make the plan anew on this machine, with the same `--platform`: `rpack plan --json`"
+                        .to_owned(),
+                ]
+            }
             Self::UnknownToolchain { .. } => vec!["make the plan anew: `rpack plan --json`".to_owned()],
         }
     }
+}
+
+/// Refuses a plan whose steps need another machine than this one, `machine`: nothing is emulated.
+pub fn check_machine(plan: &Plan, machine: &'static str) -> Result<(), Error> {
+    if plan.steps.is_empty() || plan.build_platform == machine {
+        return Ok(());
+    }
+    Err(Error::OtherMachine { wanted: plan.build_platform.clone(), machine })
 }
 
 /// Runs the steps of `plan` in order.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Failure, boxed};
 use crate::config::Flag;
 use crate::oci::Reference;
-use crate::pipeline::{App, Error};
+use crate::pipeline::{App, Error, machine};
 use crate::plan::Plan;
 
 /// An app and what the command line says about it; each flag stands above the environment and `rpack.toml`.
@@ -18,6 +18,16 @@ pub(super) struct AppArguments {
     pub(super) path: PathBuf,
     #[command(flatten)]
     pub(super) settings: Settings,
+    #[command(flatten)]
+    platforms: Platforms,
+}
+
+/// What images are made for.
+#[derive(Args, Debug)]
+struct Platforms {
+    /// Make the image for another platform, or an index for several: linux/amd64,linux/arm64 [default: this machine's]
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    platforms: Vec<String>,
 }
 
 /// Configuration by flag.
@@ -46,7 +56,20 @@ pub(super) struct Settings {
 impl AppArguments {
     /// The app as the pipeline wants it.
     pub(super) fn app(&self) -> Result<App, Error> {
-        self.settings.app(self.path.clone())
+        let mut app = self.settings.app(self.path.clone())?;
+        for platform in &self.platforms.platforms {
+            if self.platforms.platforms.iter().filter(|other| *other == platform).count() > 1 {
+                return Err(boxed(Failure::Argument {
+                    flag: "--platform",
+                    value: self.platforms.platforms.join(","),
+                    expected: "each platform is named once, such as `--platform linux/amd64,linux/arm64`",
+                }));
+            }
+        }
+        if !self.platforms.platforms.is_empty() {
+            app.platforms.clone_from(&self.platforms.platforms);
+        }
+        Ok(app)
     }
 }
 
@@ -78,7 +101,7 @@ impl Settings {
             })?;
             flags.push(set(key, &format!("--set {key}"), value));
         }
-        Ok(App { path, flags, platform: platform().to_owned() })
+        Ok(App { path, flags, platforms: vec![machine().to_owned()] })
     }
 }
 
@@ -89,12 +112,4 @@ pub(super) fn tag(plan: &Plan) -> Reference {
 
 fn set(key: &str, name: &str, value: &str) -> Flag {
     Flag { key: key.to_owned(), name: name.to_owned(), value: value.to_owned() }
-}
-
-/// The platform of this machine, which is what is built.
-fn platform() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "linux/arm64",
-        _ => "linux/amd64",
-    }
 }

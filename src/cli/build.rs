@@ -9,7 +9,7 @@ use clap::Args;
 use super::app::AppArguments;
 use super::{Failure, boxed, print};
 use crate::oci::Reference;
-use crate::package::Image;
+use crate::package::Product;
 use crate::pipeline::{self, Error, Session};
 use crate::plan::Plan;
 use crate::publish::Destination;
@@ -25,6 +25,8 @@ Examples:
   rpack build                                 build the app in this folder
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
+  rpack build --platform linux/arm64          for another architecture; nothing is emulated
+  rpack build --platform linux/amd64,linux/arm64  one index with an image for each
   rpack plan --json | rpack build --plan -    the same image from its plan")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -47,29 +49,41 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let app = arguments.app.app()?;
     let checkout = pipeline::read(&app, session)?;
-    let (plan, context) = if let Some(file) = &arguments.plan {
-        let plan = Plan::from_json(&read(file)?).map_err(boxed)?;
-        (plan, pipeline::rootfs_context(session, &checkout.config)?)
+    let (plans, context) = if let Some(file) = &arguments.plan {
+        let plans = Plan::list_from_json(&read(file)?).map_err(boxed)?;
+        (plans, pipeline::rootfs_context(session, &checkout.config)?)
     } else {
         let detection = pipeline::detect(&checkout, session)?;
         let context = pipeline::rootfs_context(session, &checkout.config)?;
-        (pipeline::plan(&app, &checkout, &detection, &context, session)?, context)
+        (pipeline::plans(&app, &checkout, &detection, &context, session)?, context)
     };
-    super::plan::announce(&plan, session);
-    let image = pipeline::build(&plan, &checkout, &context, session)?;
-    let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plan));
-    pipeline::publish(&image, &tag, &outputs, session)?;
-    session.reporter.info(&summary(&image, &tag));
-    print(format!("{}\n", image.manifest.digest).as_bytes())?;
+    for plan in &plans {
+        super::plan::announce(plan, session);
+    }
+    let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plans[0]));
+    let product = pipeline::build_all(&plans, &checkout, &context, session)?;
+    pipeline::publish(&product, &tag, &outputs, session)?;
+    session.reporter.info(&summary(&product, &tag));
+    print(format!("{}\n", product.root.digest).as_bytes())?;
     Ok(ExitCode::Done as u8)
 }
 
-/// One line: the tag, the number of layers, what a registry would store.
-fn summary(image: &Image, tag: &Reference) -> String {
-    let bytes: u64 = image.layers.iter().map(|layer| layer.size).sum();
-    #[expect(clippy::cast_precision_loss, reason = "megabytes with one digit")]
-    let megabytes = bytes as f64 / 1e6;
-    format!("{}  {} layers, {megabytes:.1} MB", tag.familiar(), image.layers.len())
+/// The tag, and for each image the number of layers and what a registry would store. The platform is named where it
+/// is not this machine's alone.
+fn summary(product: &Product, tag: &Reference) -> String {
+    let images = product.images.iter().map(|image| {
+        let bytes: u64 = image.layers.iter().map(|layer| layer.size).sum();
+        #[expect(clippy::cast_precision_loss, reason = "megabytes with one digit")]
+        let megabytes = bytes as f64 / 1e6;
+        let platform = image.platform.to_string();
+        let platform = if platform == pipeline::machine() && !product.is_index() {
+            String::new()
+        } else {
+            format!("  {platform}")
+        };
+        format!("{}{platform}  {} layers, {megabytes:.1} MB", tag.familiar(), image.layers.len())
+    });
+    images.collect::<Vec<_>>().join("\n")
 }
 
 fn read(file: &PathBuf) -> Result<Vec<u8>, Error> {

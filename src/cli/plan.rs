@@ -10,7 +10,8 @@ use crate::ui::ExitCode;
 
 /// Show what would be built, without building it
 ///
-/// The JSON form is complete: `rpack build --plan` makes the same image from it. docs/plan.md describes it.
+/// The JSON form is complete: `rpack build --plan` makes the same image from it. docs/plan.md describes it. It is one
+/// line for each platform.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -31,12 +32,12 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let checkout = pipeline::read(&app, session)?;
     let detection = pipeline::detect(&checkout, session)?;
     let context = pipeline::rootfs_context(session, &checkout.config)?;
-    let plan = pipeline::plan(&app, &checkout, &detection, &context, session)?;
+    let plans = pipeline::plans(&app, &checkout, &detection, &context, session)?;
     if arguments.json {
-        print(&plan.to_json())?;
-    } else {
-        print(plan::explain(&plan).as_bytes())?;
+        return print(&plans.iter().flat_map(Plan::to_json).collect::<Vec<u8>>())
+            .map(|()| ExitCode::Done as u8);
     }
+    print(plans.iter().map(plan::explain).collect::<Vec<_>>().join("\n").as_bytes())?;
     Ok(ExitCode::Done as u8)
 }
 

@@ -60,13 +60,13 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let checkout = pipeline::read(&app, session)?;
         let detection = pipeline::detect(&checkout, session)?;
         let context = pipeline::rootfs_context(session, &checkout.config)?;
-        let plan = pipeline::plan(&app, &checkout, &detection, &context, session)?;
+        let plan = pipeline::plan(&app, pipeline::machine(), &checkout, &detection, &context, session)?;
         super::plan::announce(&plan, session);
         let image = pipeline::build(&plan, &checkout, &context, session)?;
-        pipeline::publish(&image, &super::app::tag(&plan), &[], session)?;
+        pipeline::publish(&image.clone().into(), &super::app::tag(&plan), &[], session)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
-    let image = publish::find(&arguments.target, &session.store).map_err(boxed)?;
+    let image = publish::find(&arguments.target, pipeline::machine(), &session.store).map_err(boxed)?;
     publish::unpack(&image, &session.store).map_err(boxed)
 }
 

@@ -1,7 +1,9 @@
 //! `rpack-init`, the start helper that images carry when their program cannot be PID 1 itself.
 //!
-//! In: nothing. Out: the binary for the platform that rpack was built for, and how to write its arguments. It is
-//! compiled from `init/` together with rpack: static, a few kilobytes, no C library, no shell.
+//! In: a platform. Out: the binary for it, and how to write its arguments. The binaries are in `init/bin/`: static,
+//! a few kilobytes, no C library, no shell. They are made from `init/src/` by `rpack build init`, with a compiler of
+//! Debian, to the same bytes on every machine; so rpack needs no compiler for other platforms, and the images of two
+//! machines are equal. Tests compare them with their sources (`init/README.md`).
 //!
 //! # Contract
 //! `rpack-init [--port N] -- COMMAND [ARGUMENT]…`; what a container runtime appends is more arguments.
@@ -21,8 +23,14 @@
 //!   with `rpack-init: `. What the program leaves running ends with the PID namespace.
 //! - **`RPACK_INIT_LOG=1`** prints `PORT` with where it came from, and the final arguments.
 
-/// The executable: a static ELF file.
-pub static BINARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rpack-init"));
+/// The executable for a platform (`linux/amd64`): a static ELF file. None for a platform without one.
+pub fn binary(platform: &str) -> Option<&'static [u8]> {
+    match platform {
+        "linux/amd64" => Some(include_bytes!("../../init/bin/rpack-init-amd64")),
+        "linux/arm64" => Some(include_bytes!("../../init/bin/rpack-init-arm64")),
+        _ => None,
+    }
+}
 
 /// Where images have it.
 pub const PATH: &str = "/usr/bin/rpack-init";

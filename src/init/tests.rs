@@ -1,8 +1,12 @@
 //! What the expansion of start commands promises.
 
+use std::fs;
+use std::path::Path;
+
 use proptest::prelude::*;
 
-use super::{BINARY, escape, expand};
+use super::{binary, escape, expand};
+use crate::oci::Digest;
 
 const ENVIRONMENT: [(&str, &str); 5] =
     [("PORT", "8080"), ("_A1", "two words"), ("EMPTY", ""), ("MONEY", "$PORT}"), ("é", "never")];
@@ -105,14 +109,33 @@ fn deep_nesting_takes_no_stack_and_linear_time() {
 }
 
 #[test]
-fn the_binary_is_a_small_static_program() {
-    assert_eq!(&BINARY[..4], b"\x7fELF");
-    assert!(BINARY.len() < 20_000, "{} bytes", BINARY.len());
-    let manifest = env!("CARGO_MANIFEST_DIR").as_bytes();
-    assert!(
-        !BINARY.windows(manifest.len()).any(|window| window == manifest),
-        "it names the folder it was built in"
-    );
+fn the_binaries_are_small_static_programs_that_name_no_folder() {
+    for platform in ["linux/amd64", "linux/arm64"] {
+        let binary = binary(platform).unwrap();
+        assert_eq!(&binary[..4], b"\x7fELF", "{platform}");
+        assert!(binary.len() < 20_000, "{platform}: {} bytes", binary.len());
+        for folder in ["/app", "/home", "/root", "/tmp", "/usr/src", "/work", ".cargo", "rustlib"] {
+            let found = binary.windows(folder.len()).any(|window| window == folder.as_bytes());
+            assert!(!found, "the helper for {platform} names `{folder}`");
+        }
+    }
+    assert_eq!(binary("linux/riscv64"), None);
+}
+
+/// The network test compiles them again and compares the bytes; this one needs nothing.
+#[test]
+fn the_binaries_are_made_from_these_sources() {
+    let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("init");
+    let digest = |path: &str| Digest::of(&fs::read(init.join(path)).unwrap()).hex();
+    let mut paths: Vec<String> = fs::read_dir(init.join("src"))
+        .unwrap()
+        .map(|entry| format!("src/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .chain(["build", "bin/rpack-init-amd64", "bin/rpack-init-arm64"].map(str::to_owned))
+        .collect();
+    paths.sort();
+    let found: String = paths.iter().map(|path| format!("{}  {path}\n", digest(path))).collect();
+    let stated = fs::read_to_string(init.join("bin/SHA256SUMS")).unwrap();
+    assert_eq!(found, stated, "compile the helper again, as init/README.md says");
 }
 
 proptest! {

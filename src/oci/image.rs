@@ -62,6 +62,13 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
 impl Platform {
     /// Reads `OS/ARCHITECTURE[/VARIANT]`; none when it is anything else.
     pub fn parse(text: &str) -> Option<Self> {

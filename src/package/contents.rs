@@ -20,7 +20,7 @@ const INIT: &str = "usr/bin/rpack-init";
 pub struct Parts<'a> {
     /// The composed runtime root; entries name their package.
     pub runtime_root: &'a Tree,
-    /// By name; paths start with the toolchain's target.
+    /// Those for the image's platform, by name; paths start with the toolchain's target.
     pub toolchains: &'a BTreeMap<String, Tree>,
     /// The source below `app/` with the results of all steps.
     pub work: &'a Tree,
@@ -114,7 +114,11 @@ fn assemble_one(
             Contents::Work { include, exclude } => {
                 add_work(&globs(include)?, &globs(exclude)?, parts.work, taken, &mut tree);
             }
-            Contents::Init {} => tree.insert(INIT, Entry::bytes(crate::init::BINARY).with_mode(0o755)),
+            Contents::Init {} => {
+                let helper = crate::init::binary(&plan.platform)
+                    .ok_or_else(|| Error::Platform(plan.platform.clone()))?;
+                tree.insert(INIT, Entry::bytes(helper).with_mode(0o755));
+            }
             Contents::Files { files, links } => add_files(files, links, &mut tree),
         }
     }
@@ -150,7 +154,11 @@ fn add_toolchain(
     toolchain: &Tree,
     tree: &mut Tree,
 ) -> Result<(), Error> {
-    let target = plan.toolchains.iter().find(|tool| tool.name == name).map_or("", |tool| &tool.target);
+    let target = plan
+        .toolchains
+        .iter()
+        .find(|tool| tool.name == name && tool.platform == plan.platform)
+        .map_or("", |tool| &tool.target);
     let prefix = format!("{}/", target.trim_matches('/'));
     let include = globs(include)?;
     for (path, entry) in toolchain.iter() {

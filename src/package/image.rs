@@ -1,9 +1,9 @@
-//! An image as the rest of the program handles it: digests of blobs that lie in the store.
+//! An image, or several as one, as the rest of the program handles it: digests of blobs that lie in the store.
 
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
-use crate::oci::image::{Descriptor, Platform};
+use crate::oci::image::{Descriptor, INDEX, Platform};
 
 /// An image whose blobs are in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,36 @@ pub struct Image {
     pub config: Descriptor,
     /// From the bottom up.
     pub layers: Vec<LayerDescriptor>,
+}
+
+/// What a tag stands for: one image, or an index of images for several platforms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// The manifest of the only image, or the index.
+    pub root: Descriptor,
+    /// In the order of the platforms that were asked for; not empty.
+    pub images: Vec<Image>,
+}
+
+impl Product {
+    /// The image for `platform`, in the words of [`Platform::parse`]; a variant is not compared.
+    pub fn image(&self, platform: &str) -> Option<&Image> {
+        let wanted = Platform::parse(platform)?;
+        self.images.iter().find(|image| {
+            (&image.platform.os, &image.platform.architecture) == (&wanted.os, &wanted.architecture)
+        })
+    }
+
+    /// Whether it is an index.
+    pub fn is_index(&self) -> bool {
+        self.root.media_type == INDEX
+    }
+}
+
+impl From<Image> for Product {
+    fn from(image: Image) -> Self {
+        Self { root: image.manifest.clone(), images: vec![image] }
+    }
 }
 
 /// A layer of an image.

@@ -16,9 +16,9 @@ pub(crate) mod tar;
 
 pub use contents::{Parts, assemble};
 pub use error::Error;
-pub use image::{Image, LayerDescriptor};
+pub use image::{Image, LayerDescriptor, Product};
 
-use crate::oci::image::{CONFIG, Descriptor, LAYER_GZIP, MANIFEST, Manifest, Platform};
+use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, LAYER_GZIP, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan;
 use crate::store::{Store, Tree};
@@ -93,6 +93,25 @@ fn package_with(
     };
     let manifest = put(store, MANIFEST, "manifest", &manifest)?;
     Ok(Image { platform, manifest, config, layers: descriptors })
+}
+
+/// Makes one thing of images for different platforms: several get an index, one stays what it is, because some
+/// platforms start no index. A registry that is asked by platform answers with the first that fits.
+///
+/// # Errors
+/// When there is no image, or the index cannot be written.
+pub fn index(images: Vec<Image>, store: &Store) -> Result<Product, Error> {
+    if let [image] = &images[..] {
+        return Ok(image.clone().into());
+    }
+    let entry =
+        |image: &Image| Descriptor { platform: Some(image.platform.clone()), ..image.manifest.clone() };
+    let manifests: Vec<Descriptor> = images.iter().map(entry).collect();
+    if manifests.is_empty() {
+        return Err(Error::Empty);
+    }
+    let root = put(store, INDEX, "index", &Index { manifests, ..Index::default() })?;
+    Ok(Product { root, images })
 }
 
 fn put<T: serde::Serialize>(

@@ -20,6 +20,28 @@ impl Plan {
         bytes
     }
 
+    /// Reads one document or several, one after the other, for different platforms.
+    pub fn list_from_json(bytes: &[u8]) -> Result<Vec<Self>, Error> {
+        let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();
+        let (mut plans, mut start) = (Vec::new(), 0);
+        while let Some(Ok(_)) = documents.next() {
+            let end = documents.byte_offset();
+            plans.push(Self::from_json(&bytes[start..end])?);
+            start = end;
+        }
+        // What is left is no document: this says why, and so it does when there is nothing at all.
+        if plans.is_empty() || !bytes[start..].trim_ascii().is_empty() {
+            plans.push(Self::from_json(&bytes[start..])?);
+        }
+        let mut platforms: Vec<&str> = plans.iter().map(|plan| plan.platform.as_str()).collect();
+        platforms.sort_unstable();
+        if let Some([twice, _]) = platforms.windows(2).find(|pair| pair[0] == pair[1]) {
+            let reason = format!("two plans are for {twice}");
+            return Err(Error::Format { reason, line: 0, column: 0 });
+        }
+        Ok(plans)
+    }
+
     /// Reads a document that [`to_json`](Self::to_json) wrote, perhaps edited since.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
         let header: Header = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;

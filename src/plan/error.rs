@@ -82,7 +82,7 @@ pub enum Error {
         /// The key of the mirror that could offer more.
         mirror: Option<&'static str>,
         /// `linux/amd64`.
-        platform: &'static str,
+        platform: String,
         /// Up to five versions that come close, the closest first.
         nearest: Vec<String>,
     },
@@ -233,8 +233,11 @@ impl From<CatalogueError> for Error {
 }
 
 /// The ids that checks of buildpacks may have.
-const CHECKS: [&str; 12] = [
+const CHECKS: [&str; 15] = [
     "buildpack/check",
+    "cross/cgo-libraries",
+    "cross/lifecycle",
+    "cross/native-build",
     "go/many-mains",
     "go/no-main",
     "go/no-module",

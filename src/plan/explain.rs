@@ -7,6 +7,9 @@ use super::model::{Contents, Plan, Root, Step};
 /// Renders the plan as text, with a line end behind every line.
 pub fn explain(plan: &Plan) -> String {
     let mut text = format!("{}  {} for {}\n", plan.name, plan.language, plan.platform);
+    if plan.platform != plan.build_platform {
+        let _ = writeln!(text, "steps run on {}", plan.build_platform);
+    }
     section(&mut text, "versions", versions(plan));
     section(&mut text, "roots", vec![root("build", &plan.build_root), root("runtime", &plan.runtime_root)]);
     section(&mut text, "steps", table(&plan.steps.iter().map(step).collect::<Vec<_>>()));

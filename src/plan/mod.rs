@@ -12,7 +12,9 @@ mod image;
 mod layer;
 pub mod model;
 mod names;
+mod platform;
 mod root;
+mod source;
 mod start;
 mod step;
 mod template;
@@ -28,6 +30,7 @@ use crate::source::Commit;
 
 use buildpack::Buildpack;
 use check::Phase;
+use platform::Platforms;
 use template::Scope;
 
 pub use error::Error;
@@ -40,33 +43,24 @@ pub const APP: &str = "/app";
 /// What planning needs besides facts and configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `linux/amd64` or `linux/arm64`.
+    /// Where the image runs: `linux/amd64` or `linux/arm64`.
     pub platform: String,
+    /// Where steps run: the platform of the machine that will build.
+    pub build_platform: String,
+    /// All platforms of the index that the image belongs to; empty for an image of its own. One version of each tool
+    /// serves all of them.
+    pub platforms: Vec<String>,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
     /// The name of the source's folder: the app's name when none is configured.
     pub folder_name: String,
 }
 
-/// An architecture under the names that ecosystems have for it.
-#[derive(Clone, Copy, Debug)]
-struct Architecture {
-    platform: &'static str,
-    debian: &'static str,
-    npm: &'static str,
-    gnu: &'static str,
-}
-
-const ARCHITECTURES: [Architecture; 2] = [
-    Architecture { platform: "linux/amd64", debian: "amd64", npm: "x64", gnu: "x86_64" },
-    Architecture { platform: "linux/arm64", debian: "arm64", npm: "arm64", gnu: "aarch64" },
-];
-
 /// Everything that the parts of planning share.
 struct Planner<'a> {
     buildpack: Buildpack,
     scope: Scope,
-    architecture: Architecture,
+    platforms: Platforms,
     config: &'a Config,
     catalogue: &'a dyn Catalogue,
     notices: Vec<model::Notice>,
@@ -81,20 +75,17 @@ pub fn plan(
     catalogue: &dyn Catalogue,
     options: &Options,
 ) -> Result<Plan, Error> {
-    let architecture = ARCHITECTURES
-        .into_iter()
-        .find(|architecture| architecture.platform == options.platform)
-        .ok_or_else(|| Error::Platform { platform: options.platform.clone() })?;
+    let platforms = Platforms::new(&options.platform, &options.build_platform, &options.platforms)?;
     let language = config.language.as_ref().map_or(&detection.language, |language| &language.value);
     let (buildpack, file) = Buildpack::load(definitions, language)?;
     let name = image::name(config, &options.folder_name);
-    let scope = scope(&file, detection, config, architecture, &name);
+    let scope = scope(&file, detection, config, &platforms, &name);
     if detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
         return Err(Error::NoFacts { language: language.clone() });
     }
     image::check_config(config)?;
     let notices = detection.notices.clone();
-    let mut planner = Planner { buildpack, scope, architecture, config, catalogue, notices };
+    let mut planner = Planner { buildpack, scope, platforms, config, catalogue, notices };
     planner.values()?;
     check::run(&mut planner, Phase::Early)?;
     let tools = tool::resolve(&mut planner)?;
@@ -115,11 +106,12 @@ pub fn plan(
         format: model::FORMAT,
         name,
         platform: options.platform.clone(),
+        build_platform: options.build_platform.clone(),
         language: language.clone(),
         versions: tools.versions,
         build_root: root::build_root(&planner)?,
         runtime_root: root::runtime_root(&planner)?,
-        toolchains: tools.toolchains,
+        toolchains: tool::needed(tools.toolchains, &steps, &layers, options),
         steps,
         layers,
         image,
@@ -127,25 +119,14 @@ pub fn plan(
     })
 }
 
-fn scope(
-    file: &str,
-    detection: &Detection,
-    config: &Config,
-    architecture: Architecture,
-    name: &str,
-) -> Scope {
+fn scope(file: &str, detection: &Detection, config: &Config, platforms: &Platforms, name: &str) -> Scope {
     let mut scope = Scope::new(file);
     for ecosystem in ["files", "node", "python", "go", "procfile"] {
         let facts = detection.facts.get(ecosystem).unwrap_or(&serde_json::Value::Null);
         scope.set(ecosystem, facts);
     }
     scope.set("facts", &detection.facts);
-    scope.set(
-        "arch",
-        &json!({
-            "debian": architecture.debian, "npm": architecture.npm, "gnu": architecture.gnu,
-        }),
-    );
+    scope.set("arch", &platforms.scope(platforms.target));
     scope.set(
         "config",
         &json!({

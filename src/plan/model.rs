@@ -22,8 +22,10 @@ pub struct Plan {
     pub format: u32,
     /// The app's name; the default repository of the image's tag.
     pub name: String,
-    /// `linux/amd64`.
+    /// Where the image runs: `linux/amd64`. The runtime root and what ships are for it.
     pub platform: String,
+    /// Where the steps run. The build root and the toolchains of the steps are for it.
+    pub build_platform: String,
     /// The id of the buildpack that owns the start command.
     pub language: String,
     /// Tool versions that were chosen, with who asked for them.
@@ -32,7 +34,8 @@ pub struct Plan {
     pub build_root: Root,
     /// What the image is made on.
     pub runtime_root: Root,
-    /// Archives from language registries that are unpacked into the build root.
+    /// Archives from language registries. Those of the build platform are unpacked into the build root, and layers
+    /// take from those of the target; a tool that both need is there twice when the platforms differ.
     pub toolchains: Vec<Toolchain>,
     /// In execution order.
     pub steps: Vec<Step>,
@@ -102,6 +105,8 @@ pub struct Package {
 pub struct Toolchain {
     /// `node`, `npm`.
     pub name: String,
+    /// What it runs on: `linux/amd64`.
+    pub platform: String,
     /// Exact version.
     pub version: String,
     /// The registry's kind: `npm`, `go`, `pypi`, `maven`, `archive`.

@@ -10,7 +10,7 @@ const OPEN: [&str; 5] = ["arch", "config", "start", "value", "versions"];
 const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];
 
 /// Every fact; `*` stands for any key.
-const FACTS: [&str; 60] = [
+const FACTS: [&str; 61] = [
     "files.has",
     "node.entry",
     "node.lock.drift",
@@ -58,6 +58,7 @@ const FACTS: [&str; 60] = [
     "python.unpinned",
     "python.versions",
     "go.cgo",
+    "go.cgo_libraries",
     "go.embeds",
     "go.has_sum",
     "go.mains",

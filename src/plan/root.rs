@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::model::{Root, RootRequest};
+use super::platform::Architecture;
 use super::{Error, Planner};
 
-/// What steps see as `/`: the listed packages with all that they depend on.
+/// What steps see as `/`, on the build platform: the listed packages with all that they depend on.
 pub(super) fn build_root(planner: &Planner<'_>) -> Result<Root, Error> {
     let rule = &planner.buildpack.build_root;
     let mut names = planner.scope.texts("build-root.packages", &rule.packages)?;
@@ -17,10 +18,10 @@ pub(super) fn build_root(planner: &Planner<'_>) -> Result<Root, Error> {
     }
     names.extend(planner.config.build_packages.iter().map(|package| package.value.clone()));
     let packages = names.into_iter().map(|name| (name, "build".to_owned())).collect();
-    request(planner, packages, true, Vec::new())
+    request(planner, planner.platforms.build, packages, true, Vec::new())
 }
 
-/// What the image is made on: exactly the listed packages, and what the user added with its dependencies.
+/// What the image is made on, for the target: exactly the listed packages, and what the user added with its dependencies.
 pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
     let mut packages = BTreeMap::new();
     for (index, rule) in planner.buildpack.runtime_root.iter().enumerate() {
@@ -33,11 +34,12 @@ pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
         }
     }
     let added = planner.config.runtime_packages.iter().map(|package| package.value.clone()).collect();
-    request(planner, packages, false, added)
+    request(planner, planner.platforms.target, packages, false, added)
 }
 
 fn request(
     planner: &Planner<'_>,
+    architecture: Architecture,
     packages: BTreeMap<String, String>,
     closure: bool,
     mut with_dependencies: Vec<String>,
@@ -46,7 +48,7 @@ fn request(
     with_dependencies.dedup();
     let request = RootRequest {
         base: planner.buildpack.base.clone(),
-        architecture: planner.architecture.debian.to_owned(),
+        architecture: architecture.debian.to_owned(),
         packages,
         closure,
         with_dependencies,

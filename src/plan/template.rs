@@ -79,7 +79,7 @@ fn plain(error: &minijinja::Error) -> String {
 }
 
 /// The values that expressions see, for one buildpack file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scope {
     file: String,
     values: BTreeMap<String, Value>,

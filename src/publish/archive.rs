@@ -15,11 +15,11 @@ use super::layout::{self, check, index_entry, persist, temporary_beside};
 use crate::oci::image::Index;
 use crate::oci::{Digest, DigestReader, to_canonical_json};
 use crate::package::tar::{Failure, Header, Kind, Writer};
-use crate::package::{FIXED_TIME, Image};
+use crate::package::{FIXED_TIME, Product};
 use crate::store::{self, Store};
 
-/// Writes `image` to `file`.
-pub(super) fn write(image: &Image, names: &Names, file: &Path, store: &Store) -> Result<(), Error> {
+/// Writes `product` to `file`.
+pub(super) fn write(product: &Product, names: &Names, file: &Path, store: &Store) -> Result<(), Error> {
     if file.is_dir() {
         return Err(Error::Format {
             path: file.to_owned(),
@@ -37,17 +37,16 @@ pub(super) fn write(image: &Image, names: &Names, file: &Path, store: &Store) ->
         let header = Header { mode: 0o755, ..header(directory, Kind::Directory) };
         archive.entry(&header, &mut io::empty()).map_err(failed)?;
     }
-    let mut blobs: Vec<_> = image.blobs().collect();
+    let mut blobs: Vec<_> = product.blobs().collect();
     blobs.sort_unstable();
     blobs.dedup();
     for (digest, size) in blobs {
         write_blob(&mut archive, digest, size, file, store)?;
     }
-    for (name, bytes) in [
-        ("index.json", index(image, names)?),
-        ("manifest.json", manifest(image, names)?),
-        ("oci-layout", layout::MARK.as_bytes().to_vec()),
-    ] {
+    let mut documents = vec![("index.json", index(product, names)?)];
+    documents.extend(manifest(product, names)?.map(|bytes| ("manifest.json", bytes)));
+    documents.push(("oci-layout", layout::MARK.as_bytes().to_vec()));
+    for (name, bytes) in documents {
         let header = header(name, Kind::File(bytes.len() as u64));
         archive.entry(&header, &mut &bytes[..]).map_err(failed)?;
     }
@@ -88,20 +87,21 @@ fn path_of(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-fn index(image: &Image, names: &Names) -> Result<Vec<u8>, Error> {
-    let index = Index { manifests: vec![index_entry(image, names)], ..Index::default() };
-    to_canonical_json(&index).map_err(|error| unwritable(image, &error))
+fn index(product: &Product, names: &Names) -> Result<Vec<u8>, Error> {
+    let index = Index { manifests: vec![index_entry(product, names)], ..Index::default() };
+    to_canonical_json(&index).map_err(|error| unwritable(product, &error))
 }
 
-/// What `docker load` reads
+/// What `docker load` reads, for one image: it knows no platforms
 /// (<https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format>).
-fn manifest(image: &Image, names: &Names) -> Result<Vec<u8>, Error> {
+fn manifest(product: &Product, names: &Names) -> Result<Option<Vec<u8>>, Error> {
+    let [image] = &product.images[..] else { return Ok(None) };
     let layers: Vec<_> = image.layers.iter().map(|layer| path_of(&layer.digest)).collect();
     let tags: Vec<_> = names.familiar.iter().collect();
     let document = json!([{"Config": path_of(&image.config.digest), "RepoTags": tags, "Layers": layers}]);
-    to_canonical_json(&document).map_err(|error| unwritable(image, &error))
+    to_canonical_json(&document).map(Some).map_err(|error| unwritable(product, &error))
 }
 
-fn unwritable(image: &Image, error: &serde_json::Error) -> Error {
-    Error::Unreadable { what: "manifest", digest: image.manifest.digest, reason: error.to_string() }
+fn unwritable(product: &Product, error: &serde_json::Error) -> Error {
+    Error::Unreadable { what: "manifest", digest: product.root.digest, reason: error.to_string() }
 }

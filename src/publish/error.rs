@@ -42,6 +42,24 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// The form holds one image, and there are several.
+    #[error("a docker-archive holds one platform, and this image has {}: {}", .platforms.len(), .platforms.join(", "))]
+    OnePlatform {
+        /// The file that was asked for.
+        file: PathBuf,
+        /// The image's platforms.
+        platforms: Vec<String>,
+    },
+    /// An index has no image for this machine.
+    #[error("`{name}` has no image for {platform}: it has {}", .available.join(", "))]
+    OtherPlatform {
+        /// What was asked for.
+        name: String,
+        /// The platform that is needed.
+        platform: String,
+        /// What there is.
+        available: Vec<String>,
+    },
     /// No image has the name.
     #[error("there is no image `{name}` in {place}")]
     NotFound {
@@ -99,6 +117,8 @@ impl Diagnose for Error {
             Self::Destination { .. } => "publish/destination",
             Self::Io { .. } => "publish/io",
             Self::Format { .. } => "publish/format",
+            Self::OnePlatform { .. } => "publish/one-platform",
+            Self::OtherPlatform { .. } => "publish/other-platform",
             Self::NotFound { .. } => "publish/not-found",
             Self::Ambiguous { .. } => "publish/ambiguous",
             Self::Unreadable { .. } => "publish/unreadable",
@@ -109,7 +129,11 @@ impl Diagnose for Error {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Store(error) => error.exit(),
-            Self::Destination { .. } | Self::NotFound { .. } | Self::Ambiguous { .. } => ExitCode::Usage,
+            Self::Destination { .. }
+            | Self::OnePlatform { .. }
+            | Self::OtherPlatform { .. }
+            | Self::NotFound { .. }
+            | Self::Ambiguous { .. } => ExitCode::Usage,
             _ => ExitCode::Failed,
         }
     }
@@ -118,6 +142,19 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.hints(),
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
+            Self::OnePlatform { file, platforms } => vec![
+                format!(
+                    "write all of them to an archive of another form: `-o oci-archive:{}`",
+                    file.display()
+                ),
+                format!(
+                    "or build one platform: `--platform {}`",
+                    platforms.first().map_or("linux/amd64", |p| p)
+                ),
+            ],
+            Self::OtherPlatform { platform, .. } => {
+                vec![format!("build it for this machine: `rpack build --platform {platform}`")]
+            }
             Self::NotFound { known, .. } if known.is_empty() => {
                 vec!["build one first: `rpack build .`".to_owned()]
             }

@@ -15,7 +15,7 @@ use super::Error;
 use super::destination::Names;
 use crate::oci::image::{Descriptor, IMAGE_NAME, INDEX, Index, REF_NAME};
 use crate::oci::{Digest, DigestReader, to_canonical_json};
-use crate::package::Image;
+use crate::package::{Image, Product};
 use crate::store::{self, Store};
 
 pub(super) const WANTED: &str = "an OCI layout";
@@ -107,20 +107,20 @@ impl Layout {
         Ok(index.manifests)
     }
 
-    /// Puts an image and its blobs in; an entry with the same tag is replaced.
+    /// Puts an image, or an index with its images, and all blobs in; an entry with the same tag is replaced.
     pub(super) fn add(
         &self,
-        image: &Image,
+        product: &Product,
         names: &Names,
         transfer: Transfer,
         store: &Store,
     ) -> Result<(), Error> {
         let lock = File::open(&self.root).map_err(Error::io("open", &self.root))?;
         lock.lock().map_err(Error::io("lock", &self.root))?;
-        for (digest, size) in image.blobs() {
+        for (digest, size) in product.blobs() {
             self.add_blob(&digest, size, transfer, store)?;
         }
-        let entry = to_value(&index_entry(image, names))?;
+        let entry = to_value(&index_entry(product, names))?;
         let mut index = self.index()?;
         let is_other = |entry: &Value| {
             entry.get("annotations").and_then(|found| found.get(REF_NAME)) != Some(&Value::from(&*names.tag))
@@ -177,10 +177,20 @@ impl Image {
     }
 }
 
-/// The entry of an index for an image.
-pub(super) fn index_entry(image: &Image, names: &Names) -> Descriptor {
-    let mut entry = image.manifest.clone();
-    entry.platform = Some(image.platform.clone());
+impl Product {
+    /// Digest and size of all blobs, the root last.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
+        let index = self.is_index().then_some((self.root.digest, self.root.size));
+        self.images.iter().flat_map(Image::blobs).chain(index)
+    }
+}
+
+/// The entry of a layout's `index.json`. An index is one entry, as other tools write it: a tag names one thing.
+pub(super) fn index_entry(product: &Product, names: &Names) -> Descriptor {
+    let mut entry = product.root.clone();
+    if let ([image], false) = (&product.images[..], product.is_index()) {
+        entry.platform = Some(image.platform.clone());
+    }
     entry.annotations.insert(REF_NAME.to_owned(), names.tag.clone());
     if let Some(full) = &names.full {
         entry.annotations.insert(IMAGE_NAME.to_owned(), full.clone());

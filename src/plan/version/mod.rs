@@ -169,7 +169,7 @@ pub(super) struct Wanted<'a> {
     pub(super) asked: &'a str,
     /// The key of the mirror that could offer more.
     pub(super) mirror: Option<&'static str>,
-    pub(super) platform: &'static str,
+    pub(super) platform: &'a str,
     pub(super) as_of: &'a str,
     pub(super) strict: bool,
 }
@@ -268,7 +268,7 @@ fn not_offered(
         asked: Box::new(statement.asked(wanted)),
         source_name: wanted.asked.to_owned(),
         mirror: wanted.mirror,
-        platform: wanted.platform,
+        platform: wanted.platform.to_owned(),
         nearest: choose::nearest(requirement, offers),
     }
 }

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use super::{Destination, Error, find, list, publish, unpack};
 use crate::oci::image::{CONFIG, Descriptor, LAYER_GZIP, MANIFEST, Platform};
 use crate::oci::{Digest, to_canonical_json};
-use crate::package::{Image, Input, LayerDescriptor, LayerInput, Time, package};
+use crate::package::{
+    Image, Input, LayerDescriptor, LayerInput, Product, Time, index as make_index, package,
+};
 use crate::plan::model;
 use crate::store::{Entry, Store, Tree};
 use crate::ui::{Diagnose as _, Progress, Reporter};
@@ -37,6 +39,10 @@ impl Fixture {
 
     /// Two layers with a file, a link, a long name and a writable directory.
     fn image(&self, version: &str) -> Image {
+        self.image_for("linux/amd64", version)
+    }
+
+    fn image_for(&self, platform: &str, version: &str) -> Image {
         let long = format!("app/{}/{}", "d".repeat(120), "n".repeat(120));
         let layer = |id: &str, entries: &[(&str, Entry)]| LayerInput {
             id: id.to_owned(),
@@ -59,14 +65,18 @@ impl Fixture {
             start_origin: String::new(),
         };
         let layers = vec![layer("base", &base), layer("app", &app)];
-        let input = Input { platform: "linux/amd64", layers, image: &image };
+        let input = Input { platform, layers, image: &image };
         package(input, &self.store, &self.reporter).unwrap()
     }
 
     fn publish(&self, image: &Image, destination: &str, reference: &str) -> Result<(), Error> {
+        self.publish_all(&image.clone().into(), destination, reference)
+    }
+
+    fn publish_all(&self, product: &Product, destination: &str, reference: &str) -> Result<(), Error> {
         let destination =
             if destination.is_empty() { Destination::Store } else { destination.parse().unwrap() };
-        publish(image, &destination, &reference.parse().unwrap(), &self.store, &self.reporter)
+        publish(product, &destination, &reference.parse().unwrap(), &self.store, &self.reporter)
     }
 
     /// An image of layers as other tools may write them.
@@ -97,6 +107,12 @@ impl Fixture {
         let (digest, size) = self.store.put_blob(&to_canonical_json(value).unwrap()[..]).unwrap();
         Descriptor::new(media_type, digest, size)
     }
+}
+
+/// As an image is read back: sizes before compression stand nowhere.
+fn without_sizes(mut image: Image) -> Image {
+    image.layers.iter_mut().for_each(|layer| layer.uncompressed_size = None);
+    image
 }
 
 fn index(layout: &Path) -> Value {
@@ -219,7 +235,7 @@ fn the_store_finds_images_by_name_and_digest() {
     fixture.publish(&one, "", "app").unwrap();
     fixture.publish(&two, "", "app:v2").unwrap();
     fixture.publish(&two, "", "registry.example.com/team/app:v2").unwrap();
-    let manifest = |text: &str| find(text, &fixture.store).map(|image| image.manifest.digest);
+    let manifest = |text: &str| find(text, "linux/amd64", &fixture.store).map(|image| image.manifest.digest);
     let (one, two) = (one.manifest.digest, two.manifest.digest);
     for (text, expected) in [
         ("app", one),
@@ -281,18 +297,15 @@ fn archives_are_the_same_bytes_and_come_back() {
         }])
     );
     let other = Fixture::new();
-    let without_sizes = |mut image: Image| {
-        image.layers.iter_mut().for_each(|layer| layer.uncompressed_size = None);
-        image
-    };
     for text in [
         format!("oci-archive:{}", second.display()),
         format!("oci-archive:{}:v1", second.display()),
         format!("docker-archive:{}:team/app:v1", first.display()),
     ] {
-        assert_eq!(find(&text, &other.store).unwrap(), without_sizes(image.clone()));
+        assert_eq!(find(&text, "linux/amd64", &other.store).unwrap(), without_sizes(image.clone()));
     }
-    let error = find(&format!("oci-archive:{}:v2", second.display()), &other.store).unwrap_err();
+    let error =
+        find(&format!("oci-archive:{}:v2", second.display()), "linux/amd64", &other.store).unwrap_err();
     assert_eq!(error.hints(), ["known names: `v1`"]);
 }
 
@@ -309,16 +322,16 @@ fn layouts_that_lie_are_refused() {
     let mut bad = good.clone();
     bad[15] ^= 1;
     fs::write(&layer, &bad).unwrap();
-    assert_eq!(find(&text, &other.store).unwrap_err().id(), "store/digest");
+    assert_eq!(find(&text, "linux/amd64", &other.store).unwrap_err().id(), "store/digest");
     fs::write(&layer, [&good[..], b"more"].concat()).unwrap();
-    assert_eq!(find(&text, &other.store).unwrap_err().id(), "publish/unreadable");
+    assert_eq!(find(&text, "linux/amd64", &other.store).unwrap_err().id(), "publish/unreadable");
     fs::write(&layer, &good).unwrap();
-    find(&text, &other.store).unwrap();
+    find(&text, "linux/amd64", &other.store).unwrap();
     let mut index = index(&out);
     index["manifests"][0]["mediaType"] = "application/vnd.oci.image.index.v1+json".into();
     fs::write(out.join("index.json"), index.to_string()).unwrap();
     assert_eq!(
-        find(&text, &other.store).unwrap_err().to_string(),
+        find(&text, "linux/amd64", &other.store).unwrap_err().to_string(),
         format!(
             "manifest {} cannot be read: its media type is `application/vnd.oci.image.index.v1+json`, expected \
              one manifest for one platform",
@@ -371,4 +384,76 @@ fn tool_skopeo_and_umoci_read_every_form() {
         "diff",
         &["--recursive", "--no-dereference", root.to_str().unwrap(), unpacked.root.to_str().unwrap()],
     );
+}
+
+#[test]
+fn an_index_is_one_tag_with_an_image_for_each_platform() {
+    let fixture = Fixture::new();
+    let (amd64, arm64) = (fixture.image("1"), fixture.image_for("linux/arm64", "1"));
+    let product = make_index(vec![amd64.clone(), arm64.clone()], &fixture.store).unwrap();
+    let entry = |image: &Image, architecture: &str| {
+        json!({
+            "mediaType": MANIFEST, "digest": image.manifest.digest, "size": image.manifest.size,
+            "platform": { "architecture": architecture, "os": "linux" },
+        })
+    };
+    let bytes = fs::read(fixture.store.blob_path(&product.root.digest)).unwrap();
+    let document: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        document,
+        json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [entry(&amd64, "amd64"), entry(&arm64, "arm64")],
+        })
+    );
+
+    let (out, archive) = (fixture.path("out"), fixture.path("image.tar"));
+    let places =
+        ["".to_owned(), format!("oci:{}:v1", out.display()), format!("oci-archive:{}:v1", archive.display())];
+    for place in &places {
+        fixture.publish_all(&product, place, "team/app:v1").unwrap();
+    }
+    assert_eq!(tags(&out), [format!("v1 {}", product.root.digest)]);
+    assert_eq!(index(&out)["manifests"][0]["platform"], Value::Null);
+    for text in ["team/app:v1", &places[1], &places[2]] {
+        for (platform, image) in [("linux/amd64", &amd64), ("linux/arm64", &arm64)] {
+            assert_eq!(find(text, platform, &fixture.store).unwrap(), without_sizes(image.clone()), "{text}");
+        }
+    }
+    let stored = list(&fixture.store).unwrap();
+    assert_eq!(
+        stored.iter().map(|stored| (&*stored.name, stored.images.len())).collect::<Vec<_>>(),
+        [("team/app:v1", 2)]
+    );
+    let error = find("team/app:v1", "linux/riscv64", &fixture.store).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`team/app:v1` has no image for linux/riscv64: it has linux/amd64, linux/arm64"
+    );
+}
+
+#[test]
+fn an_image_for_another_platform_is_not_found_for_this_one() {
+    let fixture = Fixture::new();
+    fixture.publish(&fixture.image_for("linux/arm64", "1"), "", "app").unwrap();
+    let error = find("app:latest", "linux/amd64", &fixture.store).unwrap_err();
+    assert_eq!(error.id(), "publish/other-platform");
+    assert_eq!(error.to_string(), "`app:latest` has no image for linux/amd64: it has linux/arm64");
+    assert_eq!(error.hints(), ["build it for this machine: `rpack build --platform linux/amd64`"]);
+}
+
+#[test]
+fn a_docker_archive_holds_one_platform() {
+    let fixture = Fixture::new();
+    let images = vec![fixture.image("1"), fixture.image_for("linux/arm64", "1")];
+    let product = make_index(images, &fixture.store).unwrap();
+    let file = fixture.path("image.tar");
+    let error =
+        fixture.publish_all(&product, &format!("docker-archive:{}", file.display()), "app").unwrap_err();
+    assert_eq!(error.id(), "publish/one-platform");
+    assert_eq!(
+        error.to_string(),
+        "a docker-archive holds one platform, and this image has 2: linux/amd64, linux/arm64"
+    );
+    assert!(!file.exists());
 }

@@ -205,6 +205,7 @@ fn archive() -> Source {
 
 fn wanted(ecosystem: &str, release: &Release, strip: usize) -> Toolchain {
     Toolchain {
+        platform: "linux/amd64".to_owned(),
         name: "tool".to_owned(),
         version: release.version.clone(),
         ecosystem: ecosystem.to_owned(),

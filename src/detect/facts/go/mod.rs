@@ -1,5 +1,6 @@
 //! Facts of Go: `go.mod`, `go.work`, main packages, cgo, embedded files.
 
+mod cgo;
 mod constraint;
 mod module;
 mod program;
@@ -42,6 +43,8 @@ pub struct Go {
     pub mains: Vec<String>,
     /// Whether a package of the source cannot be built without a C compiler.
     pub cgo: bool,
+    /// Libraries besides C's own that the C code of these packages is linked with, sorted.
+    pub cgo_libraries: Vec<String>,
     /// Patterns of `//go:embed`, relative to the source, sorted.
     pub embeds: Vec<String>,
     /// `replace` targets outside the source: `example.com/x => ../x`.
@@ -90,6 +93,7 @@ fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
         .collect();
     let mut mains = BTreeSet::new();
     let mut embeds = BTreeSet::new();
+    let mut libraries = BTreeSet::new();
     let is_program = |path: &&str| path.strip_suffix(".go").is_some_and(|stem| !stem.ends_with("_test"));
     let programs = files.paths().filter(is_program);
     for path in programs.take(FILE_LIMIT) {
@@ -105,7 +109,10 @@ fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
         }
         // With cgo off the go command leaves out files that import "C". When the file asks for cgo itself, there
         // is a counterpart for builds without.
-        facts.cgo |= program.imports_c && fits(false);
+        if program.imports_c && fits(false) {
+            facts.cgo = true;
+            libraries.extend(cgo::libraries(&text));
+        }
         embeds.extend(
             program.embeds.iter().map(|pattern| {
                 if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") }
@@ -116,6 +123,7 @@ fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
         }
     }
     facts.mains = mains.into_iter().map(str::to_owned).collect();
+    facts.cgo_libraries = libraries.into_iter().collect();
     facts.embeds = embeds.into_iter().collect();
 }
 
