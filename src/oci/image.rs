@@ -20,10 +20,31 @@ pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// Media type of a layer compressed with gzip.
 pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Media type of a layer compressed with zstd.
+pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+/// Docker's media type of an index (<https://distribution.github.io/distribution/spec/manifest-v2-2/>).
+pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Docker's media type of a manifest.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker's media type of a layer compressed with gzip.
+pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Docker's media type of a layer that is not compressed.
+pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// Annotation of a descriptor in an index: the tag it is found under.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation of a descriptor in an index: the full reference, read by containerd.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// The media type that a layer has in an OCI manifest: Docker's names become OCI's for the same bytes. None when
+/// it is not a layer that is read here.
+pub fn layer_type(media_type: &str) -> Option<&'static str> {
+    Some(match media_type {
+        LAYER | DOCKER_LAYER => LAYER,
+        LAYER_GZIP | DOCKER_LAYER_GZIP => LAYER_GZIP,
+        LAYER_ZSTD => LAYER_ZSTD,
+        _ => return None,
+    })
+}
 
 /// Points at a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,6 +76,7 @@ fn request(names: &[&str], closure: bool) -> RootRequest {
         packages: names.iter().map(|name| ((*name).to_owned(), "base".to_owned())).collect(),
         closure,
         with_dependencies: Vec::new(),
+        image: None,
     }
 }
 

@@ -1,0 +1,1 @@
+//! Archives made to break out, to fill the disk, or to eat memory and time.

@@ -1,0 +1,1 @@
+//! Images of a registry and of layouts become bases.
