@@ -4,9 +4,11 @@
 //! Maps are ordered, so that [`super::to_canonical_json`] of a value is always the same bytes. Reading ignores
 //! what is not listed here; a document that was read is therefore passed on as its bytes, never written anew.
 
+#![expect(clippy::zero_sized_map_values, reason = "the format wants an empty object for each port")]
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Digest;
 
@@ -60,7 +62,7 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Further facts.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -115,7 +117,7 @@ pub struct Manifest {
     /// From the bottom up.
     pub layers: Vec<Descriptor>,
     /// The same map as the labels of the config.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -131,7 +133,7 @@ pub struct Index {
     /// In the order they were added.
     pub manifests: Vec<Descriptor>,
     /// Further facts.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -164,12 +166,12 @@ pub struct ImageConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// How it is run.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub config: ContainerConfig,
     /// What it is made of.
     pub rootfs: RootFs,
     /// One entry per layer, in the same order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub history: Vec<History>,
 }
 
@@ -178,14 +180,13 @@ pub struct ImageConfig {
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerConfig {
     /// Numeric `uid:gid`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub user: String,
     /// `8080/tcp`, each with an empty object.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[expect(clippy::zero_sized_map_values, reason = "the format wants an empty object for each port")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub env: Vec<String>,
     /// The first arguments of every start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,14 +195,21 @@ pub struct ContainerConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
     /// Absolute.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub working_dir: String,
     /// Facts for people and tools.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// What ends the app: `SIGTERM`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub stop_signal: String,
+}
+
+/// Docker writes `null` for what is empty.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
 /// The object without keys.
@@ -238,7 +246,16 @@ pub struct History {
 
 #[cfg(test)]
 mod tests {
-    use super::Platform;
+    use super::{ContainerConfig, ImageConfig, Platform};
+
+    #[test]
+    fn null_means_nothing() {
+        let text = r#"{"architecture":"amd64","os":"linux","config":{"User":null,"ExposedPorts":null,"Env":null,
+            "Entrypoint":null,"Labels":null,"StopSignal":null,"WorkingDir":null},"history":null,
+            "rootfs":{"type":"layers","diff_ids":[]}}"#;
+        let config: ImageConfig = serde_json::from_str(text).unwrap();
+        assert_eq!((config.config, config.history), (ContainerConfig::default(), Vec::new()));
+    }
 
     #[test]
     fn platforms_have_two_or_three_words() {

@@ -55,8 +55,7 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     let layers = layers(&base, &request.packages)?;
     let names: Vec<&str> = layers.keys().copied().collect();
     let added = request.with_dependencies.iter().map(String::as_str);
-    // What is laid over an image brings all that the image lacks.
-    let (listed, followed): (Vec<&str>, Vec<&str>) = if request.closure || request.image.is_some() {
+    let (listed, followed): (Vec<&str>, Vec<&str>) = if request.closure {
         (Vec::new(), names.into_iter().chain(added).collect())
     } else {
         (names, added.collect())
@@ -65,8 +64,11 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     let drawn_in = request.packages.values().next().filter(|_| request.closure).map_or(ADDED, String::as_str);
     let chosen = universe.select(&listed, &followed).map_err(|refusal| refused(&base.id, refusal))?;
     let chosen = match &request.image {
-        Some(image) => debian::lacking(chosen, &image::installed(image, context)?)
-            .map_err(|refusal| refused(&base.id, refusal))?,
+        Some(image) => {
+            let installed = image::installed(image, context)?;
+            let names: Vec<&str> = listed.iter().chain(&followed).copied().collect();
+            debian::lacking(chosen, &names, &installed).map_err(|refusal| refused(&base.id, refusal))?
+        }
         None => chosen,
     };
     let packages = chosen
