@@ -72,7 +72,7 @@ pub static KEYS: [Key; 21] = [
     key(
         "base.runtime",
         Kind::Image,
-        r#"base.runtime = "registry.example/team/runtime@sha256:…""#,
+        r#"base.runtime = "oci:../bases/runtime:v1""#,
         "An image whose layers are the lowest of the app's image, unchanged. Written as `base.build`.",
     ),
     key(

@@ -281,8 +281,8 @@ fn what_claims_to_be_huge_is_refused_before_the_disk_is_full() {
     assert_eq!(refusal(&[pax]), "`pax` is a sparse file, which is not supported");
 }
 
-fn gzip(write: impl FnOnce(&mut flate2::write::GzEncoder<Vec<u8>>)) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+fn gzip(level: flate2::Compression, write: impl FnOnce(&mut flate2::write::GzEncoder<Vec<u8>>)) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
     write(&mut encoder);
     encoder.finish().unwrap()
 }
@@ -291,19 +291,28 @@ fn gzip(write: impl FnOnce(&mut flate2::write::GzEncoder<Vec<u8>>)) -> Vec<u8> {
 fn a_bomb_is_stopped_by_its_ratio() {
     let place = Place::new();
     let size = 1_u64 << 30;
+    let zeros = gzip(flate2::Compression::best(), |encoder| {
+        let block = vec![0; 1 << 20];
+        (0..size >> 20).for_each(|_| encoder.write_all(&block).unwrap());
+    });
     let mut head = Vec::new();
     piece(&mut head, (b'0', "zeros", ""), |header| header.set_size(size));
-    let bomb = gzip(|encoder| {
-        encoder.write_all(&head).unwrap();
-        let block = vec![0; 1 << 20];
-        (0..1024).for_each(|_| encoder.write_all(&block).unwrap());
-    });
-    let layer = place.layer(&bomb);
-    let limit = layer.size * 200 + (256 << 20);
-    let error = place.unpack_layers(&[layer], Limits::IMAGE).unwrap_err().to_string();
-    let end = if size > limit { "that are left for it" } else { "bytes" };
-    assert!(error.ends_with(end) || error.contains("config states"), "{error}");
-    place.check();
+    let head = gzip(flate2::Compression::fast(), |encoder| encoder.write_all(&head).unwrap());
+    // In a file, and after the end of the archive.
+    for (bomb, expected) in [
+        (
+            [head, zeros.clone()].concat(),
+            format!("`zeros` has {size} bytes, more than the LIMIT that are left for it"),
+        ),
+        (zeros, "`` unpacks to more than LIMIT bytes".to_owned()),
+    ] {
+        let layer = place.layer(&bomb);
+        let limit = layer.size * 200 + (256 << 20);
+        let error = place.unpack_layers(&[layer], Limits::IMAGE).unwrap_err().to_string();
+        let expected = expected.replace("LIMIT", &limit.to_string());
+        assert_eq!(error, format!("layer {} is refused: {expected}", layer.digest));
+        place.check();
+    }
 }
 
 #[test]
@@ -311,7 +320,7 @@ fn ten_million_entries_end_at_the_limit() {
     let place = Place::new();
     let mut header = Vec::new();
     // Ten million are announced by the repetition; the limit comes at a tenth of it.
-    let bomb = gzip(|encoder| {
+    let bomb = gzip(flate2::Compression::fast(), |encoder| {
         for number in 0..1_000_100 {
             header.clear();
             piece(&mut header, (b'5', &format!("d{number}/"), ""), |_| {});
