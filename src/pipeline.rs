@@ -13,6 +13,7 @@ use crate::build::{Engine, Host, Toolchain};
 use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
+use crate::oci::registry::{Credentials, Places, Settings};
 use crate::package::{Image, Parts, Product};
 use crate::plan::Plan;
 use crate::publish::Destination;
@@ -161,11 +162,13 @@ pub fn build(
         self::toolchains(plan, &plan.platform, context)?
     };
     let trees = shipped.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
-    let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree };
+    let base = base(plan, context)?;
+    let files = base.as_ref().map(|base| &base.files);
+    let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree, base: files };
     let layers = package::assemble(plan, parts).map_err(boxed)?;
     let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
     cross::check(platforms, &layers, &work.tree, &session.reporter).map_err(boxed)?;
-    let input = package::Input { platform: &plan.platform, layers, image: &plan.image };
+    let input = package::Input { platform: &plan.platform, layers, image: &plan.image, base };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
 }
 
@@ -194,7 +197,23 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
     };
     let endpoints = rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
     let (store, reporter) = (session.store.clone(), session.reporter.clone());
-    Ok(rootfs::Context::new(store, client, reporter, session.definitions.clone(), endpoints, store::now()))
+    let context =
+        rootfs::Context::new(store, client, reporter, session.definitions.clone(), endpoints, store::now());
+    let places = Places {
+        home: session.environment.home().map(Path::to_owned),
+        environment: texts(&session.environment),
+    };
+    let (settings, credentials) = (registry_settings(config), Credentials::new(places));
+    Ok(context.with_images(config.folder.clone(), settings, credentials))
+}
+
+fn registry_settings(config: &Config) -> Settings {
+    let mirrors = config
+        .registry_mirrors
+        .iter()
+        .map(|(host, mirror)| (host.clone(), (mirror.value.clone(), mirror.origin.to_string())));
+    let insecure = config.insecure_registries.iter().map(|host| host.value.clone());
+    Settings { mirrors: mirrors.collect(), insecure: insecure.collect() }
 }
 
 /// Variables that tell clients inside a step where this machine's registries are. Where the machine says nothing,
@@ -239,6 +258,17 @@ fn on_disk(toolchains: &Toolchains, session: &Session) -> Result<BTreeMap<String
             Ok((name.clone(), Toolchain { root, digest: *digest }))
         })
         .collect()
+}
+
+/// The image that the app's image is made on, if it is one from elsewhere.
+fn base(plan: &Plan, context: &rootfs::Context) -> Result<Option<package::Base>, Error> {
+    let Some(image) = &plan.runtime_root.image else { return Ok(None) };
+    let base = || -> Result<package::Base, rootfs::image::Error> {
+        let (_, files) = rootfs::image::files(image, context)?;
+        let config = rootfs::image::config(image, context)?;
+        Ok(package::Base { layers: image.layers.clone(), config, files })
+    };
+    base().map(Some).map_err(boxed)
 }
 
 /// The build root on disk; an image without steps needs none.

@@ -15,6 +15,10 @@ pub(super) enum Kind {
     Directories,
     /// A list of patterns.
     Globs,
+    /// A list of registries.
+    Hosts,
+    /// An image.
+    Image,
     /// The text of a label.
     Label,
     /// A line for a shell.
@@ -40,7 +44,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether the value is a list.
     pub(super) fn is_list(self) -> bool {
-        matches!(self, Self::Directories | Self::Globs | Self::Packages | Self::Ports)
+        matches!(self, Self::Directories | Self::Globs | Self::Hosts | Self::Packages | Self::Ports)
     }
 
     /// The type as the reference and messages name it.
@@ -48,10 +52,11 @@ impl Kind {
         match self {
             Self::Boolean => "a boolean",
             Self::Command => "text or a list of texts",
-            Self::Directories | Self::Globs | Self::Packages => "a list of texts",
+            Self::Directories | Self::Globs | Self::Hosts | Self::Packages => "a list of texts",
             Self::Ports => "a list of integers",
             Self::Mirror => "text or a table with `url`",
-            Self::Label
+            Self::Image
+            | Self::Label
             | Self::Line
             | Self::Name
             | Self::User
@@ -71,6 +76,10 @@ impl Kind {
                 "an absolute directory without `.`, `..` and a slash at the end",
             ),
             Self::Globs => return glob(text),
+            Self::Hosts => (is_host(text), "a host, with its port if it has one"),
+            Self::Image => {
+                return crate::oci::ImageSource::parse(text).map(drop).map_err(|error| error.to_string());
+            }
             Self::Label | Self::Variable => (!text.contains('\0'), "text without NUL characters"),
             Self::Mirror => (is_url(text), "a URL that starts with `https://`, `http://` or `file:///`"),
             Self::Name => (
@@ -145,6 +154,10 @@ fn is_package(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
 }
 
+fn is_host(text: &str) -> bool {
+    format!("{text}/name").parse::<crate::oci::Reference>().is_ok_and(|reference| reference.domain() == text)
+}
+
 fn is_user(text: &str) -> bool {
     let number = |text: &str| {
         text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u32>().is_ok_and(|id| id < u32::MAX)
@@ -166,6 +179,8 @@ mod tests {
         let good: &[(Kind, &[&str])] = &[
             (Kind::Directories, &["/app/uploads", "/a"]),
             (Kind::Globs, &["*.md", "/docs/**", "!keep", "a b"]),
+            (Kind::Hosts, &["registry.example", "registry.example:5000", "localhost"]),
+            (Kind::Image, &["debian:13", "oci:../base:v1", "registry.example/a/b"]),
             (Kind::Mirror, &["https://mirror.acme.example/npm/", "file:///srv/mirror"]),
             (Kind::Name, &["shop", "shop/check-out", "a__b", "a--b", "v1.2"]),
             (Kind::Packages, &["git", "g++", "libc6", "7zip"]),
@@ -178,6 +193,8 @@ mod tests {
             (Kind::Command, &["", " "]),
             (Kind::Directories, &["uploads", "/", "/a/../b", "/a/"]),
             (Kind::Globs, &["", "a[b"]),
+            (Kind::Hosts, &["", "registry", "https://registry.example", "registry.example/a"]),
+            (Kind::Image, &["", "Debian/x y", "oci:", "docker-archive:base.tar"]),
             (Kind::Mirror, &["mirror.acme.example", "https://", "https:///a", "ftp://a", "https://a b"]),
             (Kind::Name, &["", "Shop", "-a", "a/", "a..b", "a___b"]),
             (Kind::Packages, &["", "Git", "a", "--force", "git curl"]),

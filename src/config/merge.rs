@@ -65,6 +65,11 @@ impl Merged {
             writable: self.list("image.writable"),
             labels: self.map("image.labels.KEY"),
             mirrors: self.map("mirror.ECOSYSTEM"),
+            base_build: self.one("base.build", text),
+            base_runtime: self.one("base.runtime", text),
+            insecure_registries: self.list("registry.insecure"),
+            registry_mirrors: self.map("registry.mirrors.HOST"),
+            folder: std::path::PathBuf::new(),
             strict: self
                 .one("strict", |value| Some(value == Value::Boolean(true)))
                 .is_some_and(|strict| strict.value),

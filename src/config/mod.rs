@@ -49,6 +49,7 @@ pub fn load(repository: &Path, environment: &Environment, flags: &[Flag]) -> Res
         problems.append(&mut words.unknown);
     }
     let mut config = merge::merge(statements);
+    repository.clone_into(&mut config.folder);
     if !config.strict && !environment.is_ci() {
         config.warnings = problems
             .extract_if(.., |problem| matches!(problem.fault, Fault::UnknownVariable { .. }))

@@ -83,6 +83,16 @@ pub struct Config {
     pub labels: BTreeMap<String, Resolved<String>>,
     /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `go`, `maven`, `npm`, `pypi`).
     pub mirrors: BTreeMap<String, Resolved<String>>,
+    /// `base.build`: the image that steps run in.
+    pub base_build: Option<Resolved<String>>,
+    /// `base.runtime`: the image that the app's image is made on.
+    pub base_runtime: Option<Resolved<String>>,
+    /// `registry.insecure`: hosts that are asked by plain http.
+    pub insecure_registries: Vec<Resolved<String>>,
+    /// `registry.mirrors.HOST`, by host.
+    pub registry_mirrors: BTreeMap<String, Resolved<String>>,
+    /// The source tree, which paths in values are relative to.
+    pub folder: std::path::PathBuf,
     /// `strict`: whatever would be a guess is an error.
     pub strict: bool,
     /// What was noticed on the way and does not stop the build.

@@ -9,11 +9,18 @@ use super::check::Kind;
 pub(super) const PREFIX: &str = "RPACK_";
 
 /// Variables of rpack that configure the machine and not the image.
-pub(super) const MACHINE: [(&str, &str); 1] = [(
-    "RPACK_STORE",
-    "The folder that holds downloads, step results and images. Default: \
-      `$XDG_CACHE_HOME/rpack`, else `$HOME/.cache/rpack`.",
-)];
+pub(super) const MACHINE: [(&str, &str); 2] = [
+    (
+        "RPACK_REGISTRY_AUTH",
+        "Credentials of registries: the text of a docker `config.json`, or the path of one. Default: what \
+         `docker login` and `podman login` wrote.",
+    ),
+    (
+        "RPACK_STORE",
+        "The folder that holds downloads, step results and images. Default: \
+         `$XDG_CACHE_HOME/rpack`, else `$HOME/.cache/rpack`.",
+    ),
+];
 
 /// The tools whose version can be stated.
 const TOOLS: &[&str] = &["go", "node", "npm", "python", "uv"];
@@ -54,7 +61,20 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 17] = [
+pub static KEYS: [Key; 21] = [
+    key(
+        "base.build",
+        Kind::Image,
+        r#"base.build = "registry.example/team/builder:13""#,
+        "An image that steps run in, instead of a composed root: a reference by tag or digest, `oci:DIR[:TAG]` or \
+         `oci-archive:FILE[:TAG]` relative to the source. See docs/base-images.md.",
+    ),
+    key(
+        "base.runtime",
+        Kind::Image,
+        r#"base.runtime = "oci:../bases/runtime:v1""#,
+        "An image whose layers are the lowest of the app's image, unchanged. Written as `base.build`.",
+    ),
     key(
         "build.command",
         Kind::Line,
@@ -118,6 +138,18 @@ pub static KEYS: [Key; 17] = [
         "The app's name, which becomes the image's repository. Default: the name of the folder.",
     ),
     key(
+        "registry.insecure",
+        Kind::Hosts,
+        r#"registry.insecure = ["registry.example:5000"]"#,
+        "Registries that are asked by plain http. This machine's own always are.",
+    ),
+    key(
+        "registry.mirrors.HOST",
+        Kind::Mirror,
+        r#"registry.mirrors."docker.io" = "https://mirror.acme.example/hub""#,
+        "Where images of a registry are fetched from instead. Quote the host.",
+    ),
+    key(
         "runtime.TOOL.version",
         Kind::Version,
         r#"runtime.node.version = "24""#,
@@ -173,7 +205,7 @@ impl Key {
     /// How layers combine.
     pub fn merge(&self) -> Merge {
         match self.kind {
-            Kind::Packages | Kind::Globs | Kind::Ports | Kind::Directories => Merge::Append,
+            Kind::Packages | Kind::Globs | Kind::Hosts | Kind::Ports | Kind::Directories => Merge::Append,
             _ if self.name.contains(|c: char| c.is_ascii_uppercase()) => Merge::Map,
             _ => Merge::Replace,
         }

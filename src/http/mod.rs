@@ -7,8 +7,10 @@
 //! Invariants: a file is kept only when it has the promised digest; a passing fault (408, 429, 5xx, a broken
 //! connection) is tried five times and a broken transfer goes on where it stopped; a refusal
 //! (401, 403, 404) is final; plain http is used only for archives that carry their own signature and for the
-//! loopback interface; an https address is never followed to plain http.
+//! loopback interface, or where it is configured; an https address is never followed to plain http, and an address
+//! elsewhere never to one of this machine or of a private network; credentials are never sent on to another host.
 
+mod ask;
 mod download;
 mod error;
 mod retry;
@@ -23,8 +25,9 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
-use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RANGE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 
+pub use ask::{Reply, Request};
 pub use download::Job;
 pub use error::{Error, join, shown};
 pub use transfer::{Algorithm, Expected, Fetched};
@@ -53,6 +56,8 @@ pub enum Protection {
     Transport,
     /// A signature in or over the content, so that plain http will do.
     Signature,
+    /// Whoever configured the address said that plain http will do.
+    Configured,
 }
 
 /// The client. Cheap to clone; usable from several threads.
@@ -123,14 +128,14 @@ impl Client {
         accept: Option<&str>,
         etag: Option<&str>,
     ) -> Result<Answer, Error> {
-        let mut headers = HeaderMap::new();
+        let mut request = Request::get(url, protection);
         for (name, text) in [(ACCEPT, accept), (IF_NONE_MATCH, etag)] {
-            if let Some(value) = text.and_then(|text| HeaderValue::from_str(text).ok()) {
-                headers.insert(name, value);
+            if let Some(text) = text {
+                request = request.with(name, text);
             }
         }
         self.attempt(url, |_| {
-            let response = self.send(url, protection, headers.clone())?;
+            let response = self.send(&request, None)?;
             if response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(Answer::Unchanged);
             }
@@ -171,7 +176,9 @@ impl Client {
         }
     }
 
-    fn send(&self, url: &str, protection: Protection, headers: HeaderMap) -> Result<Response, Failure> {
+    /// Sends the request; with `from`, for the rest of a file of which so many bytes are here.
+    fn send(&self, request: &Request, from: Option<u64>) -> Result<Response, Failure> {
+        let url = &request.url;
         let Some(inner) = &self.inner else {
             return Err(Failure::Final(Error::Offline { url: shown(url) }));
         };
@@ -179,20 +186,21 @@ impl Client {
             .ok()
             .filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host())
             .ok_or_else(|| Failure::Final(Error::Address { url: shown(url) }))?;
-        if parsed.scheme() == "http" && protection == Protection::Transport && !is_loopback(&parsed) {
+        if parsed.scheme() == "http" && request.protection == Protection::Transport && !is_loopback(&parsed) {
             return Err(Failure::Final(Error::Plain { url: shown(url) }));
         }
-        inner.get(parsed).headers(headers).send().map_err(|error| Failure::from_reqwest(url, &error))
-    }
-
-    /// The request for the rest of a file of which `have` bytes are here.
-    fn send_from(&self, url: &str, protection: Protection, have: u64) -> Result<Response, Failure> {
-        let mut headers = HeaderMap::new();
-        if have > 0 {
-            let range = HeaderValue::from_str(&format!("bytes={have}-")).expect("digits are a header value");
-            headers.insert(RANGE, range);
+        let mut builder = match &request.form {
+            Some(form) => inner
+                .post(parsed)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.clone()),
+            None => inner.get(parsed),
+        };
+        builder = builder.headers(request.headers.clone());
+        if let Some(have) = from.filter(|have| *have > 0) {
+            builder = builder.header(RANGE, format!("bytes={have}-"));
         }
-        self.send(url, protection, headers)
+        builder.send().map_err(|error| Failure::from_reqwest(url, &error))
     }
 }
 
@@ -247,11 +255,19 @@ fn checked(url: &str, response: Response) -> Result<Response, Failure> {
     if status.is_success() {
         return Ok(response);
     }
-    if retry::is_transient(status.as_u16()) {
-        let asked = retry::retry_after(response.headers());
-        return Err(Failure::Passing { reason: format!("it answered `{status}`"), asked, reached: true });
+    if let Some(failure) = passing(&response) {
+        return Err(failure);
     }
     Err(Failure::Final(Error::Status { url: shown(url), status: status.to_string(), code: status.as_u16() }))
+}
+
+/// The failure that a status stands for which says that the same request may work later.
+fn passing(response: &Response) -> Option<Failure> {
+    let status = response.status();
+    retry::is_transient(status.as_u16()).then(|| {
+        let asked = retry::retry_after(response.headers());
+        Failure::Passing { reason: format!("it answered `{status}`"), asked, reached: true }
+    })
 }
 
 fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
@@ -261,16 +277,43 @@ fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action 
     if downgrade {
         return attempt.error("an https address leads to plain http");
     }
+    let leads_inside = is_internal(attempt.url())
+        && attempt
+            .previous()
+            .last()
+            .is_some_and(|url| url.host_str() != attempt.url().host_str() && !is_internal(url));
+    if leads_inside {
+        return attempt.error("it leads to an address of this machine or of a private network");
+    }
     if attempt.previous().len() > 10 {
         return attempt.error("more than 10 redirections");
     }
     attempt.follow()
 }
 
-fn is_loopback(url: &reqwest::Url) -> bool {
+/// Whether the address is this machine's own.
+pub fn is_loopback(url: &reqwest::Url) -> bool {
     let Some(host) = url.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let is_name = host == "localhost" || host.ends_with(".localhost");
+    is_name || numeric(host).is_some_and(|ip| ip.is_loopback())
+}
+
+/// Whether the address is written as one of this machine, of a link or of a private network: a server elsewhere
+/// that leads there makes its client ask what it cannot ask itself.
+pub fn is_internal(url: &reqwest::Url) -> bool {
+    use std::net::IpAddr::{V4, V6};
+    is_loopback(url)
+        || match url.host_str().and_then(numeric) {
+            Some(V4(ip)) => ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
+            Some(V6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified(),
+            None => false,
+        }
+}
+
+/// The address that a host is written as; IPv4 inside IPv6 counts as IPv4.
+fn numeric(host: &str) -> Option<std::net::IpAddr> {
+    let address: std::net::IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+    Some(address.to_canonical())
 }
 
 fn chain(error: &dyn std::error::Error) -> impl Iterator<Item = String> {

@@ -11,7 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use tempfile::NamedTempFile;
 
-use super::{Client, Error, Failure, Protection, checked, shown};
+use super::{Client, Error, Failure, Protection, Request, checked, shown};
 use crate::oci::Digest;
 use crate::store::{self, Store};
 use crate::ui::Transfer;
@@ -189,9 +189,23 @@ impl Client {
         store: &Store,
         progress: &Transfer,
     ) -> Result<Fetched, Error> {
+        self.fetch_as(&Request::get(url, protection), expected, store, progress)
+    }
+
+    /// As [`Client::fetch`], with a request of the caller's.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub fn fetch_as(
+        &self,
+        request: &Request,
+        expected: &Expected,
+        store: &Store,
+        progress: &Transfer,
+    ) -> Result<Fetched, Error> {
         let mut partial = Partial::new(store, expected)?;
-        self.attempt(url, |_| self.fetch_rest(url, protection, expected, store, &mut partial, progress))?;
-        partial.finish(url, expected)
+        self.attempt(&request.url, |_| self.fetch_rest(request, expected, store, &mut partial, progress))?;
+        partial.finish(&request.url, expected)
     }
 
     /// Takes a file of this machine, which a `file:` address names, as if it had been fetched.
@@ -244,8 +258,7 @@ impl Client {
 
     fn fetch_rest(
         &self,
-        url: &str,
-        protection: Protection,
+        request: &Request,
         expected: &Expected,
         store: &Store,
         partial: &mut Partial,
@@ -254,7 +267,8 @@ impl Client {
         if matches!(expected, Expected::Sha256 { size, .. } if *size > 0 && *size == partial.size) {
             return Ok(());
         }
-        let response = self.send_from(url, protection, partial.size)?;
+        let url = &request.url;
+        let response = self.send(request, Some(partial.size))?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && partial.size > 0 {
             *partial = Partial::new(store, expected)?;
             let reason = "it cannot go on where the transfer broke".to_owned();

@@ -4,9 +4,11 @@
 //! Maps are ordered, so that [`super::to_canonical_json`] of a value is always the same bytes. Reading ignores
 //! what is not listed here; a document that was read is therefore passed on as its bytes, never written anew.
 
+#![expect(clippy::zero_sized_map_values, reason = "the format wants an empty object for each port")]
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Digest;
 
@@ -20,10 +22,31 @@ pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// Media type of a layer compressed with gzip.
 pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Media type of a layer compressed with zstd.
+pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+/// Docker's media type of an index (<https://distribution.github.io/distribution/spec/manifest-v2-2/>).
+pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Docker's media type of a manifest.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker's media type of a layer compressed with gzip.
+pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Docker's media type of a layer that is not compressed.
+pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 /// Annotation of a descriptor in an index: the tag it is found under.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation of a descriptor in an index: the full reference, read by containerd.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// The media type that a layer has in an OCI manifest: Docker's names become OCI's for the same bytes. None when
+/// it is not a layer that is read here.
+pub fn layer_type(media_type: &str) -> Option<&'static str> {
+    Some(match media_type {
+        LAYER | DOCKER_LAYER => LAYER,
+        LAYER_GZIP | DOCKER_LAYER_GZIP => LAYER_GZIP,
+        LAYER_ZSTD => LAYER_ZSTD,
+        _ => return None,
+    })
+}
 
 /// Points at a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +62,7 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Further facts.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -101,7 +124,7 @@ pub struct Manifest {
     /// From the bottom up.
     pub layers: Vec<Descriptor>,
     /// The same map as the labels of the config.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -117,7 +140,7 @@ pub struct Index {
     /// In the order they were added.
     pub manifests: Vec<Descriptor>,
     /// Further facts.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -150,12 +173,12 @@ pub struct ImageConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// How it is run.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub config: ContainerConfig,
     /// What it is made of.
     pub rootfs: RootFs,
     /// One entry per layer, in the same order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub history: Vec<History>,
 }
 
@@ -164,14 +187,13 @@ pub struct ImageConfig {
 #[serde(rename_all = "PascalCase", default)]
 pub struct ContainerConfig {
     /// Numeric `uid:gid`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub user: String,
     /// `8080/tcp`, each with an empty object.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[expect(clippy::zero_sized_map_values, reason = "the format wants an empty object for each port")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub env: Vec<String>,
     /// The first arguments of every start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,14 +202,21 @@ pub struct ContainerConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
     /// Absolute.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub working_dir: String,
     /// Facts for people and tools.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub labels: BTreeMap<String, String>,
     /// What ends the app: `SIGTERM`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
     pub stop_signal: String,
+}
+
+/// Docker writes `null` for what is empty.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
 /// The object without keys.
@@ -224,7 +253,16 @@ pub struct History {
 
 #[cfg(test)]
 mod tests {
-    use super::Platform;
+    use super::{ContainerConfig, ImageConfig, Platform};
+
+    #[test]
+    fn null_means_nothing() {
+        let text = r#"{"architecture":"amd64","os":"linux","config":{"User":null,"ExposedPorts":null,"Env":null,
+            "Entrypoint":null,"Labels":null,"StopSignal":null,"WorkingDir":null},"history":null,
+            "rootfs":{"type":"layers","diff_ids":[]}}"#;
+        let config: ImageConfig = serde_json::from_str(text).unwrap();
+        assert_eq!((config.config, config.history), (ContainerConfig::default(), Vec::new()));
+    }
 
     #[test]
     fn platforms_have_two_or_three_words() {

@@ -3,8 +3,13 @@
 mod canonical;
 mod digest;
 pub mod image;
+pub mod layout;
 mod reference;
+pub mod registry;
+mod source;
+pub mod unpack;
 
 pub use canonical::to_canonical_json;
 pub use digest::{Digest, DigestReader, DigestWriter, InvalidDigest};
 pub use reference::{InvalidReference, Reference};
+pub use source::{ImageSource, InvalidSource, Pick};

@@ -16,6 +16,7 @@ use std::{fs, io::Write as _};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, LayerDescriptor, LayerInput, compress, layers};
+use crate::oci::image::LAYER_GZIP;
 use crate::oci::{Digest, DigestWriter};
 use crate::store::{self, Content, Entry, Kind, Store};
 
@@ -142,6 +143,7 @@ pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor
     }
     Some(LayerDescriptor {
         id: id.to_owned(),
+        media_type: LAYER_GZIP.to_owned(),
         digest: record.digest,
         size: record.size,
         diff_id: record.diff_id,

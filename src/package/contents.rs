@@ -24,6 +24,8 @@ pub struct Parts<'a> {
     pub toolchains: &'a BTreeMap<String, Tree>,
     /// The source below `app/` with the results of all steps.
     pub work: &'a Tree,
+    /// The files of the image below, if there is one.
+    pub base: Option<&'a Tree>,
 }
 
 /// Divides the parts among the plan's layers.
@@ -34,14 +36,18 @@ pub fn assemble(plan: &Plan, parts: Parts<'_>) -> Result<Vec<LayerInput>, Error>
         .iter()
         .map(|layer| assemble_one(plan, layer, parts, &mut taken))
         .collect::<Result<_, _>>()?;
-    check_start(plan, &layers)?;
+    check_start(plan, &layers, parts.base)?;
     Ok(layers.into_iter().filter(|layer| !layer.tree.is_empty()).collect())
 }
 
 /// A start command that names a file nobody made would only fail where the image runs.
-fn check_start(plan: &Plan, layers: &[LayerInput]) -> Result<(), Error> {
+fn check_start(plan: &Plan, layers: &[LayerInput], base: Option<&Tree>) -> Result<(), Error> {
     let image = &plan.image;
-    let has = |path: &str| layers.iter().any(|layer| layer.tree.get(path.trim_start_matches('/')).is_some());
+    let has = |path: &str| {
+        let path = path.trim_start_matches('/');
+        layers.iter().any(|layer| layer.tree.get(path).is_some())
+            || base.is_some_and(|files| files.locate(path).is_some_and(|place| files.get(&place).is_some()))
+    };
     let start = image.entrypoint.iter().position(|word| word == "--").map_or(0, |at| at + 1);
     let argv = &image.entrypoint[start..];
     let Some(program) = argv.first() else { return Ok(()) };

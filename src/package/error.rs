@@ -82,6 +82,20 @@ pub enum Error {
         /// The upper layer.
         second: String,
     },
+    /// A path behind links of the base image that go in circles.
+    #[error("`/{path}` of layer `{layer}` is behind links of the base image that lead nowhere")]
+    BaseLink {
+        /// The layer's id.
+        layer: String,
+        /// Relative to `/`.
+        path: String,
+    },
+    /// The base image's config has another form.
+    #[error("the config of the base image cannot be used: {reason}")]
+    BaseConfig {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file below a file or link.
     #[error("`/{path}` in layer `{layer}` lies below `/{parent}`, which is not a directory")]
     NotADirectory {
@@ -150,6 +164,8 @@ impl Diagnose for Error {
             Self::ReservedName { .. } => "package/reserved-name",
             Self::InvalidName { .. } => "package/name",
             Self::Overlap { .. } => "package/overlap",
+            Self::BaseLink { .. } => "package/base-link",
+            Self::BaseConfig { .. } => "package/base-config",
             Self::NotADirectory { .. } => "package/not-a-directory",
             Self::Directory { .. } => "package/directory",
             Self::Read { .. } => "package/read",

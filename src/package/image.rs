@@ -53,6 +53,8 @@ impl From<Image> for Product {
 pub struct LayerDescriptor {
     /// `base`, `runtime`, `dependencies`, `app`; of a foreign image, what its history says made it.
     pub id: String,
+    /// How the blob is packed.
+    pub media_type: String,
     /// Digest of the blob.
     pub digest: Digest,
     /// Size of the blob in bytes.

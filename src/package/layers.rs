@@ -7,6 +7,7 @@
 //!   layer has already keeps the attributes it has there.
 //! - A writable directory belongs to root and has mode 1777, so that any user id can write to it, as platforms
 //!   that choose one at random need. It is in the last layer.
+//! - On an image from elsewhere, entries are put where its links lead, and its directories keep their attributes.
 //! - All parents of an entry are in the layer, and the working directory exists.
 
 use std::collections::HashMap;
@@ -15,13 +16,15 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
+use super::base::relocate;
 use super::cache::Key;
 use super::compress::{self, Segments};
 use super::tar::{self, Header};
 use super::{Error, FIXED_TIME, LayerDescriptor, LayerInput, Time};
+use crate::oci::image::LAYER_GZIP;
 use crate::oci::{Digest, DigestReader, DigestWriter};
 use crate::plan::model::Image;
-use crate::store::{self, Content, Entry, Kind, Store};
+use crate::store::{self, Content, Entry, Kind, Store, Tree};
 
 const WRITABLE: u32 = 0o1777;
 
@@ -29,10 +32,26 @@ const WRITABLE: u32 = 0o1777;
 const DIRECTORY_MODES: [(&str, u32); 2] = [("root", 0o700), ("tmp", WRITABLE)];
 
 /// Applies the rules to all layers, from the bottom up.
-pub(super) fn normalise(mut layers: Vec<LayerInput>, image: &Image) -> Result<Vec<LayerInput>, Error> {
-    let writable =
+pub(super) fn normalise(
+    mut layers: Vec<LayerInput>,
+    image: &Image,
+    base: Option<&Tree>,
+) -> Result<Vec<LayerInput>, Error> {
+    let mut writable =
         image.writable.iter().map(|path| directory("writable", path)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(files) = base {
+        // Every image has a `/tmp`.
+        if files.get("tmp").is_none() {
+            writable.push("tmp".to_owned());
+        }
+        for path in &mut writable {
+            *path = files.locate(path).filter(|place| !place.is_empty()).unwrap_or_else(|| path.clone());
+        }
+    }
     add_directories(&mut layers, &writable, image)?;
+    if let Some(files) = base {
+        layers.iter_mut().try_for_each(|layer| relocate(layer, files))?;
+    }
     let mut below: HashMap<String, Below> = HashMap::new();
     let ids: Vec<String> = layers.iter().map(|layer| layer.id.clone()).collect();
     for (index, layer) in layers.iter_mut().enumerate() {
@@ -47,6 +66,7 @@ pub(super) fn normalise(mut layers: Vec<LayerInput>, image: &Image) -> Result<Ve
             match below.entry(path.to_owned()) {
                 Slot::Vacant(slot) => {
                     normalise_entry(path, entry, time, is_writable);
+                    keep_directory(path, entry, base.filter(|_| !is_writable));
                     slot.insert(Below::of(entry, index));
                 }
                 Slot::Occupied(slot) => {
@@ -60,6 +80,14 @@ pub(super) fn normalise(mut layers: Vec<LayerInput>, image: &Image) -> Result<Ve
         check_parents(layer)?;
     }
     Ok(layers)
+}
+
+/// A directory of the base image keeps the attributes that it has there.
+fn keep_directory(path: &str, entry: &mut Entry, base: Option<&Tree>) {
+    let found = base.and_then(|files| files.get(path));
+    if let Some(found) = found.filter(|found| matches!(found.kind, Kind::Directory { .. })) {
+        (entry.mode, entry.uid, entry.gid) = (found.mode, found.uid, found.gid);
+    }
 }
 
 /// What lower layers have at a path.
@@ -223,7 +251,14 @@ pub(super) fn write(
     let (buffered, digest, size) = output.finish();
     let file = buffered.into_inner().map_err(|error| write_error(error.into_error()))?;
     store.keep_blob(file, &digest)?;
-    Ok(LayerDescriptor { id: layer.id.clone(), digest, size, diff_id, uncompressed_size: Some(uncompressed) })
+    Ok(LayerDescriptor {
+        id: layer.id.clone(),
+        media_type: LAYER_GZIP.to_owned(),
+        digest,
+        size,
+        diff_id,
+        uncompressed_size: Some(uncompressed),
+    })
 }
 
 fn write_entries<W: io::Write>(

@@ -5,6 +5,7 @@
 //! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed.
 //! File metadata is normalised by the rules of `layers.rs`.
 
+mod base;
 mod cache;
 mod compress;
 mod config;
@@ -14,11 +15,12 @@ mod image;
 mod layers;
 pub(crate) mod tar;
 
+pub use base::Base;
 pub use contents::{Parts, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 
-use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, LAYER_GZIP, MANIFEST, Manifest, Platform};
+use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan;
 use crate::store::{Store, Tree};
@@ -37,6 +39,8 @@ pub struct Input<'a> {
     pub layers: Vec<LayerInput>,
     /// What the config says.
     pub image: &'a plan::model::Image,
+    /// The image below the layers, if there is one.
+    pub base: Option<Base>,
 }
 
 /// What a layer is made from.
@@ -77,13 +81,17 @@ fn package_with(
 ) -> Result<Image, Error> {
     let platform =
         Platform::parse(input.platform).ok_or_else(|| Error::Platform(input.platform.to_owned()))?;
-    let layers = layers::normalise(input.layers, input.image)?;
-    let mut descriptors = Vec::with_capacity(layers.len());
+    let base = input.base.as_ref();
+    let layers = layers::normalise(input.layers, input.image, base.map(|base| &base.files))?;
+    let mut descriptors: Vec<_> = base.into_iter().flat_map(Base::descriptors).collect();
     for layer in &layers {
         descriptors.push(layer_blob(threads, layer, store, reporter)?);
     }
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
-    let config = put(store, CONFIG, "config", &config)?;
+    let config = match base {
+        Some(base) => put(store, CONFIG, "config", &config::over(base, &config)?)?,
+        None => put(store, CONFIG, "config", &config)?,
+    };
     let manifest = Manifest {
         schema_version: 2,
         media_type: MANIFEST.to_owned(),
@@ -154,7 +162,7 @@ fn megabytes(bytes: u64) -> f64 {
 
 impl LayerDescriptor {
     fn descriptor(&self) -> Descriptor {
-        Descriptor::new(LAYER_GZIP, self.digest, self.size)
+        Descriptor::new(&self.media_type, self.digest, self.size)
     }
 }
 

@@ -37,7 +37,7 @@ impl Fixture {
     }
 
     fn package(&self, layers: Vec<LayerInput>) -> Result<Image, Error> {
-        let input = Input { platform: "linux/amd64", layers, image: &self.image };
+        let input = Input { platform: "linux/amd64", layers, image: &self.image, base: None };
         package(input, &self.store, &Reporter::new(Progress::Quiet))
     }
 
@@ -162,7 +162,7 @@ fn the_digest_is_the_same_in_any_store_with_any_number_of_threads() {
             let large = fixture.file(&format!("source-{threads}/large"), &b"0123456789abcdef".repeat(60_000));
             let entries = [("app/large", on_disk(large)), ("app/small", Entry::bytes("s"))];
             let layers = vec![layer("app", Time::Source, &entries)];
-            let input = Input { platform: "linux/amd64", layers, image: &fixture.image };
+            let input = Input { platform: "linux/amd64", layers, image: &fixture.image, base: None };
             let image =
                 package_with(threads, input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap();
             image.manifest.digest.to_string()
@@ -308,11 +308,121 @@ fn platform_time_and_layers_are_checked() {
     let mut fixture = Fixture::new();
     assert!(matches!(fixture.package(Vec::new()), Err(Error::Empty)));
     let layers = || vec![layer("app", Time::Fixed, &[])];
-    let input = Input { platform: "amd64", layers: layers(), image: &fixture.image };
+    let input = Input { platform: "amd64", layers: layers(), image: &fixture.image, base: None };
     let error = package(input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap_err();
     assert_eq!(error.to_string(), "`amd64` is not a platform: expected `linux/amd64` or the like");
     for created in [-1, i64::MAX] {
         fixture.image.created = created;
         assert_eq!(fixture.package(layers()).unwrap_err().id(), "package/created");
     }
+}
+
+/// A base with a merged `/usr`, a directory of its own kind, and fields that rpack does not know.
+fn base(history: &serde_json::Value) -> super::Base {
+    let mut files: Tree = [
+        ("bin", Entry::symlink("usr/bin")),
+        ("usr", Entry::directory()),
+        ("usr/bin", Entry::directory().with_mode(0o755)),
+        ("usr/bin/old", Entry::bytes("x")),
+        ("srv", Entry::directory().with_mode(0o2775)),
+        ("tmp", Entry::directory().with_mode(0o1777)),
+        ("etc", Entry::directory()),
+        ("etc/motd", Entry::bytes("x")),
+    ]
+    .into_iter()
+    .map(|(path, entry)| (path.to_owned(), entry))
+    .collect();
+    files.add_parents();
+    let layer = |media_type: &str, name: &str| model::BaseLayer {
+        media_type: media_type.to_owned(),
+        digest: crate::oci::Digest::of(name.as_bytes()),
+        size: 7,
+        diff_id: crate::oci::Digest::of(format!("plain {name}").as_bytes()),
+    };
+    let layers =
+        vec![layer(crate::oci::image::LAYER_ZSTD, "one"), layer(crate::oci::image::LAYER_GZIP, "two")];
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "variant": "v2", "author": "somebody",
+        "config": {
+            "Cmd": ["/bin/sh"], "Entrypoint": ["/init"], "Healthcheck": {"Test": ["NONE"]},
+            "ExposedPorts": {"9000/tcp": {}}, "Labels": {"old": "1"}, "StopSignal": "SIGQUIT",
+        },
+        "history": history,
+        "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>()},
+    });
+    super::Base { layers, config, files }
+}
+
+fn on_base(fixture: &Fixture, base: super::Base, entries: &[(&str, Entry)]) -> Result<Image, Error> {
+    let layers = vec![layer("app", Time::Source, entries)];
+    let input = Input { platform: "linux/amd64", layers, image: &fixture.image, base: Some(base) };
+    package(input, &fixture.store, &Reporter::new(Progress::Quiet))
+}
+
+#[test]
+fn the_layers_and_the_config_of_a_base_are_taken_over() {
+    let fixture = Fixture::new();
+    let history = serde_json::json!([
+        {"created_by": "ADD one"}, {"created_by": "ENV", "empty_layer": true}, {"created_by": "ADD two"},
+    ]);
+    let below = base(&history);
+    let image = on_base(&fixture, below.clone(), &[("app/x", Entry::bytes("1"))]).unwrap();
+    let found: Vec<_> = image.layers.iter().map(|layer| (layer.digest, layer.media_type.clone())).collect();
+    let expected: Vec<_> =
+        below.layers.iter().map(|layer| (layer.digest, layer.media_type.clone())).collect();
+    assert_eq!(found[..2], expected[..]);
+    let config: serde_json::Value = serde_json::from_str(&fixture.json(&image.config.digest)).unwrap();
+    assert_eq!(config["variant"], "v2");
+    assert_eq!(config["author"], "somebody");
+    let settings = &config["config"];
+    assert_eq!(settings["Healthcheck"], serde_json::json!({"Test": ["NONE"]}));
+    assert_eq!(settings["ExposedPorts"], serde_json::json!({"8080/tcp": {}, "9000/tcp": {}}));
+    assert_eq!(settings["Entrypoint"], serde_json::json!(["/usr/bin/node", "server.js"]));
+    assert_eq!((&settings["Cmd"], &settings["StopSignal"]), (&serde_json::Value::Null, &"SIGTERM".into()));
+    let made_by: Vec<_> = config["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["created_by"].as_str().unwrap())
+        .collect();
+    assert_eq!(made_by, ["ADD one", "ENV", "ADD two", "rpack app"]);
+    let diff_ids: Vec<_> = image.layers.iter().map(|layer| layer.diff_id.to_string()).collect();
+    assert_eq!(config["rootfs"]["diff_ids"], serde_json::json!(diff_ids));
+    // A history that does not fit is made anew, one entry per layer.
+    let image = on_base(&fixture, base(&serde_json::Value::Null), &[("app/x", Entry::bytes("1"))]).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&fixture.json(&image.config.digest)).unwrap();
+    assert_eq!(config["history"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn files_go_where_the_links_of_a_base_lead() {
+    let fixture = Fixture::new();
+    let history = serde_json::Value::Null;
+    let entries = [
+        ("bin/tool", Entry::bytes("1").with_mode(0o755)),
+        ("srv/data", Entry::bytes("1")),
+        ("etc/motd", Entry::bytes("2")),
+    ];
+    let image = on_base(&fixture, base(&history), &entries).unwrap();
+    assert_eq!(
+        fixture.listing(&image, 2),
+        [
+            "app/ 755 0:0 315532801",
+            "etc/ 755 0:0 315532801",
+            "etc/motd 644 0:0 1700000000",
+            "srv/ 2775 0:0 315532801",
+            "srv/data 644 0:0 1700000000",
+            "usr/ 755 0:0 315532801",
+            "usr/bin/ 755 0:0 315532801",
+            "usr/bin/tool 755 0:0 1700000000",
+        ]
+    );
+    let error = on_base(&fixture, base(&history), &[("etc/motd/x", Entry::bytes("1"))]).unwrap_err();
+    assert_eq!(error.to_string(), "`/etc/motd` is in layer `base image` and in layer `app`");
+    let error = on_base(&fixture, base(&history), &[("etc", Entry::bytes("1"))]).unwrap_err();
+    assert_eq!(error.id(), "package/overlap");
+    let mut without = base(&history);
+    without.files.remove("tmp");
+    let image = on_base(&fixture, without, &[("app/x", Entry::bytes("1"))]).unwrap();
+    assert!(fixture.listing(&image, 2).contains(&"tmp/ 1777 0:0 315532801".to_owned()));
 }

@@ -55,6 +55,23 @@ pub enum Error {
         /// What was asked for.
         language: String,
     },
+    /// Packages cannot be laid over an image of another system.
+    #[error("`{key}` is `{image}`, which holds {}; packages of {base} cannot be laid over it: {}",
+        found.as_deref().unwrap_or("no system that names itself"), packages.join(", "))]
+    OtherRelease {
+        /// `base.build` or `base.runtime`.
+        key: &'static str,
+        /// The image.
+        image: String,
+        /// What it holds: `alpine-3.22`.
+        found: Option<String>,
+        /// The base that the packages are of.
+        base: String,
+        /// What would be laid over it.
+        packages: Vec<String>,
+        /// Where the image was configured.
+        location: Option<Box<Location>>,
+    },
     /// An architecture or system that no base offers.
     #[error("`{platform}` is not a platform that images can be built for")]
     Platform {
@@ -263,6 +280,7 @@ impl Diagnose for Error {
             Self::Expression { .. } => "buildpack/expression",
             Self::UnknownLanguage { .. } => "language/unknown",
             Self::NoFacts { .. } => "language/no-evidence",
+            Self::OtherRelease { .. } => "base/other-release",
             Self::Platform { .. } => "plan/platform",
             Self::VersionInvalid { .. } => "version/invalid",
             Self::VersionNotOffered { .. } => "version/not-offered",
@@ -297,7 +315,9 @@ impl Diagnose for Error {
             | Self::VersionPatch { asked, .. } => asked.location.clone(),
             Self::VersionConflict { other, .. } => other.location.clone(),
             Self::Start { location, .. } | Self::ReservedEnv { location, .. } => location.clone(),
-            Self::ConfigValue { location, .. } => location.as_deref().cloned(),
+            Self::OtherRelease { location, .. } | Self::ConfigValue { location, .. } => {
+                location.as_deref().cloned()
+            }
             Self::Check { file, .. } => file.as_deref().and_then(whole),
             Self::NoDefaultProcess { .. } => whole("Procfile"),
             Self::Catalogue(error) => error.0.location(),
@@ -324,6 +344,11 @@ impl Diagnose for Error {
         match self {
             Self::UnknownLanguage { known, .. } => vec![format!("known buildpacks: {}", known.join(", "))],
             Self::NoFacts { .. } => vec!["leave out `language` to let rpack recognise the app".to_owned()],
+            Self::OtherRelease { key, base, .. } => vec![
+                format!("name an image of {base}, or leave out `{key}`"),
+                "or an image that needs nothing more, and leave out `build.packages` and `runtime.packages`"
+                    .to_owned(),
+            ],
             Self::Platform { .. } => vec!["use `linux/amd64` or `linux/arm64`".to_owned()],
             Self::VersionInvalid { asked, .. } => vec![format!("correct it in {}", asked.origin)],
             Self::VersionNotOffered { nearest, asked, mirror, .. } => {

@@ -78,8 +78,12 @@ fn versions(plan: &Plan) -> Vec<String> {
 fn root(name: &str, root: &Root) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a size for people, with one decimal")]
     let megabytes = root.packages.iter().map(|package| package.size).sum::<u64>() as f64 / 1e6;
+    let image = root
+        .image
+        .as_ref()
+        .map_or_else(String::new, |image| format!(", on {} ({})", image.reference, image.digest));
     format!(
-        "{name:<7}  {} {}, {} Debian packages, {megabytes:.1} MB to fetch",
+        "{name:<7}  {} {}, {} Debian packages, {megabytes:.1} MB to fetch{image}",
         root.base,
         root.architecture,
         root.packages.len()

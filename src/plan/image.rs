@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::model::Image;
+use super::model::{Image, ResolvedImage};
 use super::start::StartCommand;
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner};
 use crate::config::{Config, Origin, Resolved};
+use crate::oci::ImageSource;
 use crate::source::Commit;
 use crate::ui::Location;
 
@@ -14,9 +15,11 @@ use crate::ui::Location;
 const USER: &str = "65532:65532";
 const INIT: &str = "/usr/bin/rpack-init";
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs look for certificates.
+const CERTIFICATES: &str = "SSL_CERT_FILE";
 /// What every image sets: certificates for programs that look in other places, and writable folders.
 const ENV: [(&str, &str); 5] = [
-    ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
+    (CERTIFICATES, "/etc/ssl/certs/ca-certificates.crt"),
     ("HOME", "/tmp"),
     ("TMPDIR", "/tmp"),
     ("XDG_CACHE_HOME", "/tmp/.cache"),
@@ -160,7 +163,7 @@ fn component(text: &str) -> String {
 
 /// The image's config.
 pub(super) fn image(
-    planner: &Planner<'_>,
+    planner: &mut Planner<'_>,
     start: &StartCommand,
     init: bool,
     name: &str,
@@ -180,7 +183,7 @@ pub(super) fn image(
     }
     entrypoint.extend(start.argv.iter().cloned());
     Ok(Image {
-        user: user(planner.config)?,
+        user: user(planner)?,
         working_directory: start.directory.clone(),
         env: env(planner, start)?,
         ports,
@@ -197,8 +200,8 @@ fn time(commit: Option<&Commit>, options: &Options) -> Option<i64> {
     options.source_date_epoch.or(commit.map(|commit| commit.time))
 }
 
-fn user(config: &Config) -> Result<String, Error> {
-    let Some(user) = &config.user else { return Ok(USER.to_owned()) };
+fn user(planner: &mut Planner<'_>) -> Result<String, Error> {
+    let Some(user) = &planner.config.user else { return Ok(inherited_user(planner)) };
     let (uid, gid) = user.value.split_once(':').unwrap_or((&user.value, &user.value));
     match (uid.parse::<u32>(), gid.parse::<u32>()) {
         (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => Ok(format!("{uid}:{gid}")),
@@ -216,6 +219,26 @@ fn user(config: &Config) -> Result<String, Error> {
             "a numeric user and group is needed, because names mean nothing outside the image",
             "image.user = \"65532:65532\"",
         )),
+    }
+}
+
+/// The base image's user, if it is a number other than root's; names mean nothing outside the image.
+fn inherited_user(planner: &mut Planner<'_>) -> String {
+    let Some(image) = &planner.bases.runtime else { return USER.to_owned() };
+    let stated = image.settings.user.as_str();
+    let (uid, gid) = stated.split_once(':').unwrap_or((stated, stated));
+    match (uid.parse::<u32>(), gid.parse::<u32>()) {
+        (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => format!("{uid}:{gid}"),
+        _ => {
+            if !matches!(stated, "" | "0" | "0:0" | "root" | "root:root") {
+                let text = format!(
+                    "`{}` runs as `{stated}`, the app as {USER}: only numbers other than 0 are inherited",
+                    image.image.reference
+                );
+                planner.note("base/user", text, false);
+            }
+            USER.to_owned()
+        }
     }
 }
 
@@ -242,12 +265,40 @@ fn writable(config: &Config) -> Result<Vec<String>, Error> {
     Ok(folders)
 }
 
+/// The variables of the base image; the last of equal names counts, as for a process.
+fn inherited_env(image: Option<&ResolvedImage>) -> BTreeMap<String, String> {
+    let stated = image.into_iter().flat_map(|image| &image.settings.env);
+    stated
+        .filter_map(|variable| variable.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Our folders first, then those of the base image that are not among them.
+fn joined_path(ours: &str, theirs: Option<&str>) -> String {
+    let mut folders: Vec<&str> = ours.split(':').collect();
+    for folder in theirs.unwrap_or_default().split(':').filter(|folder| !folder.is_empty()) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders.join(":")
+}
+
 /// `PATH` first, then sorted.
 fn env(planner: &Planner<'_>, start: &StartCommand) -> Result<Vec<String>, Error> {
     let rule = &planner.buildpack.image;
     let path = rule.path.iter().map(String::as_str).chain([SYSTEM_PATH]).collect::<Vec<_>>().join(":");
-    let mut env: BTreeMap<String, String> =
-        ENV.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut env = inherited_env(planner.bases.runtime.as_ref());
+    let path = joined_path(&path, env.remove("PATH").as_deref());
+    // An image without the bundle has its certificates elsewhere, and knows where.
+    let has_bundle = planner.bases.runtime.as_ref().is_none_or(|image| image.has_certificates);
+    for (name, value) in ENV {
+        let is_kept = name == CERTIFICATES && (!has_bundle || env.contains_key(name));
+        if !is_kept {
+            env.insert(name.to_owned(), value.to_owned());
+        }
+    }
     env.insert("PATH".to_owned(), path);
     env.extend(planner.scope.table("image.env", &rule.env)?);
     env.extend(start.env.clone());
@@ -264,11 +315,19 @@ fn labels(
     commit: Option<&Commit>,
     options: &Options,
 ) -> Result<BTreeMap<String, String>, Error> {
-    let mut labels = planner.scope.table("image.labels", &planner.buildpack.image.labels)?;
+    let base = planner.bases.runtime.as_ref();
+    let mut labels = base.map(|base| base.settings.labels.clone()).unwrap_or_default();
+    labels.extend(planner.scope.table("image.labels", &planner.buildpack.image.labels)?);
     let mut set = |key: &str, value: String| {
         labels.insert(format!("org.opencontainers.image.{key}"), value);
     };
     set("title", name.to_owned());
+    if let Some(base) = base {
+        set("base.digest", base.image.digest.to_string());
+        if let Ok(ImageSource::Registry(reference)) = ImageSource::parse(&base.image.reference) {
+            set("base.name", reference.full());
+        }
+    }
     if let Some(commit) = commit {
         set("revision", commit.revision.clone());
         if let Some(url) = &commit.url {

@@ -3,6 +3,7 @@
 //! The rules of ecosystems are data (`buildpacks/*/buildpack.toml`); this module evaluates them. It reads no file,
 //! opens no socket and knows no time: the outside world is a [`Catalogue`]. Equal inputs give an equal plan.
 
+mod base;
 mod buildpack;
 mod check;
 mod document;
@@ -64,6 +65,7 @@ struct Planner<'a> {
     config: &'a Config,
     catalogue: &'a dyn Catalogue,
     notices: Vec<model::Notice>,
+    bases: base::Bases,
 }
 
 /// Makes the plan for what was detected.
@@ -85,7 +87,8 @@ pub fn plan(
     }
     image::check_config(config)?;
     let notices = detection.notices.clone();
-    let mut planner = Planner { buildpack, scope, platforms, config, catalogue, notices };
+    let bases = base::resolve(config, &platforms, catalogue)?;
+    let mut planner = Planner { buildpack, scope, platforms, config, catalogue, notices, bases };
     planner.values()?;
     check::run(&mut planner, Phase::Early)?;
     let tools = tool::resolve(&mut planner)?;
@@ -101,7 +104,9 @@ pub fn plan(
     let init = planner.buildpack.init == buildpack::Init::Always || start.expands();
     let steps = step::steps(&planner)?;
     let layers = layer::layers(&planner, init)?;
-    let image = image::image(&planner, &start, init, &name, commit, options)?;
+    let image = image::image(&mut planner, &start, init, &name, commit, options)?;
+    let build_root = root::build_root(&mut planner)?;
+    let runtime_root = root::runtime_root(&planner)?;
     Ok(Plan {
         format: model::FORMAT,
         name,
@@ -109,8 +114,8 @@ pub fn plan(
         build_platform: options.build_platform.clone(),
         language: language.clone(),
         versions: tools.versions,
-        build_root: root::build_root(&planner)?,
-        runtime_root: root::runtime_root(&planner)?,
+        build_root,
+        runtime_root,
         toolchains: tool::needed(tools.toolchains, &steps, &layers, options),
         steps,
         layers,

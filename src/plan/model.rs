@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
+use crate::oci::image::ContainerConfig;
 
 /// The version of this format. A reader refuses any other.
 pub const FORMAT: u32 = 1;
@@ -73,8 +74,52 @@ pub struct Root {
     pub architecture: String,
     /// Digest of the base's rules and of the packages: the identity of the composed tree.
     pub digest: Digest,
-    /// Sorted by name.
+    /// Sorted by name. With an image, what is laid over it.
     pub packages: Vec<Package>,
+    /// The image from elsewhere that it is made on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<BaseImage>,
+}
+
+/// An image from elsewhere, by digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BaseImage {
+    /// As configured: `registry.example/org/base:tag`, `oci:../base:tag` (relative to the source).
+    pub reference: String,
+    /// Of the manifest for the platform.
+    pub digest: Digest,
+    /// Its config.
+    pub config: Blob,
+    /// Id and version of its system (`debian-13`), if it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// From the bottom up.
+    pub layers: Vec<BaseLayer>,
+}
+
+/// Bytes by digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Blob {
+    /// Their digest.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+}
+
+/// A layer of a [`BaseImage`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BaseLayer {
+    /// In OCI's names.
+    pub media_type: String,
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// Digest before compression.
+    pub diff_id: Digest,
 }
 
 /// One Debian package of a root.
@@ -337,12 +382,27 @@ pub struct RootRequest {
     pub closure: bool,
     /// Packages that are added with their dependencies even when `closure` is false (user additions); layer `libraries`.
     pub with_dependencies: Vec<String>,
+    /// The image that the packages are laid over; it is of the same release as the base, or nothing is asked for.
+    pub image: Option<BaseImage>,
+}
+
+/// A base image with what planning has to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedImage {
+    /// What the plan holds.
+    pub image: BaseImage,
+    /// How it is run.
+    pub settings: ContainerConfig,
+    /// Whether it has a bundle of certificates at `/etc/ssl/certs/ca-certificates.crt`.
+    pub has_certificates: bool,
 }
 
 /// What planning asks of the outside world; `rootfs` answers it.
 pub trait Catalogue {
     /// Resolves package names to exact packages.
     fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError>;
+    /// The image that `reference` names, for `platform` (`linux/amd64`).
+    fn image(&self, reference: &str, platform: &str) -> Result<ResolvedImage, CatalogueError>;
     /// The releases that `source` offers, in no particular order.
     fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError>;
 }

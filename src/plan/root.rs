@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Root, RootRequest};
+use super::model::{BaseImage, Root, RootRequest};
 use super::platform::Architecture;
-use super::{Error, Planner};
+use super::{Error, Planner, base};
 
 /// What steps see as `/`, on the build platform: the listed packages with all that they depend on.
-pub(super) fn build_root(planner: &Planner<'_>) -> Result<Root, Error> {
+pub(super) fn build_root(planner: &mut Planner<'_>) -> Result<Root, Error> {
     let rule = &planner.buildpack.build_root;
     let mut names = planner.scope.texts("build-root.packages", &rule.packages)?;
     for (index, extra) in rule.extra.iter().enumerate() {
@@ -16,9 +16,26 @@ pub(super) fn build_root(planner: &Planner<'_>) -> Result<Root, Error> {
             names.extend(planner.scope.texts(&format!("{key}.packages"), &extra.packages)?);
         }
     }
-    names.extend(planner.config.build_packages.iter().map(|package| package.value.clone()));
+    let added: Vec<String> =
+        planner.config.build_packages.iter().map(|package| package.value.clone()).collect();
+    let image = planner.bases.build.clone();
+    if let Some(image) = image.as_ref().filter(|image| !planner.is_same_release(image)) {
+        if !added.is_empty() {
+            return Err(planner.other_release("base.build", image, added));
+        }
+        let text = format!(
+            "the build runs in `{}` as it is; it must have what these packages of {} hold: {}",
+            image.image.reference,
+            planner.buildpack.base,
+            names.join(", ")
+        );
+        names.clear();
+        planner.note("base/as-it-is", text, false);
+    }
+    names.extend(added);
     let packages = names.into_iter().map(|name| (name, "build".to_owned())).collect();
-    request(planner, planner.platforms.build, packages, true, Vec::new())
+    let architecture = planner.platforms.build;
+    request(planner, architecture, packages, true, Vec::new(), image.map(|image| image.image))
 }
 
 /// What the image is made on, for the target: exactly the listed packages, and what the user added with its dependencies.
@@ -33,8 +50,18 @@ pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
             packages.insert(name, rule.layer.clone());
         }
     }
-    let added = planner.config.runtime_packages.iter().map(|package| package.value.clone()).collect();
-    request(planner, planner.platforms.target, packages, false, added)
+    let added: Vec<String> =
+        planner.config.runtime_packages.iter().map(|package| package.value.clone()).collect();
+    let image = planner.bases.runtime.as_ref();
+    if let Some(image) = image {
+        packages.retain(|_, layer| layer != base::LAYER);
+        let wanted: Vec<String> = packages.keys().chain(&added).cloned().collect();
+        if !wanted.is_empty() && !planner.is_same_release(image) {
+            return Err(planner.other_release("base.runtime", image, wanted));
+        }
+    }
+    let architecture = planner.platforms.target;
+    request(planner, architecture, packages, false, added, image.map(|image| image.image.clone()))
 }
 
 fn request(
@@ -43,6 +70,7 @@ fn request(
     packages: BTreeMap<String, String>,
     closure: bool,
     mut with_dependencies: Vec<String>,
+    image: Option<BaseImage>,
 ) -> Result<Root, Error> {
     with_dependencies.sort();
     with_dependencies.dedup();
@@ -52,6 +80,7 @@ fn request(
         packages,
         closure,
         with_dependencies,
+        image,
     };
     Ok(planner.catalogue.root(&request)?)
 }

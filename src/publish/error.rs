@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::destination::FORMS;
-use crate::oci::Digest;
+use crate::oci::{Digest, layout, unpack};
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
 
@@ -110,6 +110,29 @@ impl Error {
     }
 }
 
+impl From<layout::Error> for Error {
+    fn from(error: layout::Error) -> Self {
+        match error {
+            layout::Error::Store(error) => Self::Store(error),
+            layout::Error::Io { action, path, source } => Self::Io { action, path, source },
+            layout::Error::Format { path, wanted, reason } => Self::Format { path, wanted, reason },
+            layout::Error::Blob { digest, reason } => Self::Unreadable { what: "blob", digest, reason },
+        }
+    }
+}
+
+impl From<unpack::Error> for Error {
+    fn from(error: unpack::Error) -> Self {
+        match error {
+            unpack::Error::Store(error) => Self::Store(error),
+            unpack::Error::Unreadable { digest, reason } => {
+                Self::Unreadable { what: "layer", digest, reason }
+            }
+            unpack::Error::Refused { digest, path, reason } => Self::Refused { digest, path, reason },
+        }
+    }
+}
+
 impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
@@ -163,7 +186,7 @@ impl Diagnose for Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 vec!["free space there, or write to another place: `-o oci:DIR`".to_owned()]
             }
-            Self::Format { wanted: super::layout::WANTED, .. } => {
+            Self::Format { wanted: layout::WANTED, .. } => {
                 vec!["name a directory that is empty or does not exist: `-o oci:image`".to_owned()]
             }
             _ => Vec::new(),

@@ -1,39 +1,30 @@
-//! OCI layouts: a directory with `oci-layout`, `index.json` and `blobs/sha256`
+//! OCI layouts, written: a directory with `oci-layout`, `index.json` and `blobs/sha256`
 //! (<https://github.com/opencontainers/image-spec/blob/main/image-layout.md>).
 //!
 //! Invariants: `index.json` is replaced as a whole, after all blobs it needs are there; entries with other names
 //! stay as they were, whatever is in them; one writer at a time.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Error;
 use super::destination::Names;
-use crate::oci::image::{Descriptor, IMAGE_NAME, INDEX, Index, REF_NAME};
+use crate::oci::image::{Descriptor, IMAGE_NAME, REF_NAME};
+pub use crate::oci::layout::Layout;
+use crate::oci::layout::WANTED;
 use crate::oci::{Digest, DigestReader, to_canonical_json};
 use crate::package::{Image, Product};
 use crate::store::{self, Store};
-
-pub(super) const WANTED: &str = "an OCI layout";
 
 /// The file that marks a layout, and its only version.
 pub(super) const MARK: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// How the names of unfinished files begin.
 const TEMPORARY: &str = ".rpack-";
-
-/// The largest `index.json` that is read.
-const MAX_INDEX: u64 = 16 << 20;
-
-/// An OCI layout on disk.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    root: PathBuf,
-}
 
 /// How blobs come into a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +36,6 @@ pub(super) enum Transfer {
 }
 
 impl Layout {
-    /// Opens the layout at `root`.
-    ///
-    /// # Errors
-    /// When the directory is not a layout, or of another version.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
-        let root = root.into();
-        let mark = read_capped(&root.join("oci-layout"), 4096).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => format(&root, "it has no file `oci-layout`"),
-            _ => Error::io("read", &root.join("oci-layout"))(source),
-        })?;
-        let version = serde_json::from_slice::<Value>(&mark).ok();
-        let version = version.as_ref().and_then(|mark| mark.get("imageLayoutVersion")?.as_str());
-        match version {
-            Some("1.0.0") => Ok(Self { root }),
-            Some(version) => Err(format(&root, &format!("its version is `{version}`, expected `1.0.0`"))),
-            None => Err(format(&root, "its file `oci-layout` names no version")),
-        }
-    }
-
     /// Opens the layout at `root`, which is made when there is nothing or an empty directory.
     ///
     /// # Errors
@@ -86,25 +58,7 @@ impl Layout {
         }
         let blobs = root.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
-        Self::open(root)
-    }
-
-    /// The directory.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Where the blob with this digest is, or would be.
-    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
-    }
-
-    /// The entries of the index, in its order.
-    pub fn entries(&self) -> Result<Vec<Descriptor>, Error> {
-        let path = self.root.join("index.json");
-        let index: Index = serde_json::from_value(self.index()?)
-            .map_err(|error| format(&self.root, &format!("{}: {error}", path.display())))?;
-        Ok(index.manifests)
+        Ok(Self::open(root)?)
     }
 
     /// Puts an image, or an index with its images, and all blobs in; an entry with the same tag is replaced.
@@ -115,8 +69,8 @@ impl Layout {
         transfer: Transfer,
         store: &Store,
     ) -> Result<(), Error> {
-        let lock = File::open(&self.root).map_err(Error::io("open", &self.root))?;
-        lock.lock().map_err(Error::io("lock", &self.root))?;
+        let lock = File::open(self.root()).map_err(Error::io("open", self.root()))?;
+        lock.lock().map_err(Error::io("lock", self.root()))?;
         for (digest, size) in product.blobs() {
             self.add_blob(&digest, size, transfer, store)?;
         }
@@ -130,23 +84,10 @@ impl Layout {
                 entries.retain(is_other);
                 entries.push(entry);
             }
-            None => return Err(format(&self.root, "its `index.json` has no list `manifests`")),
+            None => return Err(format(self.root(), "its `index.json` has no list `manifests`")),
         }
-        let bytes = to_canonical_json(&index).map_err(|error| format(&self.root, &error.to_string()))?;
-        replace(&self.root.join("index.json"), &bytes)
-    }
-
-    /// The index as it is, with whatever other tools wrote into it.
-    fn index(&self) -> Result<Value, Error> {
-        let path = self.root.join("index.json");
-        match read_capped(&path, MAX_INDEX) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| format(&self.root, &format!("{}: {error}", path.display()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}))
-            }
-            Err(error) => Err(Error::io("read", &path)(error)),
-        }
+        let bytes = to_canonical_json(&index).map_err(|error| format(self.root(), &error.to_string()))?;
+        replace(&self.root().join("index.json"), &bytes)
     }
 
     fn add_blob(&self, digest: &Digest, size: u64, transfer: Transfer, store: &Store) -> Result<(), Error> {
@@ -216,16 +157,6 @@ pub(super) fn check(path: &Path, expected: Digest, found: Digest) -> Result<(), 
 
 fn format(root: &Path, reason: &str) -> Error {
     Error::Format { path: root.to_owned(), wanted: WANTED, reason: reason.to_owned() }
-}
-
-/// Reads a file of at most `limit` bytes.
-pub(super) fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
 }
 
 /// A file to be renamed to `target`, with the permissions that the umask gives.

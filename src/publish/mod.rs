@@ -5,7 +5,6 @@
 
 mod archive;
 mod destination;
-mod entries;
 mod error;
 pub mod layout;
 mod source;

@@ -3,50 +3,26 @@
 //! Read are the store's own images, OCI layouts and image archives. Every blob is checked against its digest and
 //! size before anything is made of it.
 
-use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::{collections::BTreeMap, fs};
-
 use super::destination::Destination;
-use super::entries::{Entries, Kind};
-use super::layout::{Layout, read_capped};
+use super::layout::Layout;
 use super::{Error, Stored};
 use crate::oci::image::{
-    Descriptor, IMAGE_NAME, INDEX, ImageConfig, Index, LAYER, LAYER_GZIP, MANIFEST, Manifest, Platform,
-    REF_NAME,
+    DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, IMAGE_NAME, INDEX, ImageConfig, Index, MANIFEST, Manifest,
+    Platform, REF_NAME, layer_type,
 };
+use crate::oci::layout::{Archive, Place, read_capped};
 use crate::oci::{Digest, Reference};
 use crate::package::{Image, LayerDescriptor};
 use crate::store::{self, Store};
 
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-
 /// The largest manifest or config that is read.
 const MAX_DOCUMENT: u64 = 8 << 20;
-
-/// The most entries of an archive that are looked at: its blobs and a few documents.
-const MAX_MEMBERS: usize = 10_000;
 
 /// The fewest digits by which an image is found.
 const MIN_PREFIX: usize = 6;
 
-/// A place that holds images.
-enum Source {
-    Layout(Layout),
-    Archive(Archive),
-}
-
-/// An image archive: where its members lie in the file.
-struct Archive {
-    path: PathBuf,
-    members: BTreeMap<String, (u64, u64)>,
-}
-
-/// Finds the image for `platform` (`linux/amd64`) that `text` names: a reference or a digest (or at least six digits of it) of the store, or
-/// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`.
+/// Finds the image for `platform` (`linux/amd64`) that `text` names: a reference or a digest (or at least six digits
+/// of it) of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`.
 ///
 /// # Errors
 /// When there is none or more than one, when it is for other platforms, or when it cannot be read.
@@ -79,7 +55,7 @@ fn is_index(entry: &Descriptor) -> bool {
 }
 
 /// The images of an index. What states no platform, or `unknown` as attestations do, is no image.
-fn members(source: &Source, entry: &Descriptor, store: &Store) -> Result<Vec<Descriptor>, Error> {
+fn members(source: &Place, entry: &Descriptor, store: &Store) -> Result<Vec<Descriptor>, Error> {
     let index: Index = document(source, "index", entry, store)?;
     let is_image =
         |part: &Descriptor| part.platform.as_ref().is_some_and(|platform| platform.os != "unknown");
@@ -87,19 +63,19 @@ fn members(source: &Source, entry: &Descriptor, store: &Store) -> Result<Vec<Des
 }
 
 /// Where the text leads: a place, and the entry of its `index.json`.
-fn locate(text: &str, store: &Store) -> Result<(Source, Descriptor), Error> {
+fn locate(text: &str, store: &Store) -> Result<(Place, Descriptor), Error> {
     let is_place = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind));
     let destination = if is_place { text.parse()? } else { Destination::Store };
     let (source, tag) = match destination {
         Destination::Store => {
-            let source = Source::Layout(Layout::create(store.images())?);
+            let source = Place::Layout(Layout::create(store.images())?);
             let entry = select(&source.entries()?, text, "the store")?;
             return Ok((source, entry));
         }
-        Destination::Layout { directory, tag } => (Source::Layout(Layout::open(directory)?), tag),
-        Destination::OciArchive { file, tag } => (Source::Archive(Archive::open(file)?), tag),
+        Destination::Layout { directory, tag } => (Place::Layout(Layout::open(directory)?), tag),
+        Destination::OciArchive { file, tag } => (Place::Archive(Archive::open(file)?), tag),
         Destination::DockerArchive { file, reference } => {
-            (Source::Archive(Archive::open(file)?), reference.map(|reference| reference.familiar()))
+            (Place::Archive(Archive::open(file)?), reference.map(|reference| reference.familiar()))
         }
     };
     let entries = source.entries()?;
@@ -116,7 +92,7 @@ fn locate(text: &str, store: &Store) -> Result<(Source, Descriptor), Error> {
 /// # Errors
 /// When the store's layout is damaged.
 pub fn list(store: &Store) -> Result<Vec<Stored>, Error> {
-    let layout = Source::Layout(Layout::create(store.images())?);
+    let layout = Place::Layout(Layout::create(store.images())?);
     let mut images = Vec::new();
     for entry in layout.entries()? {
         let parts = if is_index(&entry) { members(&layout, &entry, store)? } else { vec![entry.clone()] };
@@ -182,85 +158,8 @@ fn select(entries: &[Descriptor], text: &str, place: &str) -> Result<Descriptor,
     }
 }
 
-impl Source {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Layout(layout) => layout.root(),
-            Self::Archive(archive) => &archive.path,
-        }
-    }
-
-    fn entries(&self) -> Result<Vec<Descriptor>, Error> {
-        match self {
-            Self::Layout(layout) => layout.entries(),
-            Self::Archive(archive) => archive.entries(),
-        }
-    }
-
-    fn open(&self, digest: &Digest) -> Result<(Box<dyn Read>, PathBuf), Error> {
-        match self {
-            Self::Layout(layout) => {
-                let path = layout.blob_path(digest);
-                let file = File::open(&path).map_err(Error::io("read", &path))?;
-                Ok((Box::new(file), path))
-            }
-            Self::Archive(archive) => {
-                let member = format!("blobs/sha256/{}", digest.hex());
-                Ok((Box::new(archive.member(&member)?), archive.path.clone()))
-            }
-        }
-    }
-}
-
-impl Archive {
-    /// Finds the members of an archive; their content is skipped.
-    fn open(path: PathBuf) -> Result<Self, Error> {
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
-        let mut entries = Entries::new(io::BufReader::new(file));
-        let mut members = BTreeMap::new();
-        let not = |reason: String| Error::Format { path: path.clone(), wanted: "an image archive", reason };
-        while let Some(found) =
-            entries.next().map_err(|error| not(format!("`{}` {}", error.path, error.reason)))?
-        {
-            if found.kind == Kind::File {
-                members.insert(found.path, (entries.position(), found.size));
-            }
-            if members.len() > MAX_MEMBERS {
-                return Err(not(format!("it has more than {MAX_MEMBERS} files")));
-            }
-        }
-        if !members.contains_key("index.json") {
-            return Err(not("it has no file `index.json`".to_owned()));
-        }
-        Ok(Self { path, members })
-    }
-
-    fn member(&self, name: &str) -> Result<io::Take<File>, Error> {
-        let (position, size) = self.members.get(name).ok_or_else(|| Error::Format {
-            path: self.path.clone(),
-            wanted: "an image archive",
-            reason: format!("it has no file `{name}`"),
-        })?;
-        let mut file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
-        file.seek(SeekFrom::Start(*position)).map_err(Error::io("read", &self.path))?;
-        Ok(file.take(*size))
-    }
-
-    fn entries(&self) -> Result<Vec<Descriptor>, Error> {
-        let mut bytes = Vec::new();
-        let mut member = self.member("index.json")?.take(MAX_DOCUMENT);
-        member.read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
-        let index: Index = serde_json::from_slice(&bytes).map_err(|error| Error::Format {
-            path: self.path.clone(),
-            wanted: "an image archive",
-            reason: format!("index.json: {error}"),
-        })?;
-        Ok(index.manifests)
-    }
-}
-
 /// Brings an image into the store.
-fn read(source: &Source, entry: &Descriptor, store: &Store) -> Result<Image, Error> {
+fn read(source: &Place, entry: &Descriptor, store: &Store) -> Result<Image, Error> {
     if !matches!(&*entry.media_type, MANIFEST | DOCKER_MANIFEST) {
         let reason =
             format!("its media type is `{}`, expected one manifest for one platform", entry.media_type);
@@ -277,14 +176,16 @@ fn read(source: &Source, entry: &Descriptor, store: &Store) -> Result<Image, Err
     let mut history = config.history.iter().filter(|entry| !entry.empty_layer);
     let mut layers = Vec::new();
     for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
-        if !matches!(&*layer.media_type, LAYER | LAYER_GZIP | DOCKER_LAYER) {
-            let reason = format!("its media type is `{}`, expected tar or tar with gzip", layer.media_type);
+        if layer_type(&layer.media_type).is_none() {
+            let reason =
+                format!("its media type is `{}`, expected tar, plain or with gzip or zstd", layer.media_type);
             return Err(Error::Unreadable { what: "layer", digest: layer.digest, reason });
         }
-        import(source, layer, store)?;
+        source.import(layer, store)?;
         let made_by = history.next().map(|entry| entry.created_by.as_str()).unwrap_or_default();
         layers.push(LayerDescriptor {
             id: made_by.strip_prefix("rpack ").unwrap_or(made_by).to_owned(),
+            media_type: layer.media_type.clone(),
             digest: layer.digest,
             size: layer.size,
             diff_id: *diff_id,
@@ -301,7 +202,7 @@ fn read(source: &Source, entry: &Descriptor, store: &Store) -> Result<Image, Err
 }
 
 fn document<T: serde::de::DeserializeOwned>(
-    source: &Source,
+    source: &Place,
     what: &'static str,
     descriptor: &Descriptor,
     store: &Store,
@@ -310,29 +211,11 @@ fn document<T: serde::de::DeserializeOwned>(
     if descriptor.size > MAX_DOCUMENT {
         return Err(unreadable(format!("it has {} bytes, more than {MAX_DOCUMENT}", descriptor.size)));
     }
-    let path = import(source, descriptor, store)?;
+    let path = source.import(descriptor, store)?;
     let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
     if Digest::of(&bytes) != descriptor.digest {
         let reason = "its digest is another".to_owned();
         return Err(store::Error::Damaged { path, reason }.into());
     }
     serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))
-}
-
-/// The blob in the store; copied there, checked, when it is missing.
-fn import(source: &Source, descriptor: &Descriptor, store: &Store) -> Result<PathBuf, Error> {
-    let (digest, size) = (descriptor.digest, descriptor.size);
-    if let Some(path) = store.blob(&digest)
-        && fs::metadata(&path).is_ok_and(|found| found.len() == size)
-    {
-        return Ok(path);
-    }
-    let (reader, place) = source.open(&digest)?;
-    let (found, length) = store.put_blob(reader.take(size.saturating_add(1)))?;
-    if length != size {
-        let reason = format!("it has not the {size} bytes that are stated for it");
-        return Err(Error::Unreadable { what: "blob", digest, reason });
-    }
-    super::layout::check(&place, digest, found)?;
-    Ok(store.blob_path(&digest))
 }

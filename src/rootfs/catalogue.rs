@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::base::Base;
 use super::compose::identity;
 use super::debian::{self, Choice, Refusal};
-use super::{Context, Error, registry};
+use super::{Context, Error, image, registry};
 use crate::oci::Digest;
-use crate::plan::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest, Source};
+use crate::plan::model::{
+    Catalogue, CatalogueError, Package, Release, ResolvedImage, Root, RootRequest, Source,
+};
 
 /// The layer of packages that the user adds.
 const ADDED: &str = "libraries";
@@ -16,6 +18,10 @@ impl Catalogue for Context {
     /// Resolves the request. A name `@GROUP` stands for the packages of a group of the base.
     fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError> {
         Ok(resolve(self, request)?)
+    }
+
+    fn image(&self, reference: &str, platform: &str) -> Result<ResolvedImage, CatalogueError> {
+        Ok(image::resolve(reference, platform, self).map_err(Error::from)?)
     }
 
     fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
@@ -48,6 +54,9 @@ fn packaged(context: &Context, base: &str, architecture: &str, package: &str) ->
 
 fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     let base = Base::load(&context.definitions, &request.base)?;
+    if request.image.is_some() && request.packages.is_empty() && request.with_dependencies.is_empty() {
+        return Ok(root(&base, request, Vec::new()));
+    }
     let universe = context.universe(&base, &request.architecture)?;
     let layers = layers(&base, &request.packages)?;
     let names: Vec<&str> = layers.keys().copied().collect();
@@ -60,16 +69,34 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     // What a build root draws in belongs where the rest of it does.
     let drawn_in = request.packages.values().next().filter(|_| request.closure).map_or(ADDED, String::as_str);
     let chosen = universe.select(&listed, &followed).map_err(|refusal| refused(&base.id, refusal))?;
+    let chosen = match &request.image {
+        Some(image) => {
+            let installed = image::installed(image, context)?;
+            let names: Vec<&str> = listed.iter().chain(&followed).copied().collect();
+            debian::lacking(chosen, &names, &installed).map_err(|refusal| refused(&base.id, refusal))?
+        }
+        None => chosen,
+    };
     let packages = chosen
         .into_iter()
         .map(|(name, choice)| package(choice, layers.get(name).copied().unwrap_or(drawn_in)))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Root {
+    Ok(root(&base, request, packages))
+}
+
+fn root(base: &Base, request: &RootRequest, packages: Vec<Package>) -> Root {
+    let composed = identity(base, &request.architecture, &packages);
+    let digest = match &request.image {
+        Some(image) => Digest::of(format!("{composed} over {}", image.digest).as_bytes()),
+        None => composed,
+    };
+    Root {
         base: base.id.clone(),
         architecture: request.architecture.clone(),
-        digest: identity(&base, &request.architecture, &packages),
+        digest,
         packages,
-    })
+        image: request.image.clone(),
+    }
 }
 
 /// The layer of each requested package, groups expanded; a package's own line wins over its group's.

@@ -14,7 +14,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::base::{Base, Trim, multiarch};
 use super::debian::deb::Deb;
 use super::merge::merge;
-use super::{Context, Error, debian, packages};
+use super::{Context, Error, debian, overlay, packages};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan::model::{Package, Root};
 use crate::store::{self, Content, Entry, Kind, Tree};
@@ -83,14 +83,21 @@ pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree,
     add_links(&mut tree, &base, root);
     let trim = if purpose == Purpose::Runtime { &base.trim.runtime } else { &base.trim.build };
     apply_trim(&mut tree, trim, &base)?;
-    add_fixed(&mut tree, &base);
+    if root.image.is_none() {
+        add_fixed(&mut tree, &base);
+    }
     match purpose {
         Purpose::Runtime => add_scanner_records(&mut tree, &records),
         Purpose::Build => add_status(&mut tree, &records),
     }
     tree.add_parents();
     normalise(&mut tree, &base);
-    Ok(tree)
+    let Some(image) = &root.image else { return Ok(tree) };
+    let (_, files) = super::image::files(image, context)?;
+    Ok(match purpose {
+        Purpose::Runtime => overlay::additions(tree, &files),
+        Purpose::Build => overlay::over(&tree, &files, &base)?,
+    })
 }
 
 /// The position of a layer from below.
@@ -277,6 +284,7 @@ mod tests {
             architecture: "amd64".to_owned(),
             digest: Digest::of(b""),
             packages: packages.collect(),
+            image: None,
         }
     }
 

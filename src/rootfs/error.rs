@@ -17,6 +17,9 @@ pub enum Error {
     /// Debian's metadata or packages.
     #[error(transparent)]
     Debian(#[from] debian::Error),
+    /// An image from elsewhere.
+    #[error(transparent)]
+    Image(#[from] super::image::Error),
     /// There is no such base.
     #[error("there is no base `{base}`; there are: {}", list(available))]
     UnknownBase {
@@ -126,6 +129,7 @@ impl Diagnose for Error {
             Self::Http(error) => error.id(),
             Self::Store(error) => error.id(),
             Self::Debian(error) => error.id(),
+            Self::Image(error) => error.id(),
             Self::UnknownBase { .. } => "rootfs/unknown-base",
             Self::Architecture { .. } => "rootfs/architecture",
             Self::Definition { .. } => "definitions/base",
@@ -144,6 +148,7 @@ impl Diagnose for Error {
             Self::Http(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Debian(error) => error.exit(),
+            Self::Image(error) => error.exit(),
             Self::UnknownBase { .. }
             | Self::Architecture { .. }
             | Self::Definition { .. }
@@ -166,6 +171,7 @@ impl Diagnose for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::Debian(error) => error.detail(),
+            Self::Image(error) => error.detail(),
             _ => None,
         }
     }
@@ -175,6 +181,7 @@ impl Diagnose for Error {
             Self::Http(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Debian(error) => error.hints(),
+            Self::Image(error) => error.hints(),
             Self::Endpoint { ecosystem } => vec![format!(
                 "state one in rpack.toml:\n\n    [mirror.{ecosystem}]\n    url = \"https://mirror.example/{ecosystem}\""
             )],

@@ -1,4 +1,5 @@
-//! Root filesystems without a registry: composed from signed Debian packages, with toolchains from language registries.
+//! Root filesystems without a registry: composed from signed Debian packages, with toolchains from language
+//! registries; and images from elsewhere as bases.
 //!
 //! In: a [`RootRequest`](crate::plan::model::RootRequest) or a [`Root`](crate::plan::model::Root) of the plan, the
 //! data of `bases/`, the machine's own mirrors. Out: exact packages ([`Catalogue`](crate::plan::model::Catalogue)),
@@ -14,7 +15,9 @@ mod compose;
 pub mod debian;
 pub mod endpoints;
 mod error;
+pub mod image;
 mod merge;
+mod overlay;
 mod packages;
 mod registry;
 #[cfg(test)]
@@ -24,6 +27,7 @@ mod unpack;
 mod unzip;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub use compose::{Purpose, compose, directory, key};
@@ -34,6 +38,7 @@ pub use toolchain::toolchain;
 
 use crate::definitions::Definitions;
 use crate::http::Client;
+use crate::oci::registry::{Credentials, Registry, Settings};
 use crate::store::Store;
 use crate::ui::Reporter;
 use base::Base;
@@ -54,6 +59,10 @@ pub struct Context {
     pub endpoints: Endpoints,
     /// The clock, in seconds since 1970: signatures and metadata have an end.
     pub now: i64,
+    /// The way to registries of images.
+    pub registry: Registry,
+    /// What paths of layouts and archives are relative to: the source tree.
+    pub folder: PathBuf,
     universes: Mutex<BTreeMap<(String, String), Arc<Universe>>>,
 }
 
@@ -67,7 +76,18 @@ impl Context {
         endpoints: Endpoints,
         now: i64,
     ) -> Self {
-        Self { store, client, reporter, definitions, endpoints, now, universes: Mutex::default() }
+        let registry = Registry::new(client.clone(), Settings::default(), Credentials::default());
+        let (folder, universes) = (PathBuf::new(), Mutex::default());
+        Self { store, client, reporter, definitions, endpoints, now, registry, folder, universes }
+    }
+
+    /// The same with images as bases: the source tree, what is configured about registries, who this machine is to
+    /// them.
+    #[must_use]
+    pub fn with_images(mut self, folder: PathBuf, settings: Settings, credentials: Credentials) -> Self {
+        self.folder = folder;
+        self.registry = Registry::new(self.client.clone(), settings, credentials);
+        self
     }
 
     /// The address of an archive of `base`, without a slash at the end.

@@ -15,6 +15,7 @@
 
 mod clock;
 mod directory;
+mod links;
 pub mod tree;
 
 use std::fs::{self, File};

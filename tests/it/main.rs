@@ -3,6 +3,7 @@
 
 mod archive;
 mod bad_input;
+mod bases;
 mod cli;
 mod examples;
 mod init;

@@ -8,17 +8,41 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest, Source};
+use super::model::{
+    BaseImage, Blob, Catalogue, CatalogueError, Package, Release, ResolvedImage, Root, RootRequest, Source,
+};
 use super::{Error, Options, Plan, plan};
 use crate::config::{Config, Origin, Resolved};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::oci::Digest;
+use crate::oci::image::ContainerConfig;
 use crate::source::Commit;
 use crate::ui::Diagnose;
 
 /// A world with some releases. Roots hold what was asked for, each package with a size of 1 MB.
 struct Fake;
+
+/// The reference says what the image holds: `registry.example/debian-13`. It has settings of all kinds.
+fn base_image(reference: &str) -> ResolvedImage {
+    let variables = ["PATH=/opt/base/bin:/usr/bin", "LANG=C", "HOME=/root", "BASE=1"];
+    ResolvedImage {
+        image: BaseImage {
+            reference: reference.to_owned(),
+            digest: Digest::of(reference.as_bytes()),
+            config: Blob { digest: Digest::of(b"config"), size: 6 },
+            release: reference.rsplit('/').next().map(str::to_owned),
+            layers: Vec::new(),
+        },
+        settings: ContainerConfig {
+            user: "1000".to_owned(),
+            env: variables.map(str::to_owned).to_vec(),
+            labels: [("base".to_owned(), "1".to_owned())].into(),
+            ..ContainerConfig::default()
+        },
+        has_certificates: false,
+    }
+}
 
 const NODES: [&str; 12] = [
     "18.20.8",
@@ -55,9 +79,15 @@ impl Catalogue for Fake {
         Ok(Root {
             base: request.base.clone(),
             architecture: request.architecture.clone(),
-            digest: Digest::of(format!("{request:?}").as_bytes()),
+            // Without an image the digest is that of the packages alone.
+            digest: Digest::of(format!("{request:?}").replace(", image: None", "").as_bytes()),
             packages: packages.collect(),
+            image: request.image.clone(),
         })
+    }
+
+    fn image(&self, reference: &str, _: &str) -> Result<ResolvedImage, CatalogueError> {
+        Ok(base_image(reference))
     }
 
     fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
@@ -123,6 +153,10 @@ impl Diagnose for NoAnswer {
 
 impl Catalogue for Unreachable {
     fn root(&self, _: &RootRequest) -> Result<Root, CatalogueError> {
+        Err(Box::new(NoAnswer))
+    }
+
+    fn image(&self, _: &str, _: &str) -> Result<ResolvedImage, CatalogueError> {
         Err(Box::new(NoAnswer))
     }
 

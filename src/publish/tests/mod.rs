@@ -65,7 +65,7 @@ impl Fixture {
             start_origin: String::new(),
         };
         let layers = vec![layer("base", &base), layer("app", &app)];
-        let input = Input { platform, layers, image: &image };
+        let input = Input { platform, layers, image: &image, base: None };
         package(input, &self.store, &self.reporter).unwrap()
     }
 
@@ -88,7 +88,14 @@ impl Fixture {
                 gzip.write_all(plain).unwrap();
                 let (digest, size) = self.store.put_blob(&gzip.finish().unwrap()[..]).unwrap();
                 let diff_id = Digest::of(plain);
-                LayerDescriptor { id: String::new(), digest, size, diff_id, uncompressed_size: None }
+                LayerDescriptor {
+                    id: String::new(),
+                    media_type: LAYER_GZIP.to_owned(),
+                    digest,
+                    size,
+                    diff_id,
+                    uncompressed_size: None,
+                }
             })
             .collect();
         let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();

@@ -18,7 +18,7 @@ mod version;
 
 use jiff::Timestamp;
 
-pub(super) use select::{Choice, Refusal, Universe};
+pub(super) use select::{Choice, Refusal, Universe, lacking};
 pub(super) use suites::load;
 pub(super) use suites::tampered;
 

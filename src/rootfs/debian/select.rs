@@ -274,3 +274,38 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()].min(3)
 }
+
+/// Of `chosen`, what a system that has `installed` lacks of `names` and of what they need: packages that are not there,
+/// and those that are there in a version that one of these does not accept. What only an installed package needs is
+/// left to whoever made the system.
+///
+/// # Errors
+/// When a dependency cannot be read.
+pub(in crate::rootfs) fn lacking<'a>(
+    mut chosen: BTreeMap<&'a str, Choice<'a>>,
+    names: &[&'a str],
+    installed: &BTreeMap<String, String>,
+) -> Result<BTreeMap<&'a str, Choice<'a>>, Refusal> {
+    let mut wanted: Vec<&str> = names.iter().copied().filter(|name| !installed.contains_key(*name)).collect();
+    let mut lacking = BTreeMap::new();
+    while let Some(name) = wanted.pop() {
+        let Some(choice) = chosen.remove(name) else { continue };
+        for field in choice.record.depends() {
+            for relation in parse(choice.record, field)?.into_iter().flatten() {
+                match installed.get(relation.name) {
+                    Some(version) if relation.accepts(version) => {}
+                    _ if chosen.contains_key(relation.name) => wanted.push(relation.name),
+                    _ => wanted.extend(
+                        chosen
+                            .values()
+                            .filter(|choice| provides(choice.record, &relation))
+                            .map(|choice| choice.record.name())
+                            .filter(|name| !installed.contains_key(*name)),
+                    ),
+                }
+            }
+        }
+        lacking.insert(name, choice);
+    }
+    Ok(lacking)
+}

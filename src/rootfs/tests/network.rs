@@ -35,6 +35,7 @@ fn request(packages: &[(&str, &str)], closure: bool) -> RootRequest {
         packages: packages.iter().map(|(name, layer)| ((*name).to_owned(), (*layer).to_owned())).collect(),
         closure,
         with_dependencies: Vec::new(),
+        image: None,
     }
 }
 

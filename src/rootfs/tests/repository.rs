@@ -8,7 +8,8 @@ use super::debian_repository::{Package, Release, Repository, Signing};
 use super::http_server::Fault;
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
-use crate::plan::model::{Catalogue as _, Root, RootRequest, Source};
+use crate::oci::image::LAYER;
+use crate::plan::model::{BaseImage, BaseLayer, Blob, Catalogue as _, Root, RootRequest, Source};
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
 use crate::store::{Content, Kind, Store, Tree};
 use crate::ui::{Diagnose, ExitCode, Progress, Reporter};
@@ -76,6 +77,7 @@ fn request(names: &[&str], closure: bool) -> RootRequest {
         packages: names.iter().map(|name| ((*name).to_owned(), "base".to_owned())).collect(),
         closure,
         with_dependencies: Vec::new(),
+        image: None,
     }
 }
 
@@ -318,4 +320,72 @@ fn broken_transfers_go_on_where_they_stopped() {
         fixture.repository.server.take_requests(),
         [path.to_owned(), format!("{path} from 100"), format!("{path} from 100"), format!("{path} from 150")]
     );
+}
+
+/// An image of the release in the store, with these records of dpkg's and a merged `/usr`.
+fn image(context: &Context, status: &str) -> BaseImage {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |kind: tar::EntryType, path: &str, text: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        let body = if kind.is_symlink() { "" } else { text };
+        header.set_size(body.len() as u64);
+        if kind.is_symlink() {
+            builder.append_link(&mut header, path, text).unwrap();
+        } else {
+            builder.append_data(&mut header, path, body.as_bytes()).unwrap();
+        }
+    };
+    add(tar::EntryType::Regular, "etc/os-release", "ID=debian\nVERSION_ID=13\n");
+    add(tar::EntryType::Regular, "var/lib/dpkg/status", status);
+    add(tar::EntryType::Symlink, "bin", "usr/bin");
+    add(tar::EntryType::Regular, "usr/bin/theirs", "theirs");
+    let (layer, size) = context.store.put_blob(&builder.into_inner().unwrap()[..]).unwrap();
+    let (config, config_size) = context.store.put_blob(&b"{}"[..]).unwrap();
+    BaseImage {
+        reference: "registry.example/base:13".to_owned(),
+        digest: layer,
+        config: Blob { digest: config, size: config_size },
+        release: Some("debian-13".to_owned()),
+        layers: vec![BaseLayer { media_type: LAYER.to_owned(), digest: layer, size, diff_id: layer }],
+    }
+}
+
+#[test]
+fn an_image_gets_what_it_lacks_and_what_is_too_old() {
+    let fixture = Fixture::new(vec![
+        Package::new("tool", "1").field("Depends: lib (>= 2), present, awk").file(
+            "./bin/tool",
+            "ours",
+            0o755,
+        ),
+        Package::new("lib", "2").file("./usr/lib/lib.so", "2", 0o644),
+        Package::new("present", "1").field("Depends: unwanted").file("./usr/bin/present", "", 0o755),
+        Package::new("unwanted", "1").file("./usr/bin/unwanted", "", 0o755),
+        Package::new("mawk", "1").field("Provides: awk").file("./usr/bin/mawk", "", 0o755),
+    ]);
+    let context = fixture.context();
+    let record = |name: &str| format!("Package: {name}\nStatus: install ok installed\nVersion: 1\n\n");
+    let image = image(&context, &(record("lib") + &record("present")));
+    let wanted = RootRequest { image: Some(image), ..request(&["tool"], true) };
+    let root = context.root(&wanted).unwrap();
+    let names: Vec<_> = root.packages.iter().map(|package| package.name.as_str()).collect();
+    assert_eq!(names, ["lib", "mawk", "tool"]);
+    let tree = compose(&root, Purpose::Build, &context).unwrap();
+    assert_eq!(text(&tree, "usr/bin/tool"), "ours");
+    assert_eq!(text(&tree, "usr/bin/theirs"), "theirs");
+    assert!(matches!(&tree.get("bin").unwrap().kind, Kind::Symlink { target } if target == "usr/bin"));
+    let status = text(&tree, "var/lib/dpkg/status");
+    let listed: Vec<_> = status.lines().filter_map(|line| line.strip_prefix("Package: ")).collect();
+    assert_eq!(listed, ["lib", "present", "lib", "mawk", "tool"]);
+    // In the app's image only what is added is ours.
+    let root = context.root(&RootRequest { closure: false, ..wanted }).unwrap();
+    let tree = compose(&root, Purpose::Runtime, &context).unwrap();
+    let files: Vec<_> = tree
+        .iter()
+        .filter(|(_, entry)| !matches!(entry.kind, Kind::Directory { .. }))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(files, ["usr/bin/tool", "var/lib/dpkg/status.d/tool"]);
 }

@@ -18,7 +18,7 @@ const MAX_NAME: usize = 4096;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Relative and clean; empty for the root itself.
     pub path: String,
     /// What it is.
@@ -37,7 +37,7 @@ pub(super) struct Found {
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Directory,
     File,
     /// A further name of the file at this path, relative and clean.
@@ -50,7 +50,7 @@ pub(super) enum Kind {
 
 /// What is wrong with an archive, and at which entry.
 #[derive(Debug)]
-pub(super) struct Malformed {
+pub(crate) struct Malformed {
     /// The entry's name, as far as it was read.
     pub path: String,
     /// Reads on after the name.
@@ -62,7 +62,7 @@ fn malformed(path: &str, reason: impl Into<String>) -> Malformed {
 }
 
 /// The entries of an archive. Reading gives the content of the entry that came last.
-pub(super) struct Entries<R> {
+pub(crate) struct Entries<R> {
     inner: R,
     left: u64,
     padding: u64,
@@ -80,22 +80,22 @@ struct Extended {
 }
 
 impl<R: Read> Entries<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, left: 0, padding: 0, position: 0 }
     }
 
     /// Where the content of the entry that came last begins, in bytes from the start.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
     /// The reader below, for what follows the end of the archive.
-    pub(super) fn into_inner(self) -> R {
+    pub(crate) fn into_inner(self) -> R {
         self.inner
     }
 
     /// The next entry; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Found>, Malformed> {
+    pub(crate) fn next(&mut self) -> Result<Option<Found>, Malformed> {
         let mut extended = Extended::default();
         loop {
             self.skip_content()?;

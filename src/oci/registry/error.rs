@@ -1,0 +1,205 @@
+//! What can go wrong between this machine and a registry.
+
+use super::credentials::Search;
+use super::host::Repository;
+use crate::http::{self, Reply};
+use crate::store;
+use crate::ui::{Diagnose, ExitCode};
+
+/// Why nothing came from a registry.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The network.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// 401 or 403.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// 404.
+    #[error("{host} has no `{repository}` called `{name}`{}", because(code))]
+    Missing {
+        /// The registry.
+        host: String,
+        /// The repository there.
+        repository: String,
+        /// The tag or digest.
+        name: String,
+        /// The registry's own words.
+        code: String,
+    },
+    /// Any other status.
+    #[error("{host}: {request} answered `{status}`{}", because(code))]
+    Status {
+        /// The registry.
+        host: String,
+        /// What was asked.
+        request: String,
+        /// The status.
+        status: u16,
+        /// The registry's own words.
+        code: String,
+    },
+    /// A token server that is not asked.
+    #[error("{host} sends its clients for a token to {realm}, which is not asked: {reason}")]
+    Realm {
+        /// The registry.
+        host: String,
+        /// The token server.
+        realm: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A token server that answers something else.
+    #[error("the answer of the token server {realm} cannot be used: {reason}")]
+    Token {
+        /// The token server.
+        realm: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A manifest that is none.
+    #[error("`{reference}` cannot be read: {reason}")]
+    Manifest {
+        /// What was asked for.
+        reference: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Credentials that cannot be read.
+    #[error("the credentials in {place} cannot be read: {reason}")]
+    Credentials {
+        /// The file or variable.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A refusal, with who asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} refuses `{repository}`: {request} answered `{status}`{}", because(code))]
+pub struct Refusal {
+    /// The registry.
+    pub host: String,
+    /// The repository there.
+    pub repository: String,
+    /// What was tried.
+    pub request: String,
+    /// 401, 403.
+    pub status: u16,
+    /// The registry's own words: `UNAUTHORIZED: authentication required`.
+    pub code: String,
+    /// Who asked, and where that was found.
+    pub credential: Option<String>,
+    /// Helpers that failed before.
+    pub failures: Vec<String>,
+}
+
+fn because(code: &str) -> String {
+    if code.is_empty() { String::new() } else { format!(": {code}") }
+}
+
+impl Error {
+    /// A 401 or 403.
+    pub(super) fn refused(repository: &Repository, request: &str, reply: &Reply, search: &Search) -> Self {
+        if !matches!(reply.status, 401 | 403) {
+            return Self::Status {
+                host: repository.host.clone(),
+                request: request.to_owned(),
+                status: reply.status,
+                code: words(&reply.bytes),
+            };
+        }
+        Self::Refused(Box::new(Refusal {
+            host: repository.host.clone(),
+            repository: repository.path.clone(),
+            request: request.to_owned(),
+            status: reply.status,
+            code: words(&reply.bytes),
+            credential: search.credential.as_ref().map(ToString::to_string),
+            failures: search.failures.clone(),
+        }))
+    }
+}
+
+/// The registry's own words
+/// (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>), on one line.
+pub(super) fn words(bytes: &[u8]) -> String {
+    let document: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let texts = document["errors"].as_array().into_iter().flatten().map(|error| {
+        let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        match (text("code"), text("message")) {
+            (code, message) if message.is_empty() => code,
+            (code, message) if code.is_empty() => message,
+            (code, message) => format!("{code}: {message}"),
+        }
+    });
+    let all = texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
+    all.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+impl Diagnose for Error {
+    fn id(&self) -> &'static str {
+        match self {
+            Self::Http(error) => error.id(),
+            Self::Store(error) => error.id(),
+            Self::Refused(_) => "registry/refused",
+            Self::Missing { .. } => "registry/missing",
+            Self::Status { .. } => "registry/status",
+            Self::Realm { .. } => "registry/realm",
+            Self::Token { .. } => "registry/token",
+            Self::Manifest { .. } => "registry/manifest",
+            Self::Credentials { .. } => "registry/credentials",
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Http(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::Credentials { .. } => ExitCode::Usage,
+            Self::Manifest { .. } => ExitCode::Failed,
+            _ => ExitCode::Network,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        let Self::Refused(refusal) = self else { return None };
+        let Refusal { credential, failures, .. } = &**refusal;
+        let who = credential.as_ref().map_or_else(
+            || "asked as nobody: no credential for it was found".to_owned(),
+            |credential| format!("asked as {credential}"),
+        );
+        Some(std::iter::once(who).chain(failures.iter().cloned()).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Http(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            Self::Refused(refusal) if refusal.credential.is_none() => vec![
+                format!("log in: `docker login {0}` or `podman login {0}`", refusal.host),
+                "in a pipeline: `RPACK_REGISTRY_AUTH='{\"auths\":{\"registry.example\":{\"auth\":\"…\"}}}'`, the \
+                 text of a docker config.json"
+                    .to_owned(),
+            ],
+            Self::Refused(refusal) => vec![format!(
+                "the credential is not the right one for `{}`, or is out of date",
+                refusal.repository
+            )],
+            Self::Missing { .. } => vec!["look at the spelling, and whether the tag still exists".to_owned()],
+            Self::Realm { .. } => vec![
+                "if the address is right, name the registry by an address of the same kind, or a mirror: \
+                 `registry.mirrors.\"registry.example\" = \"https://mirror.example\"` in rpack.toml"
+                    .to_owned(),
+            ],
+            Self::Credentials { .. } => {
+                vec!["write it anew: `docker login registry.example`, or remove it".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! A registry in this process, and everything it may do to its clients.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Credentials, Error, Places, Registry, Settings};
+use crate::http::{Client, Options};
+use crate::oci::image::{Descriptor, LAYER, MANIFEST};
+use crate::oci::{Digest, Reference};
+use crate::store::Store;
+use crate::ui::{Diagnose as _, Progress, Reporter};
+
+/// What a request is answered with.
+#[derive(Clone, Debug)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Answer { status, headers, body: body.into() }
+}
+
+/// Answers by a function of method and path, the `Authorization` header and the body; remembers the requests.
+struct Server {
+    host: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(respond: impl Fn(&str, Option<&str>, &str) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (known, respond) = (requests.clone(), Arc::new(respond));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (known, respond) = (known.clone(), respond.clone());
+                thread::spawn(move || serve(stream, &known, &*respond));
+            }
+        });
+        Self { host, requests }
+    }
+
+    fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    known: &Mutex<Vec<String>>,
+    respond: &dyn Fn(&str, Option<&str>, &str) -> Answer,
+) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim().to_owned());
+    }
+    let Some(first) = lines.first().and_then(|line| line.strip_suffix(" HTTP/1.1")) else { return };
+    let headers: BTreeMap<String, String> = lines
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let authorization = headers.get("authorization").map(String::as_str);
+    let shown = authorization.map(|text| format!(" as {text}")).unwrap_or_default();
+    known.lock().unwrap().push(format!("{first}{shown}"));
+    let answer = respond(first, authorization, &String::from_utf8_lossy(&body));
+    let mut head = format!(
+        "HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {}\r\n",
+        answer.status,
+        answer.body.len()
+    );
+    for (name, value) in &answer.headers {
+        use std::fmt::Write as _;
+        let _ = write!(&mut head, "{name}: {value}\r\n");
+    }
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(b"\r\n"));
+    let _ = stream.write_all(&answer.body);
+}
+
+/// A machine with files and variables, and a registry client on it.
+struct Machine {
+    folder: tempfile::TempDir,
+    environment: BTreeMap<String, String>,
+    settings: Settings,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, environment: BTreeMap::new(), settings: Settings::default() }
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        let path = self.folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn registry(&self) -> Registry {
+        let client = Client::new(Options { pause: Duration::ZERO, ..Options::default() }).unwrap();
+        let home = Some(self.folder.path().join("home"));
+        let places = Places { home, environment: self.environment.clone() };
+        Registry::new(client, self.settings.clone(), Credentials::new(places))
+    }
+
+    fn store(&self) -> Store {
+        Store::open(self.folder.path().join("store")).unwrap()
+    }
+
+    fn shown(&self, text: &str) -> String {
+        text.replace(self.folder.path().to_str().unwrap(), "[ROOT]")
+    }
+}
+
+const EMPTY: &str = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+
+fn manifest() -> Answer {
+    answer(200, &[("Content-Type", MANIFEST)], EMPTY)
+}
+
+fn reference(server: &Server) -> Reference {
+    format!("{}/org/base:1", server.host).parse().unwrap()
+}
+
+#[test]
+fn an_open_registry_needs_one_request() {
+    let server = Server::start(|_, _, _| manifest());
+    let document = Machine::new().registry().manifest(&reference(&server)).unwrap();
+    assert_eq!((document.media_type.as_str(), document.digest), (MANIFEST, Digest::of(EMPTY.as_bytes())));
+    assert_eq!(server.take_requests(), ["GET /v2/org/base/manifests/1"]);
+}
+
+/// A registry with a token server of its own, which knows `me:secret` and the refresh token `fresh`.
+fn guarded() -> Server {
+    let host: Arc<Mutex<String>> = Arc::default();
+    let known = host.clone();
+    let server = Server::start(move |request, authorization, body| {
+        let realm = format!("Bearer realm=\"http://{}/token\",service=\"reg\"", known.lock().unwrap());
+        match (request, authorization) {
+            ("GET /token?service=reg&scope=repository%3Aorg%2Fbase%3Apull", Some("Basic bWU6c2VjcmV0")) => {
+                answer(200, &[], r#"{"access_token":"good"}"#)
+            }
+            ("POST /token", None) if body.contains("refresh_token=fresh&") => {
+                answer(200, &[], r#"{"token":"good"}"#)
+            }
+            (request, _) if request.contains("/token") => {
+                answer(401, &[], r#"{"errors":[{"code":"UNAUTHORIZED","message":"wrong user or password"}]}"#)
+            }
+            (_, Some("Bearer good")) => manifest(),
+            _ => answer(401, &[("WWW-Authenticate", &realm)], ""),
+        }
+    });
+    server.host.clone_into(&mut host.lock().unwrap());
+    server
+}
+
+fn auths(key: &str, entry: &serde_json::Value) -> String {
+    json!({ "auths": { key: entry } }).to_string()
+}
+
+#[test]
+fn a_token_is_fetched_once_with_what_docker_login_wrote() {
+    let server = guarded();
+    let config = auths(&server.host, &json!({"auth": "bWU6c2VjcmV0"}));
+    let registry = Machine::new().file("home/.docker/config.json", &config).registry();
+    registry.manifest(&reference(&server)).unwrap();
+    registry.manifest(&reference(&server)).unwrap();
+    assert_eq!(
+        server.take_requests(),
+        [
+            "GET /v2/org/base/manifests/1",
+            "GET /token?service=reg&scope=repository%3Aorg%2Fbase%3Apull as Basic bWU6c2VjcmV0",
+            "GET /v2/org/base/manifests/1 as Bearer good",
+            "GET /v2/org/base/manifests/1 as Bearer good",
+        ]
+    );
+}
+
+#[test]
+fn a_refusal_says_who_asked_and_where_that_was_found() {
+    let server = guarded();
+    let config = auths(&server.host, &json!({"username": "you", "password": "no"}));
+    let machine = Machine::new().file("home/.docker/config.json", &config);
+    let error = machine.registry().manifest(&reference(&server)).unwrap_err();
+    assert_eq!(error.id(), "registry/refused");
+    let host = &server.host;
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{host} refuses `org/base`: asking http://{host}/token for a token answered `401`: UNAUTHORIZED: \
+             wrong user or password"
+        )
+    );
+    assert_eq!(
+        machine.shown(&error.detail().unwrap()),
+        format!("asked as user `you` from [ROOT]/home/.docker/config.json auths `{host}`")
+    );
+    let nobody = Machine::new().registry().manifest(&reference(&server)).unwrap_err();
+    assert_eq!(nobody.detail().unwrap(), "asked as nobody: no credential for it was found");
+    assert_eq!(nobody.hints()[0], format!("log in: `docker login {host}` or `podman login {host}`"));
+}
+
+#[test]
+fn an_identity_token_is_exchanged() {
+    let server = guarded();
+    let text = auths(&server.host, &json!({"identitytoken": "fresh"}));
+    let registry = Machine::new().with("RPACK_REGISTRY_AUTH", &text).registry();
+    registry.manifest(&reference(&server)).unwrap();
+    assert_eq!(server.take_requests()[1], "POST /token");
+}
+
+/// What a registry with Basic is told, by the machine's credentials for `HOST`.
+fn told(machine: impl Fn(&str) -> Machine) -> Vec<String> {
+    let server = Server::start(|_, authorization, _| match authorization {
+        Some(_) => manifest(),
+        None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
+    });
+    let machine = machine(&server.host);
+    let _ = machine.registry().manifest(&reference(&server));
+    server
+        .take_requests()
+        .into_iter()
+        .filter_map(|request| Some(request.split_once(" as ")?.1.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_most_specific_credential_of_the_first_place_wins() {
+    let entry = |name: &str| json!({"username": name, "password": "p"});
+    let basic = |text: &str| vec![format!("Basic {text}")];
+    // A repository's own key over its group's, over the host's.
+    let specific = told(|host| {
+        let keys = [format!("https://{host}/v2/"), format!("{host}/org"), format!("{host}/org/base")];
+        let all: serde_json::Map<_, _> =
+            keys.iter().map(|key| (key.clone(), entry(&key.len().to_string()))).collect();
+        Machine::new().file("home/.config/containers/auth.json", &json!({ "auths": all }).to_string())
+    });
+    assert_eq!(specific.len(), 1);
+    // A file without an entry is passed over.
+    let next = told(|host| {
+        Machine::new()
+            .file(
+                "home/.docker/config.json",
+                r#"{"auths":{"other.example":{"auth":"YTpi"}},"HttpHeaders":{}}"#,
+            )
+            .file("home/.config/containers/auth.json", &auths(host, &entry("podman")))
+    });
+    assert_eq!(next, basic("cG9kbWFuOnA="));
+    // The variable over all files; it may name a file.
+    let variable = told(|host| {
+        let machine = Machine::new()
+            .file("home/.docker/config.json", &auths(host, &entry("docker")))
+            .file("mine.json", &auths(host, &entry("mine")));
+        let path = machine.folder.path().join("mine.json");
+        machine.with("RPACK_REGISTRY_AUTH", path.to_str().unwrap())
+    });
+    assert_eq!(variable, basic("bWluZTpw"));
+}
+
+fn helper(machine: Machine, name: &str, script: &str) -> Machine {
+    let path = format!("bin/docker-credential-{name}");
+    let machine = machine.file(&path, &format!("#!/bin/sh\n{script}\n"));
+    let path = machine.folder.path().join(path);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = path.parent().unwrap().to_str().unwrap().to_owned();
+    machine.with("PATH", &bin)
+}
+
+#[test]
+fn helpers_are_asked_before_the_file_and_may_know_nothing() {
+    let entry = json!({"username": "file", "password": "p"});
+    let answering = r#"read -r server; echo "{\"Username\":\"$server\",\"Secret\":\"s\"}""#;
+    let config = |host: &str, part: &str| {
+        let mut config = json!({ "auths": { host: entry } });
+        config[part] = if part == "credHelpers" { json!({ host: "test" }) } else { json!("test") };
+        config.to_string()
+    };
+    for part in ["credHelpers", "credsStore"] {
+        let found = told(|host| {
+            helper(Machine::new().file("home/.docker/config.json", &config(host, part)), "test", answering)
+        });
+        assert_eq!(found.len(), 1);
+        assert!(found[0] != "Basic ZmlsZTpw", "the helper answers first");
+        let silent = "echo 'credentials not found in native keychain'; exit 1";
+        let found = told(|host| {
+            helper(Machine::new().file("home/.docker/config.json", &config(host, part)), "test", silent)
+        });
+        assert_eq!(found, ["Basic ZmlsZTpw"]);
+    }
+}
+
+#[test]
+fn a_helper_that_fails_is_named_when_the_registry_refuses() {
+    let server = guarded();
+    let config = json!({ "credHelpers": { &server.host: "test" } }).to_string();
+    let machine = helper(
+        Machine::new().file("home/.docker/config.json", &config),
+        "test",
+        "echo 'the keyring is locked'; exit 1",
+    );
+    let error = machine.registry().manifest(&reference(&server)).unwrap_err();
+    assert_eq!(
+        machine.shown(&error.detail().unwrap()),
+        "asked as nobody: no credential for it was found\n\
+         [ROOT]/home/.docker/config.json: the helper `docker-credential-test` failed: the keyring is locked"
+    );
+}
+
+#[test]
+fn a_damaged_file_is_an_error_that_does_not_show_it() {
+    let machine = Machine::new().file("home/.docker/config.json", r#"{"auths": "secret"#);
+    let server = guarded();
+    let error = machine.registry().manifest(&reference(&server)).unwrap_err();
+    assert_eq!(error.id(), "registry/credentials");
+    assert!(!format!("{error} {error:?}").contains("secret"));
+}
+
+#[test]
+fn credentials_are_not_sent_on_to_another_host() {
+    let storage = Server::start(|_, _, _| answer(200, &[], "layer"));
+    let target = format!("http://{}/stored", storage.host);
+    let registry = Server::start(move |_, authorization, _| match authorization {
+        Some(_) => answer(307, &[("Location", &target)], ""),
+        None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
+    });
+    let config = auths(&registry.host, &json!({"auth": "bWU6c2VjcmV0"}));
+    let machine = Machine::new().file("home/.docker/config.json", &config);
+    let (store, reporter) = (machine.store(), Reporter::new(Progress::Quiet));
+    let layer = Descriptor::new(LAYER, Digest::of(b"layer"), 5);
+    let progress = reporter.transfer("layer", 5);
+    let path = machine.registry().blob(&reference(&registry), &layer, &store, &progress).unwrap();
+    assert_eq!(fs::read(path).unwrap(), b"layer");
+    let blob = format!("GET /v2/org/base/blobs/{}", layer.digest);
+    let authorized = format!("{blob} as Basic bWU6c2VjcmV0");
+    assert_eq!(registry.take_requests(), [blob, authorized.clone(), authorized]);
+    assert!(storage.take_requests().iter().all(|request| request == "GET /stored"));
+}
+
+#[test]
+fn passing_faults_pass_and_wrong_bytes_are_refused() {
+    let count = Mutex::new(0);
+    let server = Server::start(move |_, _, _| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        match *count {
+            1 => answer(429, &[("Retry-After", "0")], ""),
+            2 => answer(503, &[("Retry-After", "0")], ""),
+            _ => manifest(),
+        }
+    });
+    Machine::new().registry().manifest(&reference(&server)).unwrap();
+    assert_eq!(server.take_requests().len(), 3);
+
+    let problem = |answer: Answer, name: &str| {
+        let server = Server::start(move |_, _, _| answer.clone());
+        let name: Reference = format!("{}/org/base{name}", server.host).parse().unwrap();
+        let error = Machine::new().registry().manifest(&name).unwrap_err();
+        (error.id(), error.to_string().replace(&server.host, "[HOST]"))
+    };
+    let (right, wrong) = (Digest::of(EMPTY.as_bytes()), Digest::of(b"another"));
+    assert_eq!(
+        problem(manifest(), &format!("@{wrong}")),
+        (
+            "registry/manifest",
+            format!(
+                "`[HOST]/org/base@{wrong}` cannot be read: the answer has digest {right}, expected {wrong}"
+            )
+        )
+    );
+    assert_eq!(
+        problem(
+            answer(404, &[], r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"unknown tag"}]}"#),
+            ":2"
+        ),
+        ("registry/missing", "[HOST] has no `org/base` called `2`: MANIFEST_UNKNOWN: unknown tag".to_owned())
+    );
+    let both = r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#;
+    assert_eq!(
+        problem(answer(200, &[], both), ":1").1,
+        "`[HOST]/org/base:1` cannot be read: it is a manifest and an index at once"
+    );
+    let old = r#"{"schemaVersion":1}"#;
+    assert_eq!(
+        problem(answer(200, &[], old), ":1").1,
+        "`[HOST]/org/base:1` cannot be read: it is not a manifest of version 2; older ones hold no digest of the \
+         image's config"
+    );
+    let large = vec![b' '; (8 << 20) + 1];
+    assert_eq!(problem(answer(200, &[], large), ":1").0, "network/too-large");
+}
+
+#[test]
+fn a_token_that_ends_is_renewed() {
+    let count = Arc::new(Mutex::new(0));
+    let host: Arc<Mutex<String>> = Arc::default();
+    let (tokens, known) = (count.clone(), host.clone());
+    let server = Server::start(move |request, authorization, _| {
+        let mut tokens = tokens.lock().unwrap();
+        let realm = format!("Bearer realm=\"http://{}/token\"", known.lock().unwrap());
+        if request.contains("/token") {
+            *tokens += 1;
+            return answer(200, &[], format!(r#"{{"token":"{tokens}"}}"#));
+        }
+        // The first token is good for the manifest only.
+        match authorization {
+            Some("Bearer 1") if request.contains("/manifests/") => manifest(),
+            Some("Bearer 2") => answer(200, &[], "layer"),
+            _ => answer(401, &[("WWW-Authenticate", &realm)], ""),
+        }
+    });
+    server.host.clone_into(&mut host.lock().unwrap());
+    let machine = Machine::new();
+    let (registry, reporter) = (machine.registry(), Reporter::new(Progress::Quiet));
+    registry.manifest(&reference(&server)).unwrap();
+    let layer = Descriptor::new(LAYER, Digest::of(b"layer"), 5);
+    let progress = reporter.transfer("layer", 5);
+    registry.blob(&reference(&server), &layer, &machine.store(), &progress).unwrap();
+    assert_eq!(*count.lock().unwrap(), 2);
+}
+
+#[test]
+fn a_mirror_stands_for_the_host() {
+    let server = Server::start(|_, _, _| manifest());
+    let mut machine = Machine::new();
+    let mirror = (format!("http://{}/hub", server.host), "rpack.toml:1".to_owned());
+    machine.settings.mirrors.insert("docker.io".to_owned(), mirror);
+    machine.registry().manifest(&"debian:13".parse().unwrap()).unwrap();
+    assert_eq!(server.take_requests(), ["GET /v2/hub/library/debian/manifests/13"]);
+}
+
+#[test]
+fn a_token_server_elsewhere_inside_is_not_asked() {
+    let error = super::challenge::check_realm("https://registry.example", "https://169.254.169.254/token");
+    assert_eq!(error, Err("it is an address of this machine or of a private network"));
+    let server = Server::start(|_, _, _| {
+        answer(401, &[("WWW-Authenticate", "Bearer realm=\"ftp://auth.example/token\"")], "")
+    });
+    let error = Machine::new().registry().manifest(&reference(&server)).unwrap_err();
+    assert!(matches!(error, Error::Realm { .. }), "{error}");
+}

@@ -1,0 +1,153 @@
+//! Unpacks the layers of an image into a directory, without trusting them.
+//!
+//! In: layers whose blobs are in the store. Out: the merged tree, and a directory that holds it. Layers are read into
+//! trees first. While they are read, contents go to files with numbers for names, so no name and no link of an
+//! archive is ever used as a path; the merged tree is checked, and only then written.
+//!
+//! Owners, setuid and setgid bits are in the tree alone: an ordinary user cannot restore the former, and nobody
+//! should have the latter lying about. Devices and pipes are left out: a sandbox brings its own `/dev`. Extended
+//! attributes are left out: none means anything in a tree that is only read. Sparse files, names that leave the root
+//! and paths below a link are refused. docs/base-images.md lists it all.
+
+mod compression;
+pub(crate) mod entries;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::{Digest, to_canonical_json};
+use crate::store::{self, Content, Kind, Store, Tree};
+
+/// A layer to unpack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// Digest before compression.
+    pub diff_id: Digest,
+}
+
+/// How much an image may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Entries in all layers.
+    pub entries: usize,
+    /// Bytes of the names of all entries, which are kept in memory.
+    pub names: usize,
+    /// Bytes of all layers before compression.
+    pub bytes: u64,
+    /// How many times larger than its blob a layer may be, beyond the first 256 MiB. Real layers stay below 20;
+    /// gzip reaches 1,000, zstd far more.
+    pub ratio: u64,
+}
+
+impl Limits {
+    /// More than any sensible image has: twenty times the files of a large Node app, 64 GiB.
+    pub const IMAGE: Self = Self { entries: 1_000_000, names: 256 << 20, bytes: 64 << 30, ratio: 200 };
+}
+
+/// Why layers cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A layer is damaged.
+    #[error("layer {digest} cannot be read: {reason}")]
+    Unreadable {
+        /// The layer's blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A layer holds something that is never unpacked.
+    #[error("layer {digest} is refused: `{path}` {reason}")]
+    Refused {
+        /// The layer's blob, or the manifest when no single layer is at fault.
+        digest: Digest,
+        /// The entry, as the layer names it.
+        path: String,
+        /// Reads on after the path.
+        reason: String,
+    },
+}
+
+/// The layers of the image with the manifest `manifest`, from the bottom up, as a directory and as a tree whose
+/// contents lie in it; unpacked only if the store does not have it.
+///
+/// # Errors
+/// When a blob is damaged, when a layer holds what is never unpacked, or when the disk is full.
+pub fn unpack(
+    manifest: Digest,
+    layers: &[Layer],
+    limits: Limits,
+    store: &Store,
+) -> Result<(PathBuf, Tree), Error> {
+    let key = format!("image-{}", manifest.hex());
+    if let Some(found) = cached(&key, store) {
+        return Ok(found);
+    }
+    let _lock = store.lock(&key)?;
+    if let Some(found) = cached(&key, store) {
+        return Ok(found);
+    }
+    let folder = store.temporary_folder()?;
+    let mut tree = layers::read(layers, limits, folder.path(), store)?;
+    tree.add_parents();
+    check_parents(manifest, &tree)?;
+    remember(&key, &tree, store)?;
+    let root = store.materialise(&key, &tree)?;
+    point_into(&mut tree, &root);
+    Ok((root, tree))
+}
+
+fn record_path(key: &str, store: &Store) -> PathBuf {
+    store.root().join("metadata").join(format!("{key}.json"))
+}
+
+fn cached(key: &str, store: &Store) -> Option<(PathBuf, Tree)> {
+    let root = store.entry("trees", key)?.join("fs");
+    let mut tree = serde_json::from_slice(&fs::read(record_path(key, store)).ok()?).ok()?;
+    point_into(&mut tree, &root);
+    Some((root, tree))
+}
+
+/// Keeps the tree's metadata, which the directory on disk cannot hold.
+fn remember(key: &str, tree: &Tree, store: &Store) -> Result<(), Error> {
+    let path = record_path(key, store);
+    let bytes = to_canonical_json(tree)
+        .map_err(|error| store::Error::Damaged { path: path.clone(), reason: error.to_string() })?;
+    let mut file = store.temporary_file()?;
+    file.write_all(&bytes).map_err(store::Error::io("write", &path))?;
+    file.persist(&path).map_err(|error| store::Error::io("create", &path)(error.error))?;
+    Ok(())
+}
+
+fn point_into(tree: &mut Tree, root: &Path) {
+    for (path, entry) in tree.iter_mut() {
+        if let Kind::File { content, .. } = &mut entry.kind {
+            *content = Content::Path(root.join(path));
+        }
+    }
+}
+
+/// With every parent a directory, writing the tree cannot follow a link of the image.
+fn check_parents(manifest: Digest, tree: &Tree) -> Result<(), Error> {
+    for (path, _) in tree.iter() {
+        let Some((parent, _)) = path.rsplit_once('/') else { continue };
+        if !tree.get(parent).is_some_and(|entry| matches!(entry.kind, Kind::Directory { .. })) {
+            return Err(Error::Refused {
+                digest: manifest,
+                path: path.to_owned(),
+                reason: format!("lies below `{parent}`, which is not a directory"),
+            });
+        }
+    }
+    Ok(())
+}
