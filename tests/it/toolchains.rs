@@ -89,7 +89,9 @@ fn greet() -> (Vec<u8>, String) {
 #[ignore = "needs the network and a sandbox"]
 fn network_tools_from_each_registry_run_in_a_step_and_a_version_needs_no_rust() {
     let context = TestContext::with_shared_store();
-    context.file("Procfile", "web: ./server\n").file("server", "a program\n");
+    // The store is shared, and the step must run each time.
+    let unique = context.root().display().to_string();
+    context.file("Procfile", "web: ./server\n").file("server", &unique);
     let server = Server::start();
     let (bytes, digest) = greet();
     server.put("/mirror/greet/1.2.3/greet-x64.tar.gz", bytes);
