@@ -1,6 +1,6 @@
 //! The tools of a buildpack: their versions and the archives that they come in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -111,7 +111,10 @@ fn attempt(
     asked: &[&Asked],
 ) -> Result<Resolution, Error> {
     let names: Vec<&str> = asked.iter().map(|one| one.name.as_str()).collect();
-    let offers: Vec<Offer> = asked.iter().flat_map(|one| one.offers.iter().cloned()).collect();
+    // Of equal versions that of the earlier source.
+    let mut known = BTreeSet::new();
+    let all = asked.iter().flat_map(|one| one.offers.iter().cloned());
+    let offers: Vec<Offer> = all.filter(|offer| known.insert(offer.release.version.clone())).collect();
     let platform = planner.platforms.names();
     let wanted = Wanted {
         title: &tool.title,

@@ -47,6 +47,7 @@ links = { "/usr/local/bin/greet" = "/opt/greet/bin/greet" }
 id = "procfile/tools"
 title = "run each tool"
 argv = ["/bin/sh", "-ec", "{ /opt/uv/uv --version; /opt/maven/bin/mvn -v; greet; } > /app/tools.txt; cat /app/tools.txt"]
+env = { JAVA_HOME = "/usr/lib/jvm/java-21-openjdk-{{ arch.debian }}" }
 inputs = ["**"]
 "#;
 
@@ -60,8 +61,8 @@ fn define(context: &TestContext, versions: &[(&str, &str)]) -> String {
                     path = \"{version}/greet-{platform}.tar.gz\"\nplatforms = { \"linux/amd64\" = \"x64\" }\n"
         .to_owned();
     for (version, digest) in versions {
-        list +=
-            &format!("[[release]]\nversion = \"{version}\"\nsha256 = {{ \"linux/amd64\" = \"{digest}\" }}\n");
+        let digests = format!("{{ \"linux/amd64\" = \"{digest}\" }}");
+        list.extend(["[[release]]\nversion = \"", version, "\"\nsha256 = ", &digests, "\n"]);
     }
     for (path, text) in [("buildpacks/procfile/buildpack.toml", buildpack), ("toolchains/greet.toml", list)] {
         std::fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
@@ -88,7 +89,9 @@ fn greet() -> (Vec<u8>, String) {
 #[ignore = "needs the network and a sandbox"]
 fn network_tools_from_each_registry_run_in_a_step_and_a_version_needs_no_rust() {
     let context = TestContext::with_shared_store();
-    context.file("Procfile", "web: ./server\n").file("server", "a program\n");
+    // The store is shared, and the step must run each time.
+    let unique = context.root().display().to_string();
+    context.file("Procfile", "web: ./server\n").file("server", &unique);
     let server = Server::start();
     let (bytes, digest) = greet();
     server.put("/mirror/greet/1.2.3/greet-x64.tar.gz", bytes);
@@ -116,6 +119,6 @@ fn network_tools_from_each_registry_run_in_a_step_and_a_version_needs_no_rust() 
     let gone = rpack(&["plan"]);
     assert_eq!(gone.status, 2);
     let message = "error[version/not-offered]: greet `1.2.3` is not offered: default asks for it and `archive:greet` \
-                   for linux/amd64 does not have it\n\nnearest versions: 1.2.4\n";
+                   for linux/amd64 does not have it\n --> default\nnearest versions: 1.2.4\n";
     assert!(gone.stderr.contains(message), "{}", gone.stderr);
 }

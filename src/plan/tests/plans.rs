@@ -431,3 +431,47 @@ fn a_build_image_of_another_system_is_taken_as_it_is() {
         shown(&error).starts_with("error[base/other-release]: `base.build` is `registry.example/fedora-42`")
     );
 }
+
+/// The version, who offers it, and the ids of the notices about versions.
+fn go_for(value: &str, key: &str) -> (String, String, Vec<String>) {
+    let mut facts = go();
+    facts["go"]["versions"] = json!([located(value, "go.mod", Some(5), key)]);
+    let plan = make("go", facts, &Config::default()).unwrap();
+    let notices = plan.notices.iter().filter(|notice| notice.id.starts_with("version/"));
+    let ids = notices.map(|notice| notice.id.clone()).collect();
+    let packages = plan.build_root.packages.iter().any(|package| package.name.starts_with("golang-"));
+    assert_ne!(packages, plan.toolchains.iter().any(|toolchain| toolchain.name == "go"), "one of the two");
+    (plan.versions[0].version.clone(), plan.versions[0].source.clone(), ids)
+}
+
+#[test]
+fn go_comes_from_debian_and_what_debian_has_not_from_the_proxy() {
+    let debian = |line: &str| format!("debian-13:golang-{line}-go");
+    let proxy = || "go:golang.org/toolchain".to_owned();
+    assert_eq!(go_for("1.27.4", "toolchain"), ("1.27.4".to_owned(), debian("1.27"), vec![]));
+    assert_eq!(go_for("1.26", ""), ("1.26.2".to_owned(), debian("1.26"), vec![]));
+    assert_eq!(go_for("1.22", "go"), ("1.27.4".to_owned(), debian("1.27"), vec![]));
+    assert_eq!(
+        go_for("1.26.1", "toolchain"),
+        ("1.26.1".to_owned(), proxy(), vec!["version/newer-patch".to_owned()])
+    );
+    assert_eq!(
+        go_for("1.22.12", "toolchain"),
+        ("1.22.12".to_owned(), proxy(), vec!["version/end-of-life".to_owned()])
+    );
+    assert_eq!(go_for("1.22", ""), ("1.22.12".to_owned(), proxy(), vec!["version/end-of-life".to_owned()]));
+    assert_eq!(
+        go_for("1.26.9", "toolchain"),
+        ("1.26.2".to_owned(), debian("1.26"), vec!["version/patch".to_owned()])
+    );
+}
+
+#[test]
+fn a_toolchain_from_the_proxy_is_on_the_path() {
+    let mut facts = go();
+    facts["go"]["versions"] = json!([located("1.22.12", "go.mod", Some(5), "toolchain")]);
+    let plan = make("go", facts, &Config::default()).unwrap();
+    assert_eq!(plan.toolchains[0].ecosystem, "go");
+    assert_eq!(plan.toolchains[0].integrity, "h1:1.22.12");
+    assert!(plan.steps[0].env["PATH"].starts_with("/usr/local/go/bin:/usr/local/sbin:"));
+}
