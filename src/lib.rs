@@ -9,6 +9,7 @@
 //! | [`plan`] | the detection, [`config`], `buildpacks/*/buildpack.toml` | [`plan::Plan`]: everything the rest needs |
 //! | [`rootfs`] | a root of the plan, `bases/*.toml` | [`store::Tree`]: a root filesystem |
 //! | [`build`] | the plan, the source, the build root | [`build::Work`]: the tree after all steps |
+//! | [`closure`] | the plan, the layers' trees | [`closure::Closure`]: packages that files of the image need |
 //! | [`package`] | the plan's layers, the trees | [`package::Image`]: layers, config and manifest in the store |
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
 //!
@@ -19,6 +20,7 @@
 
 pub mod build;
 pub mod cli;
+pub mod closure;
 pub mod config;
 pub mod definitions;
 pub mod detect;

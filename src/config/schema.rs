@@ -54,7 +54,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 17] = [
+pub static KEYS: [Key; 18] = [
     key(
         "build.command",
         Kind::Line,
@@ -72,6 +72,13 @@ pub static KEYS: [Key; 17] = [
         Kind::Packages,
         r#"build.packages = ["libvips-dev"]"#,
         "Further Debian packages, with what they depend on, for the build steps.",
+    ),
+    key(
+        "closure.ignore",
+        Kind::Globs,
+        r#"closure.ignore = ["libtbb.so.*"]"#,
+        "Shared libraries that need not be found although a file of the image names them, as globs over their \
+         names: for parts of dependencies that the app never loads.",
     ),
     key(
         "image.labels.KEY",

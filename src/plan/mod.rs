@@ -12,6 +12,7 @@ mod image;
 mod layer;
 pub mod model;
 mod names;
+mod native;
 mod root;
 mod start;
 mod step;
@@ -33,6 +34,7 @@ use template::Scope;
 pub use error::Error;
 pub use explain::explain;
 pub use model::{Catalogue, Plan};
+pub use native::hints as native_hints;
 
 /// Where the sources are while steps run, and the app in the image.
 pub const APP: &str = "/app";
@@ -111,18 +113,20 @@ pub fn plan(
     let steps = step::steps(&planner)?;
     let layers = layer::layers(&planner, init)?;
     let image = image::image(&planner, &start, init, &name, commit, options)?;
+    let native = native::packages(&mut planner)?;
     Ok(Plan {
         format: model::FORMAT,
         name,
         platform: options.platform.clone(),
         language: language.clone(),
         versions: tools.versions,
-        build_root: root::build_root(&planner)?,
-        runtime_root: root::runtime_root(&planner)?,
+        build_root: root::build_root(&planner, &native)?,
+        runtime_root: root::runtime_root(&planner, &native)?,
         toolchains: tools.toolchains,
         steps,
         layers,
         image,
+        ignored_libraries: config.ignored_libraries.iter().map(|glob| glob.value.clone()).collect(),
         notices: planner.notices,
     })
 }

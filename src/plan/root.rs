@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::model::{Root, RootRequest};
+use super::native::Packages;
 use super::{Error, Planner};
 
 /// What steps see as `/`: the listed packages with all that they depend on.
-pub(super) fn build_root(planner: &Planner<'_>) -> Result<Root, Error> {
+pub(super) fn build_root(planner: &Planner<'_>, native: &Packages) -> Result<Root, Error> {
     let rule = &planner.buildpack.build_root;
     let mut names = planner.scope.texts("build-root.packages", &rule.packages)?;
     for (index, extra) in rule.extra.iter().enumerate() {
@@ -15,13 +16,14 @@ pub(super) fn build_root(planner: &Planner<'_>) -> Result<Root, Error> {
             names.extend(planner.scope.texts(&format!("{key}.packages"), &extra.packages)?);
         }
     }
+    names.extend(native.build.iter().cloned());
     names.extend(planner.config.build_packages.iter().map(|package| package.value.clone()));
     let packages = names.into_iter().map(|name| (name, "build".to_owned())).collect();
     request(planner, packages, true, Vec::new())
 }
 
 /// What the image is made on: exactly the listed packages, and what the user added with its dependencies.
-pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
+pub(super) fn runtime_root(planner: &Planner<'_>, native: &Packages) -> Result<Root, Error> {
     let mut packages = BTreeMap::new();
     for (index, rule) in planner.buildpack.runtime_root.iter().enumerate() {
         let key = format!("runtime-root.{index}");
@@ -32,7 +34,8 @@ pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
             packages.insert(name, rule.layer.clone());
         }
     }
-    let added = planner.config.runtime_packages.iter().map(|package| package.value.clone()).collect();
+    let added = planner.config.runtime_packages.iter().map(|package| package.value.clone());
+    let added = added.chain(native.runtime.iter().cloned()).collect();
     request(planner, packages, false, added)
 }
 

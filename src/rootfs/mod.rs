@@ -25,6 +25,8 @@ mod unpack;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+pub use base::multiarch;
+pub use catalogue::extended;
 pub use compose::{Purpose, compose, directory, key};
 pub use endpoints::{Endpoint, Endpoints, Machine};
 pub use error::Error;
