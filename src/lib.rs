@@ -24,6 +24,9 @@ pub mod closure;
 pub mod config;
 pub mod definitions;
 pub mod detect;
+#[cfg(test)]
+#[path = "../tests/it/support/elf.rs"]
+mod elf_file;
 pub mod http;
 #[cfg(test)]
 #[path = "../tests/it/support/http_server.rs"]

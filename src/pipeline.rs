@@ -1,7 +1,7 @@
 //! The stages, called in order. Read this first.
 //!
 //! ```text
-//! source ──> facts ──> detection ──> PLAN ──> build ──> package ──> publish
+//! source ──> facts ──> detection ──> PLAN ──> build ──> closure ──> package ──> publish
 //! ```
 //!
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.

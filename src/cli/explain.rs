@@ -22,7 +22,7 @@ enum Topic {
 /// Show which file of an image needs which Debian package
 ///
 /// Reads the image alone: its ELF files, and the lists of packages that scanners read. A package that no file loads
-/// was listed by the base, or comes along with another one.
+/// is listed by the base or by `runtime.packages`, or comes along with another one.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

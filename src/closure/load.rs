@@ -166,7 +166,12 @@ impl<'a> Run<'a> {
                 chain.reverse();
                 let missing = Missing { folders, chain, optional };
                 let known = outcome.missing.entry(need).or_insert_with(|| missing.clone());
-                known.optional &= optional;
+                let optional = known.optional && optional;
+                // The longest way says most.
+                if missing.chain.len() > known.chain.len() {
+                    *known = missing;
+                }
+                known.optional = optional;
             }
         }
     }

@@ -42,7 +42,7 @@ pub struct Used {
     pub version: String,
     /// Its files that files outside it load, with those files; absolute paths, sorted.
     pub files: BTreeMap<String, Vec<String>>,
-    /// Why it is there when no file loads it: `listed by the base`, `companion of libfontconfig1`.
+    /// Why it is there when no file loads it: `listed`, `companion of libfontconfig1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -98,8 +98,7 @@ pub fn report(
     for package in packages.values_mut().filter(|package| package.files.is_empty()) {
         let of =
             rules.companions.iter().find(|(of, list)| names.contains(*of) && list.contains(&package.name));
-        package.reason =
-            Some(of.map_or_else(|| "listed by the base".to_owned(), |(of, _)| format!("companion of {of}")));
+        package.reason = Some(of.map_or_else(|| "listed".to_owned(), |(of, _)| format!("companion of {of}")));
     }
     Ok(Report { packages: packages.into_values().collect(), bundled })
 }

@@ -10,17 +10,19 @@ use super::Error;
 use super::search::Target;
 use super::view::View;
 use crate::plan::Plan;
-use crate::plan::model::{Catalogue as _, Package, RootRequest};
+use crate::plan::model::{Catalogue as _, Contents, Layer, Package, RootRequest};
 use crate::rootfs::{self, Context, Purpose};
 use crate::store::{Entry, Tree};
 
-/// The layer of what is added.
-pub(super) const LAYER: &str = "libraries";
+/// The layer of what is added, when the plan states none that takes packages.
+const LAYER: &str = "libraries";
 
 /// The build root of a plan.
 pub(super) struct Supply<'a> {
     plan: &'a Plan,
     context: &'a Context,
+    /// The topmost layer that takes packages.
+    layer: &'a str,
     root: OnceCell<Tree>,
 }
 
@@ -32,7 +34,10 @@ pub(super) struct Offer {
 
 impl<'a> Supply<'a> {
     pub(super) fn new(plan: &'a Plan, context: &'a Context) -> Self {
-        Self { plan, context, root: OnceCell::new() }
+        let takes_packages =
+            |layer: &&Layer| layer.contents.iter().any(|part| matches!(part, Contents::RuntimeRoot {}));
+        let layer = plan.layers.iter().rev().find(takes_packages).map_or(LAYER, |layer| &layer.id);
+        Self { plan, context, layer, root: OnceCell::new() }
     }
 
     /// The build root, composed when it is first asked.
@@ -79,7 +84,7 @@ impl<'a> Supply<'a> {
         if self.is_cross() {
             return self.foreign(name).map(Some);
         }
-        let package = Package { layer: LAYER.to_owned(), ..package.clone() };
+        let package = Package { layer: self.layer.to_owned(), ..package.clone() };
         Ok(Some(Offer { files: files_of(self.root()?, name), package }))
     }
 
@@ -93,7 +98,7 @@ impl<'a> Supply<'a> {
         let request = RootRequest {
             base: self.plan.runtime_root.base.clone(),
             architecture: self.plan.runtime_root.architecture.clone(),
-            packages: [(name.to_owned(), LAYER.to_owned())].into(),
+            packages: [(name.to_owned(), self.layer.to_owned())].into(),
             closure: false,
             with_dependencies: Vec::new(),
         };

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::buildpack::{Buildpack, Compiles, Native, NativeRow};
+use super::model::Source;
 use super::{Error, Planner};
 use crate::definitions::Definitions;
 
@@ -34,20 +35,43 @@ pub(super) fn packages(planner: &mut Planner<'_>) -> Result<Packages, Error> {
         if row.unless.iter().any(|name| dependencies.contains(name)) {
             continue;
         }
-        packages.build.extend(row.links.iter().cloned());
-        note(planner, name, "where it is linked", &row.links);
         let compiles = row.compiles == Compiles::Always
             || on_request.contains(":all:")
             || row.names.iter().any(|name| on_request.contains(name));
         if compiles {
-            packages.build.extend(native.tools.iter().chain(&row.build).cloned());
-            note(planner, name, "to compile", &row.build);
+            packages.build.extend(native.tools.iter().cloned());
+            packages.build.extend(add(planner, name, "to compile", &row.build)?);
         }
-        packages.runtime.extend(row.runtime.iter().cloned());
-        note(planner, name, "while it runs", &row.runtime);
+        packages.build.extend(add(planner, name, "where it is linked", &row.links)?);
+        packages.runtime.extend(add(planner, name, "while it runs", &row.runtime)?);
         programs(planner, name, row);
     }
     Ok(packages)
+}
+
+/// The names of `packages` in the base, with a notice about them.
+fn add(planner: &mut Planner<'_>, name: &str, when: &str, packages: &[String]) -> Result<Vec<String>, Error> {
+    let packages = packages.iter().map(|names| offered(planner, names)).collect::<Result<Vec<_>, _>>()?;
+    note(planner, name, when, &packages);
+    Ok(packages)
+}
+
+/// The first of the names that the base has: `libmagic1t64 | libmagic1` is one package in two releases.
+fn offered(planner: &Planner<'_>, names: &str) -> Result<String, Error> {
+    let mut names = names.split('|').map(str::trim);
+    let first = names.next().unwrap_or_default();
+    let Some(second) = names.next() else { return Ok(first.to_owned()) };
+    for name in [first, second].into_iter().chain(names) {
+        let source = Source::Debian {
+            base: planner.buildpack.base.clone(),
+            architecture: planner.architecture.debian.to_owned(),
+            package: name.to_owned(),
+        };
+        if !planner.catalogue.releases(&source)?.is_empty() {
+            return Ok(name.to_owned());
+        }
+    }
+    Ok(first.to_owned())
 }
 
 fn note(planner: &mut Planner<'_>, name: &str, when: &str, packages: &[String]) {
@@ -77,7 +101,8 @@ fn listed(packages: &[String]) -> String {
 
 /// `build.packages = ["libpq-dev"]`
 fn line(part: &str, packages: &[String]) -> String {
-    let names: Vec<String> = packages.iter().map(|package| format!("{package:?}")).collect();
+    let first = |names: &String| names.split('|').next().unwrap_or_default().trim().to_owned();
+    let names: Vec<String> = packages.iter().map(|names| format!("{:?}", first(names))).collect();
     format!("{part}.packages = [{}]", names.join(", "))
 }
 
