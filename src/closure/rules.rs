@@ -17,6 +17,8 @@ const FILE: &str = "bases/libraries.toml";
 pub(super) struct Rules {
     /// Globs over names of libraries that the machine brings which runs the image.
     pub(super) provided: Vec<String>,
+    /// Globs over names of libraries that dependencies load only where they are.
+    pub(super) optional: Vec<String>,
     /// Package → packages whose files it reads.
     pub(super) companions: BTreeMap<String, Vec<String>>,
     /// Identity of the file.
@@ -35,10 +37,10 @@ impl Rules {
         Ok(rules)
     }
 
-    /// What need not be found: what is provided, and what `ignored` names.
+    /// What need not be found: what is provided or optional, and what `ignored` names.
     pub(super) fn tolerated(&self, ignored: &[String]) -> Result<GlobSet, Error> {
         let mut set = GlobSetBuilder::new();
-        for pattern in self.provided.iter().chain(ignored) {
+        for pattern in self.provided.iter().chain(&self.optional).chain(ignored) {
             let glob = Glob::new(pattern).map_err(|source| Error::Ignore {
                 pattern: pattern.clone(),
                 reason: source.kind().to_string(),

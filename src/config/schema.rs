@@ -76,7 +76,7 @@ pub static KEYS: [Key; 18] = [
     key(
         "closure.ignore",
         Kind::Globs,
-        r#"closure.ignore = ["libtbb.so.*"]"#,
+        r#"closure.ignore = ["libQt6Sql.so.*"]"#,
         "Shared libraries that need not be found although a file of the image names them, as globs over their \
          names: for parts of dependencies that the app never loads.",
     ),
