@@ -22,6 +22,12 @@ pub(super) struct Need {
     pub(super) name: String,
 }
 
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} for /{}", self.name, self.file)
+    }
+}
+
 /// A need that nothing in the image meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing {

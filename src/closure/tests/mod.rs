@@ -5,11 +5,12 @@ mod network;
 
 use std::collections::BTreeMap;
 
+use super::growth::container;
 use super::load::{self, Need, Outcome};
+use super::report;
 use super::scan::Scan;
 use super::search::Target;
 use super::view::View;
-use super::{container, report};
 use crate::definitions::Definitions;
 use crate::elf_file::Elf;
 use crate::store::{Entry, Tree};

@@ -115,6 +115,41 @@ fn network_the_closure_adds_what_is_needed_and_not_what_packages_depend_on() {
 
 #[test]
 #[ignore = "network: run by .ci/run"]
+fn network_a_library_that_ships_in_the_same_folder_is_taken_to_be_loaded_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let libc = root(&context, "amd64", &["libc6"], true);
+    let plan = plan(libc.clone(), libc);
+    let mut layers = layers(&plan, &Elf::new(), &context);
+    let addon = Elf::new().needs(&["libsibling.so.1"]);
+    let mut insert = |path: &str, elf: &Elf| {
+        layers[1].tree.insert(path, Entry::bytes(elf.bytes()));
+        layers[1].tree.add_parents();
+    };
+    insert("app/node_modules/x/x.node", &addon);
+    insert("app/node_modules/y/lib/libsibling.so.1.2", &Elf::new().named("libsibling.so.1"));
+    let closure = close(&plan, &layers, &context).unwrap();
+    assert_eq!(closure.added, []);
+    assert_eq!(
+        closure.notices[0].text,
+        "`libsibling.so.1` ships with the app and is found only if the app loads it before what needs it"
+    );
+    // That of another machine is none, nor is one in another folder.
+    let other = Elf { machine: 183, ..Elf::new().named("libsibling.so.1") };
+    for (path, elf) in
+        [("app/node_modules/y/lib/libsibling.so.1.2", other), ("app/lib/libsibling.so.1", Elf::new())]
+    {
+        layers[1].tree.remove_subtree("app/node_modules/y");
+        layers[1].tree.insert(path, Entry::bytes(elf.bytes()));
+        layers[1].tree.add_parents();
+        let error = close(&plan, &layers, &context).unwrap_err();
+        let Error::Missing(unresolved) = error else { panic!("{error}") };
+        assert_eq!(unresolved[0].chain, ["app/node_modules/x/x.node"]);
+    }
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
 fn network_a_package_of_the_build_root_stands_for_that_of_another_architecture() {
     let folder = tempfile::tempdir().unwrap();
     let context = context(folder.path());
