@@ -9,6 +9,7 @@
 //! | [`plan`] | the detection, [`config`], `buildpacks/*/buildpack.toml` | [`plan::Plan`]: everything the rest needs |
 //! | [`rootfs`] | a root of the plan, `bases/*.toml` | [`store::Tree`]: a root filesystem |
 //! | [`build`] | the plan, the source, the build root | [`build::Work`]: the tree after all steps |
+//! | [`closure`] | the plan, the layers' trees | [`closure::Closure`]: packages that files of the image need |
 //! | [`cross`] | an image for another platform: its layers | nothing, or what would not start there |
 //! | [`package`] | the plan's layers, the trees | [`package::Image`]: layers, config and manifest in the store |
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
@@ -20,10 +21,14 @@
 
 pub mod build;
 pub mod cli;
+pub mod closure;
 pub mod config;
 pub mod cross;
 pub mod definitions;
 pub mod detect;
+#[cfg(test)]
+#[path = "../tests/it/support/elf.rs"]
+mod elf_file;
 pub mod http;
 #[cfg(test)]
 #[path = "../tests/it/support/http_server.rs"]

@@ -1,7 +1,7 @@
 //! The stages, called in order. Read this first.
 //!
 //! ```text
-//! source ──> facts ──> detection ──> PLAN ──> build ──> package ──> publish
+//! source ──> facts ──> detection ──> PLAN ──> build ──> closure ──> package ──> publish
 //! ```
 //!
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
@@ -21,7 +21,7 @@ use crate::rootfs::{self, Purpose};
 use crate::source::Source;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, config, cross, detect, http, oci, package, plan, publish, source};
+use crate::{build, closure, config, cross, detect, http, oci, package, plan, publish, source};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -155,7 +155,9 @@ pub fn build(
         host: Host::read(&session.environment, registries(context, plan)),
         offline: session.offline,
     };
-    let work = build::build(plan, &checkout.source, &engine).map_err(boxed)?;
+    let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);
+    let work =
+        build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
     let shipped = if plan.platform == plan.build_platform {
         toolchains
     } else {
@@ -168,8 +170,39 @@ pub fn build(
     let layers = package::assemble(plan, parts).map_err(boxed)?;
     let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
     cross::check(platforms, &layers, &work.tree, &session.reporter).map_err(boxed)?;
+    let layers = match closed(plan, &layers, files, context, session)? {
+        Some((plan, runtime_root)) => {
+            package::assemble(&plan, Parts { runtime_root: &runtime_root, ..parts }).map_err(boxed)?
+        }
+        None => layers,
+    };
     let input = package::Input { platform: &plan.platform, layers, image: &plan.image, base };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
+}
+
+/// The plan and its runtime root with the packages that files of the image need besides those listed; nothing when
+/// they need none. `base` is what an image from elsewhere has below the layers.
+fn closed(
+    plan: &Plan,
+    layers: &[package::LayerInput],
+    base: Option<&Tree>,
+    context: &rootfs::Context,
+    session: &Session,
+) -> Result<Option<(Plan, Tree)>, Error> {
+    let task = session.reporter.task("shared libraries");
+    let closure = closure::close(plan, layers, base, context).map_err(boxed)?;
+    let names: Vec<&str> = closure.added.iter().map(|added| added.package.name.as_str()).collect();
+    task.done(&if names.is_empty() { "complete".to_owned() } else { format!("{} added", names.join(", ")) });
+    for notice in &closure.notices {
+        session.reporter.info(&notice.text);
+    }
+    if closure.added.is_empty() {
+        return Ok(None);
+    }
+    let further = closure.added.into_iter().map(|added| added.package);
+    let runtime_root = rootfs::extended(&plan.runtime_root, further, context).map_err(boxed)?;
+    let tree = rootfs::compose(&runtime_root, Purpose::Runtime, context).map_err(boxed)?;
+    Ok(Some((Plan { runtime_root, ..plan.clone() }, tree)))
 }
 
 /// Gives the image, or the index, its tag in the store and writes the asked-for outputs.

@@ -9,7 +9,7 @@ mod host;
 mod key;
 pub mod sandbox;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 pub use engine::{Engine, Toolchain};
 pub use host::Host;
@@ -53,9 +53,11 @@ pub enum Error {
         /// `exited with status 1`, `was ended by signal 9`.
         ended: String,
         /// Its last lines of output.
-        tail: Vec<String>,
+        tail: Box<[String]>,
         /// The folder that was built.
-        source_root: PathBuf,
+        source_root: Box<Path>,
+        /// What its output points at, ready to paste.
+        advice: Box<[String]>,
     },
     /// The user interrupted the build.
     #[error("interrupted while `{step}` was running; finished steps are kept")]
@@ -122,13 +124,18 @@ impl Diagnose for Error {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Step { step, source_root, .. } => vec![
-                "the lines above are the command's own last output: mend what they name".to_owned(),
-                format!(
+            Self::Step { step, source_root, advice, .. } => {
+                let mut hints = advice.to_vec();
+                if hints.is_empty() {
+                    let text = "the lines above are the command's own last output: mend what they name";
+                    hints.push(text.to_owned());
+                }
+                hints.push(format!(
                     "run it again, from this step on: `rpack build {}` (the steps before `{step}` are kept)",
                     source_root.display()
-                ),
-            ],
+                ));
+                hints
+            }
             Self::Interrupted { .. } => Vec::new(),
             Self::Sandbox(error) => error.hints(),
             Self::Store(error) => error.hints(),
@@ -141,6 +148,17 @@ impl Diagnose for Error {
             }
             Self::UnknownToolchain { .. } => vec!["make the plan anew: `rpack plan --json`".to_owned()],
         }
+    }
+}
+
+impl Error {
+    /// Adds what `read` makes of the output of the step that failed.
+    #[must_use]
+    pub fn with_advice(mut self, read: impl FnOnce(&[String]) -> Vec<String>) -> Self {
+        if let Self::Step { tail, advice, .. } = &mut self {
+            *advice = read(tail).into();
+        }
+        self
     }
 }
 

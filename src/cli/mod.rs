@@ -4,6 +4,7 @@ mod app;
 mod build;
 mod detect;
 mod doctor;
+mod explain;
 mod plan;
 mod run;
 
@@ -87,6 +88,7 @@ enum Command {
     Run(run::Arguments),
     Detect(detect::Arguments),
     Plan(plan::Arguments),
+    Explain(explain::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -135,6 +137,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Run(arguments) => run::execute(&arguments, &session),
         Command::Detect(arguments) => detect::execute(&arguments, &session),
         Command::Plan(arguments) => plan::execute(&arguments, &session),
+        Command::Explain(arguments) => explain::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
 }

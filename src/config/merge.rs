@@ -55,6 +55,7 @@ impl Merged {
             build_command: self.one("build.command", text),
             build_env: self.map("build.env.NAME"),
             build_packages: self.list("build.packages"),
+            ignored_libraries: self.list("closure.ignore"),
             start: self.one("start.command", command),
             runtime_env: self.map("runtime.env.NAME"),
             runtime_packages: self.list("runtime.packages"),

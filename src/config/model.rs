@@ -63,6 +63,8 @@ pub struct Config {
     pub build_env: BTreeMap<String, Resolved<String>>,
     /// `build.packages`: further Debian packages in the build root.
     pub build_packages: Vec<Resolved<String>>,
+    /// `closure.ignore`: globs over names of libraries that need not be found.
+    pub ignored_libraries: Vec<Resolved<String>>,
     /// `start.command`.
     pub start: Option<Resolved<Command>>,
     /// `runtime.env`: environment of the image.

@@ -61,7 +61,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 21] = [
+pub static KEYS: [Key; 22] = [
     key(
         "base.build",
         Kind::Image,
@@ -92,6 +92,13 @@ pub static KEYS: [Key; 21] = [
         Kind::Packages,
         r#"build.packages = ["libvips-dev"]"#,
         "Further Debian packages, with what they depend on, for the build steps.",
+    ),
+    key(
+        "closure.ignore",
+        Kind::Globs,
+        r#"closure.ignore = ["libQt6Sql.so.*"]"#,
+        "Shared libraries that need not be found although a file of the image names them, as globs over their \
+         names: for parts of dependencies that the app never loads.",
     ),
     key(
         "image.labels.KEY",

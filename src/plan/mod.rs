@@ -13,6 +13,7 @@ mod image;
 mod layer;
 pub mod model;
 mod names;
+mod native;
 mod platform;
 mod root;
 mod source;
@@ -37,6 +38,7 @@ use template::Scope;
 pub use error::Error;
 pub use explain::explain;
 pub use model::{Catalogue, Plan};
+pub use native::hints as native_hints;
 
 /// Where the sources are while steps run, and the app in the image.
 pub const APP: &str = "/app";
@@ -105,8 +107,9 @@ pub fn plan(
     let steps = step::steps(&planner)?;
     let layers = layer::layers(&planner, init)?;
     let image = image::image(&mut planner, &start, init, &name, commit, options)?;
-    let build_root = root::build_root(&mut planner)?;
-    let runtime_root = root::runtime_root(&planner)?;
+    let native = native::packages(&mut planner)?;
+    let build_root = root::build_root(&mut planner, &native)?;
+    let runtime_root = root::runtime_root(&planner, &native)?;
     Ok(Plan {
         format: model::FORMAT,
         name,
@@ -120,6 +123,7 @@ pub fn plan(
         steps,
         layers,
         image,
+        ignored_libraries: config.ignored_libraries.iter().map(|glob| glob.value.clone()).collect(),
         notices: planner.notices,
     })
 }

@@ -44,6 +44,9 @@ pub struct Plan {
     pub layers: Vec<Layer>,
     /// The image's config.
     pub image: Image,
+    /// Globs over names of libraries that need not be found: `closure.ignore`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_libraries: Vec<String>,
     /// What the user should know; shown at build time as well.
     pub notices: Vec<Notice>,
 }

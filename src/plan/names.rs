@@ -10,7 +10,7 @@ const OPEN: [&str; 5] = ["arch", "config", "start", "value", "versions"];
 const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];
 
 /// Every fact; `*` stands for any key.
-const FACTS: [&str; 61] = [
+const FACTS: [&str; 62] = [
     "files.has",
     "node.entry",
     "node.lock.drift",
@@ -48,6 +48,7 @@ const FACTS: [&str; 61] = [
     "python.local",
     "python.mains",
     "python.manager",
+    "python.no_binary",
     "python.project.build_system",
     "python.project.declared",
     "python.project.name",

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::model::{BaseImage, Root, RootRequest};
+use super::native::Packages;
 use super::platform::Architecture;
 use super::{Error, Planner, base};
 
 /// What steps see as `/`, on the build platform: the listed packages with all that they depend on.
-pub(super) fn build_root(planner: &mut Planner<'_>) -> Result<Root, Error> {
+pub(super) fn build_root(planner: &mut Planner<'_>, native: &Packages) -> Result<Root, Error> {
     let rule = &planner.buildpack.build_root;
     let mut names = planner.scope.texts("build-root.packages", &rule.packages)?;
     for (index, extra) in rule.extra.iter().enumerate() {
@@ -16,6 +17,7 @@ pub(super) fn build_root(planner: &mut Planner<'_>) -> Result<Root, Error> {
             names.extend(planner.scope.texts(&format!("{key}.packages"), &extra.packages)?);
         }
     }
+    names.extend(native.build.iter().cloned());
     let added: Vec<String> =
         planner.config.build_packages.iter().map(|package| package.value.clone()).collect();
     let image = planner.bases.build.clone();
@@ -38,8 +40,9 @@ pub(super) fn build_root(planner: &mut Planner<'_>) -> Result<Root, Error> {
     request(planner, architecture, packages, true, Vec::new(), image.map(|image| image.image))
 }
 
-/// What the image is made on, for the target: exactly the listed packages, and what the user added with its dependencies.
-pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
+/// What the image is made on, for the target: exactly the listed packages, and what the user and known dependencies
+/// add, with its dependencies.
+pub(super) fn runtime_root(planner: &Planner<'_>, native: &Packages) -> Result<Root, Error> {
     let mut packages = BTreeMap::new();
     for (index, rule) in planner.buildpack.runtime_root.iter().enumerate() {
         let key = format!("runtime-root.{index}");
@@ -50,8 +53,8 @@ pub(super) fn runtime_root(planner: &Planner<'_>) -> Result<Root, Error> {
             packages.insert(name, rule.layer.clone());
         }
     }
-    let added: Vec<String> =
-        planner.config.runtime_packages.iter().map(|package| package.value.clone()).collect();
+    let added = planner.config.runtime_packages.iter().map(|package| package.value.clone());
+    let added: Vec<String> = added.chain(native.runtime.iter().cloned()).collect();
     let image = planner.bases.runtime.as_ref();
     if let Some(image) = image {
         packages.retain(|_, layer| layer != base::LAYER);

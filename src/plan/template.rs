@@ -42,7 +42,7 @@ fn without_major(path: &str) -> String {
 pub(super) struct Expression(String);
 
 /// A text with `{{ … }}` parts.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Text(String);
 

@@ -188,7 +188,7 @@ impl Base {
         definitions
             .below("bases", ".toml")
             .filter_map(|file| file.path.strip_prefix("bases/")?.strip_suffix(".toml"))
-            .filter(|id| *id != "registries")
+            .filter(|id| !["libraries", "registries"].contains(id))
             .map(str::to_owned)
             .collect()
     }
@@ -255,7 +255,7 @@ impl Base {
 }
 
 /// The directory below `/usr/lib` that holds an architecture's libraries, for an architecture of Debian.
-pub(super) fn multiarch(architecture: &str) -> &str {
+pub fn multiarch(architecture: &str) -> &str {
     match architecture {
         "amd64" => "x86_64-linux-gnu",
         "arm64" => "aarch64-linux-gnu",

@@ -99,6 +99,57 @@ fn root(base: &Base, request: &RootRequest, packages: Vec<Package>) -> Root {
     }
 }
 
+/// `root` with further packages, which come from another root of the same base. Nothing is asked of the network.
+///
+/// # Errors
+/// When the base is not there.
+pub fn extended(
+    root: &Root,
+    further: impl IntoIterator<Item = Package>,
+    context: &Context,
+) -> Result<Root, Error> {
+    let base = Base::load(&context.definitions, &root.base)?;
+    let mut packages = root.packages.clone();
+    packages.extend(further);
+    packages.sort_by(|one, other| one.name.cmp(&other.name));
+    packages.dedup_by(|one, other| one.name == other.name);
+    let digest = identity(&base, &root.architecture, &packages);
+    Ok(Root { digest, packages, ..root.clone() })
+}
+
+impl Context {
+    /// Packages of a base that seem, by Debian's rules for names, to hold the shared library `file`
+    /// (<https://www.debian.org/doc/debian-policy/ch-sharedlibs.html#run-time-shared-libraries>), or the program of
+    /// that name. None when the base cannot be asked.
+    pub fn holders(&self, base: &str, architecture: &str, file: &str) -> Vec<String> {
+        let Ok(base) = Base::load(&self.definitions, base) else { return Vec::new() };
+        let Ok(universe) = self.universe(&base, architecture) else { return Vec::new() };
+        library_packages(file).into_iter().filter(|name| universe.version(name).is_some()).collect()
+    }
+}
+
+/// `libfoo.so.5` → `libfoo5`, `libfoo5t64`, `libfoo-5`, …, the likeliest first.
+fn library_packages(file: &str) -> Vec<String> {
+    let lower = file.to_ascii_lowercase().replace('_', "-");
+    let Some((stem, version)) = lower.split_once(".so") else { return vec![lower] };
+    let version = version.trim_start_matches('.');
+    let major = version.split('.').next().unwrap_or_default();
+    let mut names = Vec::new();
+    for version in [version, major] {
+        // A digit before the version is set apart: `libpng16-16`, but `libpq5`.
+        let joints = if stem.ends_with(|c: char| c.is_ascii_digit()) { ["-", ""] } else { ["", "-"] };
+        for joint in joints.into_iter().filter(|_| !version.is_empty()) {
+            for ending in ["", "t64"] {
+                names.push(format!("{stem}{joint}{version}{ending}"));
+            }
+        }
+    }
+    names.push(stem.to_owned());
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
 /// The layer of each requested package, groups expanded; a package's own line wins over its group's.
 fn layers<'a>(
     base: &'a Base,

@@ -30,6 +30,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+pub use base::multiarch;
+pub use catalogue::extended;
 pub use compose::{Purpose, compose, directory, key};
 pub use endpoints::{Endpoint, Endpoints, Machine};
 pub use error::Error;

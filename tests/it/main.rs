@@ -7,6 +7,7 @@ mod bases;
 mod cli;
 mod examples;
 mod init;
+mod libraries;
 mod platforms;
 mod reproducible;
 mod root;

@@ -115,8 +115,9 @@ impl Engine<'_> {
                 step: step.id.clone(),
                 command: shown(&step.argv),
                 ended: ended(outcome),
-                tail,
-                source_root: source.root.clone(),
+                tail: tail.into(),
+                source_root: source.root.clone().into(),
+                advice: Box::default(),
             });
         }
         let work = temporary.path().join("work");

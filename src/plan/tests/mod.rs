@@ -1,6 +1,7 @@
 //! Planning over stated facts and a stated catalogue.
 
 mod errors;
+mod native;
 mod plans;
 mod starts;
 
@@ -198,7 +199,7 @@ fn python() -> Value {
         "requirements_file": "requirements.txt",
         "requirements": [requirement("flask", 1), requirement("gunicorn", 2)],
         "files": ["requirements.txt", "requirements/base.txt"],
-        "hashed": false, "unpinned": [], "local": [], "dependencies": ["flask", "gunicorn"],
+        "hashed": false, "unpinned": [], "local": [], "no_binary": [], "dependencies": ["flask", "gunicorn"],
         "manager": "pip", "versions": [], "project": null,
         "apps": [{ "file": "app.py", "line": 4, "module": "app", "directory": "", "variable": "app",
                    "factory": false, "framework": "flask", "interface": "wsgi" }],

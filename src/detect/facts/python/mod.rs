@@ -55,6 +55,8 @@ pub struct Python {
     pub unpinned: Vec<String>,
     /// Folders that are installed from the source (`-e .`, `./lib`), as written.
     pub local: Vec<String>,
+    /// Normalised names that the requirements files want compiled (`--no-binary`), sorted; `:all:` stands for all.
+    pub no_binary: Vec<String>,
     /// Normalised names that the requirements and `pyproject.toml` ask for directly, sorted.
     pub dependencies: Vec<String>,
     /// Who installs: `pip`, `uv`, `poetry`, `pdm`, `pylock`, `pipenv`, `pyproject` (a `pyproject.toml` or
@@ -111,6 +113,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         files: read.files.into_iter().collect(),
         hashed: read.hashed,
         local: read.local,
+        no_binary: read.no_binary.into_iter().collect(),
         dependencies: dependencies.into_iter().collect(),
         project: manifest.project,
         apps,

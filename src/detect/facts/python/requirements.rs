@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Files;
-use super::requirement::{Requirement, parse};
+use super::requirement::{Requirement, normalised, parse};
 use crate::detect::Error;
 use crate::detect::error::{Malformed, position};
 use crate::ui::Location;
@@ -37,6 +37,8 @@ pub(super) struct Requirements {
     pub(super) files: BTreeSet<String>,
     pub(super) hashed: bool,
     pub(super) local: Vec<String>,
+    /// Normalised names that are to be compiled, or `:all:`.
+    pub(super) no_binary: BTreeSet<String>,
     /// Names that a constraint file holds to one version.
     constrained: BTreeSet<String>,
 }
@@ -150,10 +152,22 @@ impl Reader<'_> {
                         true,
                     );
                 }
+                "--no-binary" => self.no_binary(value),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// `:none:` takes back what was said before.
+    fn no_binary(&mut self, names: &str) {
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match name {
+                ":none:" => self.found.no_binary.clear(),
+                ":all:" => drop(self.found.no_binary.insert(name.to_owned())),
+                name => drop(self.found.no_binary.insert(normalised(name))),
+            }
+        }
     }
 
     fn include(
