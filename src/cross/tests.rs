@@ -51,7 +51,7 @@ fn said(files: &[(&str, Entry)]) -> String {
         check(Platforms { target: "linux/arm64", build: "linux/amd64" }, &[layer], &work, &reporter);
     let mut said = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     if let Err(error) = checked {
-        said += &format!("{}[{}]: {error}\n", error.exit() as u8, error.id());
+        said.extend([format!("{}[{}]: {error}\n", error.exit() as u8, error.id())]);
         said.extend(error.detail().map(|detail| detail + "\n"));
         said.extend(error.hints().into_iter().map(|hint| format!("hint: {hint}\n")));
     }
