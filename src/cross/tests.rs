@@ -22,8 +22,8 @@ fn elf(machine: u16) -> Entry {
     Entry::bytes(bytes)
 }
 
-fn text(text: impl ToString) -> Entry {
-    Entry::bytes(text.to_string())
+fn text(text: impl Into<Vec<u8>>) -> Entry {
+    Entry::bytes(text)
 }
 
 #[derive(Clone, Default)]
@@ -51,7 +51,7 @@ fn said(files: &[(&str, Entry)]) -> String {
         check(Platforms { target: "linux/arm64", build: "linux/amd64" }, &[layer], &work, &reporter);
     let mut said = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     if let Err(error) = checked {
-        said.push_str(&format!("{}[{}]: {error}\n", error.exit() as u8, error.id()));
+        said.extend([format!("{}[{}]: {error}\n", error.exit() as u8, error.id())]);
         said.extend(error.detail().map(|detail| detail + "\n"));
         said.extend(error.hints().into_iter().map(|hint| format!("hint: {hint}\n")));
     }
@@ -59,10 +59,10 @@ fn said(files: &[(&str, Entry)]) -> String {
 }
 
 /// npm's record of one package with an installation script.
-fn record(name: &str, more: serde_json::Value) -> Entry {
+fn record(name: &str, more: &serde_json::Value) -> Entry {
     let mut entry = json!({ "version": "5.0.1", "hasInstallScript": true });
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    text(json!({ "packages": { (format!("node_modules/{name}")): entry } }))
+    text(json!({ "packages": { (format!("node_modules/{name}")): entry } }).to_string())
 }
 
 const NPM: &str = "app/node_modules/.package-lock.json";
@@ -70,7 +70,7 @@ const NPM: &str = "app/node_modules/.package-lock.json";
 #[test]
 fn an_add_on_that_must_be_compiled_is_named() {
     let files = [
-        (NPM, record("blake2", json!({}))),
+        (NPM, record("blake2", &json!({}))),
         ("app/node_modules/blake2/binding.gyp", text("{}")),
         ("app/node_modules/blake2/package.json", text("{}")),
     ];
@@ -88,7 +88,7 @@ fn an_add_on_that_must_be_compiled_is_named() {
 #[test]
 fn an_add_on_with_a_binary_for_the_target_is_fine() {
     let prebuilt = [
-        (NPM, record("blake2", json!({}))),
+        (NPM, record("blake2", &json!({}))),
         ("app/node_modules/blake2/binding.gyp", text("{}")),
         ("app/node_modules/blake2/prebuilds/linux-arm64/blake2.node", elf(ARM64)),
         ("app/node_modules/blake2/prebuilds/linux-x64/blake2.node", elf(AMD64)),
@@ -101,7 +101,7 @@ fn an_add_on_with_a_binary_for_the_target_is_fine() {
         "node_modules/@img/sharp-linux-arm64": { "version": "1.0.0", "optional": true },
     } });
     let companion = [
-        (NPM, text(companion)),
+        (NPM, text(companion.to_string())),
         ("app/node_modules/sharp/binding.gyp", text("{}")),
         ("app/node_modules/@img/sharp-linux-arm64/lib/sharp.node", elf(ARM64)),
     ];
@@ -110,14 +110,14 @@ fn an_add_on_with_a_binary_for_the_target_is_fine() {
 
 #[test]
 fn a_script_that_fetches_a_binary_is_a_native_build_and_another_is_a_warning() {
-    let manifest = |script: &str| text(json!({ "scripts": { "install": script } }));
+    let manifest = |script: &str| text(json!({ "scripts": { "install": script } }).to_string());
     let fetches = [
-        (NPM, record("db", json!({}))),
+        (NPM, record("db", &json!({}))),
         ("app/node_modules/db/package.json", manifest("prebuild-install || true")),
     ];
     assert!(said(&fetches).contains("app/node_modules/db/package.json runs `prebuild-install || true`"));
     let thanks = [
-        (NPM, record("polyfill", json!({}))),
+        (NPM, record("polyfill", &json!({}))),
         ("app/node_modules/polyfill/package.json", manifest("node x.js")),
     ];
     assert_eq!(
@@ -130,7 +130,7 @@ fn a_script_that_fetches_a_binary_is_a_native_build_and_another_is_a_warning() {
 #[test]
 fn an_optional_add_on_is_a_warning() {
     let files = [
-        (NPM, record("bufferutil", json!({ "optional": true }))),
+        (NPM, record("bufferutil", &json!({ "optional": true }))),
         ("app/node_modules/bufferutil/binding.gyp", text("{}")),
         ("app/node_modules/bufferutil/prebuilds/linux-x64/bufferutil.node", elf(AMD64)),
     ];

@@ -133,7 +133,7 @@ fn the_binaries_are_made_from_these_sources() {
         .chain(["build", "bin/rpack-init-amd64", "bin/rpack-init-arm64"].map(str::to_owned))
         .collect();
     paths.sort();
-    let found: String = paths.iter().map(|path| format!("{}  {path}\n", digest(path))).collect();
+    let found = paths.iter().map(|path| format!("{}  {path}\n", digest(path))).collect::<Vec<_>>().concat();
     let stated = fs::read_to_string(init.join("bin/SHA256SUMS")).unwrap();
     assert_eq!(found, stated, "compile the helper again, as init/README.md says");
 }

@@ -75,6 +75,22 @@ impl FromStr for Destination {
     }
 }
 
+impl Destination {
+    /// Checks that images for these platforms fit, before they are made.
+    ///
+    /// # Errors
+    /// When the form holds one image and there are several.
+    pub fn holds(&self, platforms: &[&str]) -> Result<(), Error> {
+        match self {
+            Self::DockerArchive { file, .. } if platforms.len() > 1 => Err(Error::OnePlatform {
+                file: file.clone(),
+                platforms: platforms.iter().map(|&platform| platform.to_owned()).collect(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut write = |kind: &str, path: &Path, name: Option<String>| {

@@ -44,6 +44,8 @@ pub fn publish(
     store: &Store,
     reporter: &Reporter,
 ) -> Result<(), Error> {
+    let platforms: Vec<String> = product.images.iter().map(|image| image.platform.to_string()).collect();
+    destination.holds(&platforms.iter().map(String::as_str).collect::<Vec<_>>())?;
     let task = reporter.task(&format!("publish to {destination}"));
     match destination {
         Destination::Store => {
@@ -59,19 +61,11 @@ pub fn publish(
         }
         Destination::DockerArchive { file, reference: other } => {
             let names = Names::loaded_as(other.as_ref().unwrap_or(reference));
-            if product.is_index() {
-                return Err(Error::OnePlatform { file: file.clone(), platforms: platforms(product) });
-            }
             archive::write(product, &names, file, store)?;
         }
     }
     task.done(&product.root.digest.to_string());
     Ok(())
-}
-
-/// The platforms of an index as people write them.
-fn platforms(product: &Product) -> Vec<String> {
-    product.images.iter().map(|image| image.platform.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ fn network_root_tool_node_builds_with_the_hosts_programs_and_ships_the_targets()
     assert!(!image.rootfs.join("app/node_modules/@node-rs/crc32-linux-x64-gnu").exists());
     let port = free_port();
     let mut server = Server::start(image.command(port));
-    assert_eq!(server.get(port, "/"), (200, "arm64 2318573640".to_owned()));
+    assert_eq!(server.get(port, "/"), (200, "arm64 4088055181".to_owned()));
 }
 
 #[test]

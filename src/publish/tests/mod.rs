@@ -416,7 +416,7 @@ fn an_index_is_one_tag_with_an_image_for_each_platform() {
 
     let (out, archive) = (fixture.path("out"), fixture.path("image.tar"));
     let places =
-        ["".to_owned(), format!("oci:{}:v1", out.display()), format!("oci-archive:{}:v1", archive.display())];
+        [String::new(), format!("oci:{}:v1", out.display()), format!("oci-archive:{}:v1", archive.display())];
     for place in &places {
         fixture.publish_all(&product, place, "team/app:v1").unwrap();
     }
