@@ -34,6 +34,7 @@ impl Base {
 /// directory there would take the link's place and break what is behind it.
 pub(super) fn relocate(layer: &mut LayerInput, files: &Tree) -> Result<(), Error> {
     let mut tree = Tree::new();
+    layer.tree.add_parents();
     for (path, entry) in layer.tree.iter() {
         let is_directory = matches!(entry.kind, Kind::Directory { .. });
         let place = if is_directory { files.locate(path) } else { files.locate_entry(path) };

@@ -188,7 +188,8 @@ fn auths(key: &str, entry: &serde_json::Value) -> String {
 fn a_token_is_fetched_once_with_what_docker_login_wrote() {
     let server = guarded();
     let config = auths(&server.host, &json!({"auth": "bWU6c2VjcmV0"}));
-    let registry = Machine::new().file("home/.docker/config.json", &config).registry();
+    let machine = Machine::new().file("home/.docker/config.json", &config);
+    let registry = machine.registry();
     registry.manifest(&reference(&server)).unwrap();
     registry.manifest(&reference(&server)).unwrap();
     assert_eq!(
@@ -358,7 +359,7 @@ fn credentials_are_not_sent_on_to_another_host() {
     assert_eq!(fs::read(path).unwrap(), b"layer");
     let blob = format!("GET /v2/org/base/blobs/{}", layer.digest);
     let authorized = format!("{blob} as Basic bWU6c2VjcmV0");
-    assert_eq!(registry.take_requests(), [blob, authorized.clone(), authorized]);
+    assert_eq!(registry.take_requests(), [blob.clone(), blob, authorized.clone(), authorized]);
     assert!(storage.take_requests().iter().all(|request| request == "GET /stored"));
 }
 

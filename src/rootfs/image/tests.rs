@@ -44,6 +44,9 @@ impl Image {
         let mut header = tar::Header::new_ustar();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         builder.append_data(&mut header, "etc/os-release", text.as_bytes()).unwrap();
         let (layer, size) = self.put(builder.into_inner().unwrap());
         let config = json!({
@@ -102,7 +105,9 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("source")).unwrap();
+        Self { folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
