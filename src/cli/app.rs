@@ -41,6 +41,9 @@ pub(super) struct Settings {
     /// Make every guess an error
     #[arg(long)]
     strict: bool,
+    /// Refuse to build when `rpack.lock` does not fit the app [env: `RPACK_LOCKED`]
+    #[arg(long)]
+    locked: bool,
 }
 
 impl AppArguments {
@@ -68,6 +71,9 @@ impl Settings {
         if self.strict {
             flags.push(set("strict", "--strict", "true"));
         }
+        if self.locked {
+            flags.push(set("locked", "--locked", "true"));
+        }
         for setting in &self.set {
             let (key, value) = setting.split_once('=').ok_or_else(|| {
                 boxed(Failure::Argument {
@@ -92,7 +98,7 @@ fn set(key: &str, name: &str, value: &str) -> Flag {
 }
 
 /// The platform of this machine, which is what is built.
-fn platform() -> &'static str {
+pub(super) fn platform() -> &'static str {
     match std::env::consts::ARCH {
         "aarch64" => "linux/arm64",
         _ => "linux/amd64",

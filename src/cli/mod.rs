@@ -4,6 +4,7 @@ mod app;
 mod build;
 mod detect;
 mod doctor;
+mod lock;
 mod plan;
 mod run;
 
@@ -87,6 +88,7 @@ enum Command {
     Run(run::Arguments),
     Detect(detect::Arguments),
     Plan(plan::Arguments),
+    Lock(lock::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -135,6 +137,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Run(arguments) => run::execute(&arguments, &session),
         Command::Detect(arguments) => detect::execute(&arguments, &session),
         Command::Plan(arguments) => plan::execute(&arguments, &session),
+        Command::Lock(arguments) => lock::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
 }
@@ -190,6 +193,9 @@ enum Failure {
         /// What it takes.
         expected: &'static str,
     },
+    /// The lock is not what `rpack lock` would write.
+    #[error("`{}` is out of date", crate::plan::lock::NAME)]
+    LockOutdated,
     /// All ports are taken.
     #[error("port {port} is in use")]
     PortTaken {
@@ -205,19 +211,23 @@ impl Diagnose for Failure {
             Self::Output { .. } => "cli/output",
             Self::Read { .. } => "cli/read",
             Self::Argument { .. } => "cli/argument",
+            Self::LockOutdated => "lock/outdated",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Signals { .. } | Self::Output { .. } | Self::PortTaken { .. } => ExitCode::Failed,
+            Self::Signals { .. } | Self::Output { .. } | Self::LockOutdated | Self::PortTaken { .. } => {
+                ExitCode::Failed
+            }
             Self::Read { .. } | Self::Argument { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::LockOutdated => vec!["bring it up to date and commit it: `rpack lock`".to_owned()],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

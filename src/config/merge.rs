@@ -65,6 +65,9 @@ impl Merged {
             writable: self.list("image.writable"),
             labels: self.map("image.labels.KEY"),
             mirrors: self.map("mirror.ECOSYSTEM"),
+            locked: self
+                .one("locked", |value| Some(value == Value::Boolean(true)))
+                .is_some_and(|locked| locked.value),
             strict: self
                 .one("strict", |value| Some(value == Value::Boolean(true)))
                 .is_some_and(|strict| strict.value),

@@ -81,8 +81,10 @@ pub struct Config {
     pub writable: Vec<Resolved<String>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
-    /// `mirror.ECOSYSTEM.url`, by ecosystem (`debian`, `debian-security`, `npm`, `pypi`, `go`).
+    /// `mirror.ECOSYSTEM.url`, by ecosystem (`debian`, `debian-security`, `debian-snapshot`, `npm`, `pypi`, `go`).
     pub mirrors: BTreeMap<String, Resolved<String>>,
+    /// `locked`: a difference between the app and `rpack.lock` is an error.
+    pub locked: bool,
     /// `strict`: whatever would be a guess is an error.
     pub strict: bool,
     /// What was noticed on the way and does not stop the build.

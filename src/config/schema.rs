@@ -19,7 +19,7 @@ pub(super) const MACHINE: [(&str, &str); 1] = [(
 const TOOLS: &[&str] = &["go", "node", "npm", "python", "uv"];
 
 /// The registries that can be mirrored.
-const ECOSYSTEMS: &[&str] = &["debian", "debian-security", "go", "npm", "pypi"];
+const ECOSYSTEMS: &[&str] = &["debian", "debian-security", "debian-snapshot", "go", "npm", "pypi"];
 
 /// How statements of several layers become one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 17] = [
+pub static KEYS: [Key; 18] = [
     key(
         "build.command",
         Kind::Line,
@@ -102,6 +102,12 @@ pub static KEYS: [Key; 17] = [
         Kind::Word,
         r#"language = "python""#,
         "The buildpack to use, instead of what detection would choose.",
+    ),
+    key(
+        "locked",
+        Kind::Boolean,
+        "locked = true",
+        "Use exactly what `rpack.lock` says: a difference between it and the app is an error. Same as `--locked`.",
     ),
     key(
         "mirror.ECOSYSTEM",

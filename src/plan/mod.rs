@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod image;
 mod layer;
+pub mod lock;
 pub mod model;
 mod names;
 mod root;
@@ -32,7 +33,7 @@ use template::Scope;
 
 pub use error::Error;
 pub use explain::explain;
-pub use model::{Catalogue, Plan};
+pub use model::{Catalogue, Notice, Plan};
 
 /// Where the sources are while steps run, and the app in the image.
 pub const APP: &str = "/app";

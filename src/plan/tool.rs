@@ -51,8 +51,8 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
     if let Some(expression) = &tool.statements {
         statements.extend(planner.scope.read::<Vec<Statement>>(&format!("{key}.statements"), expression)?);
     }
-    let (asked, mirror, offers) = offers(planner, tool, key, &default)?;
-    let wanted = Wanted {
+    let (asked, mirror) = asked(planner, tool, key)?;
+    let mut wanted = Wanted {
         title: &tool.title,
         scheme: tool.scheme,
         patch: tool.patch,
@@ -63,6 +63,15 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
         platform: planner.architecture.platform,
         as_of: &planner.buildpack.as_of,
         strict: planner.config.strict,
+    };
+    let kept = kept(planner, tool, &wanted, &statements);
+    let offers = match &kept {
+        Some((offer, requested)) => {
+            // A default that changed since does not move what is locked.
+            wanted.default = requested;
+            vec![offer.clone()]
+        }
+        None => offers(planner, tool, &asked, &default)?,
     };
     let resolution = version::resolve(&wanted, &statements, &offers, &mut planner.notices)?;
     let source = match debian_package(tool, &resolution.offer) {
@@ -79,25 +88,59 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
     Ok((version, resolution.offer))
 }
 
-/// The source's name, the key of a mirror that could have more, and what it offers.
-fn offers(
+/// The locked release with what was asked for then, unless it comes from elsewhere or does not do any more.
+fn kept(
     planner: &Planner<'_>,
     tool: &Tool,
-    key: &str,
-    default: &str,
-) -> Result<(String, Option<&'static str>, Vec<Offer>), Error> {
-    match &tool.source {
+    wanted: &Wanted<'_>,
+    statements: &[Statement],
+) -> Option<(Offer, String)> {
+    let texts: Vec<String> = statements.iter().map(|statement| statement.value.clone()).collect();
+    let locked = planner.catalogue.locked(&tool.name, &texts)?;
+    let is_from_here = match &tool.source {
+        Source::Debian => {
+            let mut packages = tool.lines.iter().filter_map(|line| line.package.as_ref());
+            packages.any(|package| locked.source == format!("{}:{package}", wanted.asked))
+        }
+        Source::Npm(_) | Source::Pinned(_) => locked.source == wanted.asked,
+    };
+    let offer = Offer::new(locked.release).filter(|_| is_from_here);
+    match offer.filter(|offer| locked.same || version::admits(wanted, statements, offer)) {
+        Some(offer) if statements.is_empty() => Some((offer, locked.requested)),
+        Some(offer) => Some((offer, wanted.default.to_owned())),
+        None => {
+            let (text, origin) = version::asking(wanted, statements);
+            planner.catalogue.unfit(&tool.name, &text, &origin);
+            None
+        }
+    }
+}
+
+/// The source's name, and the key of a mirror that could have more.
+fn asked(planner: &Planner<'_>, tool: &Tool, key: &str) -> Result<(String, Option<&'static str>), Error> {
+    Ok(match &tool.source {
         Source::Npm(package) => {
             let package = planner.scope.text(&format!("{key}.source"), package)?;
-            let releases = planner.catalogue.releases(&model::Source::Npm { package: package.clone() })?;
-            Ok((format!("npm:{package}"), Some("npm"), releases.into_iter().filter_map(Offer::new).collect()))
+            (format!("npm:{package}"), Some("npm"))
+        }
+        Source::Debian => (planner.buildpack.base.clone(), None),
+        Source::Pinned(from) => (from.clone(), None),
+    })
+}
+
+/// What the source called `asked` offers.
+fn offers(planner: &Planner<'_>, tool: &Tool, asked: &str, default: &str) -> Result<Vec<Offer>, Error> {
+    match &tool.source {
+        Source::Npm(_) => {
+            let package = asked.strip_prefix("npm:").unwrap_or(asked).to_owned();
+            let releases = planner.catalogue.releases(&model::Source::Npm { package })?;
+            Ok(releases.into_iter().filter_map(Offer::new).collect())
         }
         Source::Debian => {
-            let base = &planner.buildpack.base;
             let mut offers = Vec::new();
             for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
                 let found = planner.catalogue.releases(&model::Source::Debian {
-                    base: base.clone(),
+                    base: asked.to_owned(),
                     architecture: planner.architecture.debian.to_owned(),
                     package: package.clone(),
                 })?;
@@ -105,11 +148,11 @@ fn offers(
                     Offer::new(Release { version: version::upstream(&release.version), ..release })
                 }));
             }
-            Ok((base.clone(), None, offers))
+            Ok(offers)
         }
-        Source::Pinned(from) => {
+        Source::Pinned(_) => {
             let release = Release { version: default.to_owned(), path: String::new(), integrity: None };
-            Ok((from.clone(), None, Offer::new(release).into_iter().collect()))
+            Ok(Offer::new(release).into_iter().collect())
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::base::Base;
 use super::compose::identity;
-use super::debian::{self, Choice, Refusal};
+use super::debian::{self, Choice, Refusal, Universe};
 use super::{Context, Error, npm};
 use crate::oci::Digest;
 use crate::plan::model::{Catalogue, CatalogueError, Package, Release, Root, RootRequest, Source};
@@ -43,7 +43,16 @@ fn packaged(context: &Context, base: &str, architecture: &str, package: &str) ->
 fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     let base = Base::load(&context.definitions, &request.base)?;
     let universe = context.universe(&base, &request.architecture)?;
-    let layers = layers(&base, &request.packages)?;
+    resolve_in(&universe, &base, request)?.map_err(|refusal| refused(&base.id, refusal))
+}
+
+/// Resolves the request from `universe`; the inner result is that of selecting.
+pub(super) fn resolve_in(
+    universe: &Universe,
+    base: &Base,
+    request: &RootRequest,
+) -> Result<Result<Root, Refusal>, Error> {
+    let layers = layers(base, &request.packages)?;
     let names: Vec<&str> = layers.keys().copied().collect();
     let added = request.with_dependencies.iter().map(String::as_str);
     let (listed, followed): (Vec<&str>, Vec<&str>) = if request.closure {
@@ -51,23 +60,35 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     } else {
         (names, added.collect())
     };
-    // What a build root draws in belongs where the rest of it does.
-    let drawn_in = request.packages.values().next().filter(|_| request.closure).map_or(ADDED, String::as_str);
-    let chosen = universe.select(&listed, &followed).map_err(|refusal| refused(&base.id, refusal))?;
+    let chosen = match universe.select(&listed, &followed) {
+        Ok(chosen) => chosen,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let drawn_in = drawn_in(request);
     let packages = chosen
         .into_iter()
         .map(|(name, choice)| package(choice, layers.get(name).copied().unwrap_or(drawn_in)))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Root {
+    Ok(Ok(root(base, request, packages)))
+}
+
+/// The layer of what nobody names: what a build root draws in belongs where the rest of it does.
+pub(super) fn drawn_in(request: &RootRequest) -> &str {
+    request.packages.values().next().filter(|_| request.closure).map_or(ADDED, String::as_str)
+}
+
+/// The root that holds `packages`, which are sorted by name.
+pub(super) fn root(base: &Base, request: &RootRequest, packages: Vec<Package>) -> Root {
+    Root {
         base: base.id.clone(),
         architecture: request.architecture.clone(),
-        digest: identity(&base, &request.architecture, &packages),
+        digest: identity(base, &request.architecture, &packages),
         packages,
-    })
+    }
 }
 
 /// The layer of each requested package, groups expanded; a package's own line wins over its group's.
-fn layers<'a>(
+pub(super) fn layers<'a>(
     base: &'a Base,
     requested: &'a BTreeMap<String, String>,
 ) -> Result<BTreeMap<&'a str, &'a str>, Error> {
@@ -110,7 +131,7 @@ fn package(choice: Choice<'_>, layer: &str) -> Result<Package, Error> {
     })
 }
 
-fn refused(base: &str, refusal: Refusal) -> Error {
+pub(super) fn refused(base: &str, refusal: Refusal) -> Error {
     let base = base.to_owned();
     Error::Debian(match refusal {
         Refusal::Unknown { name, needed_by, similar } => {

@@ -49,6 +49,16 @@ pub enum Error {
         /// `npm`, `debian`.
         ecosystem: String,
     },
+    /// A locked package is nowhere to be had.
+    #[error("package `{package} {version}` is locked, and no archive holds it any more; asked: {}", urls.join(", "))]
+    Vanished {
+        /// Its name.
+        package: String,
+        /// Its version.
+        version: String,
+        /// Where it was looked for.
+        urls: Vec<String>,
+    },
     /// The registry has no package of this name.
     #[error("npm package `{package}` does not exist at {registry}")]
     NpmUnknown {
@@ -91,6 +101,7 @@ impl Diagnose for Error {
             Self::Architecture { .. } => "rootfs/architecture",
             Self::Definition { .. } => "definitions/base",
             Self::Endpoint { .. } => "network/endpoint",
+            Self::Vanished { .. } => "debian/vanished",
             Self::NpmUnknown { .. } => "npm/unknown-package",
             Self::NpmAnswer { .. } => "npm/answer",
             Self::Toolchain { .. } => "rootfs/toolchain",
@@ -103,7 +114,10 @@ impl Diagnose for Error {
             Self::Store(error) => error.exit(),
             Self::Debian(error) => error.exit(),
             Self::UnknownBase { .. } | Self::Architecture { .. } | Self::Definition { .. } => ExitCode::Usage,
-            Self::Endpoint { .. } | Self::NpmUnknown { .. } | Self::NpmAnswer { .. } => ExitCode::Network,
+            Self::Endpoint { .. }
+            | Self::Vanished { .. }
+            | Self::NpmUnknown { .. }
+            | Self::NpmAnswer { .. } => ExitCode::Network,
             Self::Toolchain { .. } => ExitCode::Failed,
         }
     }
@@ -130,6 +144,12 @@ impl Diagnose for Error {
             Self::Endpoint { ecosystem } => vec![format!(
                 "state one in rpack.toml:\n\n    [mirror.{ecosystem}]\n    url = \"https://mirror.example/{ecosystem}\""
             )],
+            Self::Vanished { package, .. } => vec![
+                format!("lock the version of today: `rpack lock --upgrade {package}`"),
+                "or name a mirror of snapshots in rpack.toml:\n\n    [mirror.debian-snapshot]\n    url = \
+                 \"https://mirror.example/snapshot\""
+                    .to_owned(),
+            ],
             Self::NpmUnknown { .. } => {
                 vec!["`rpack doctor` shows where the registry's address was found".to_owned()]
             }

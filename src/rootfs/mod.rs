@@ -14,9 +14,11 @@ mod compose;
 pub mod debian;
 pub mod endpoints;
 mod error;
+mod locked;
 mod merge;
 mod npm;
 mod packages;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod toolchain;
@@ -32,6 +34,7 @@ pub use toolchain::toolchain;
 
 use crate::definitions::Definitions;
 use crate::http::Client;
+use crate::oci::Digest;
 use crate::store::Store;
 use crate::ui::Reporter;
 use base::Base;
@@ -53,6 +56,7 @@ pub struct Context {
     /// The clock, in seconds since 1970: signatures and metadata have an end.
     pub now: i64,
     universes: Mutex<BTreeMap<(String, String), Arc<Universe>>>,
+    dates: Mutex<BTreeMap<Digest, i64>>,
 }
 
 impl Context {
@@ -65,7 +69,26 @@ impl Context {
         endpoints: Endpoints,
         now: i64,
     ) -> Self {
-        Self { store, client, reporter, definitions, endpoints, now, universes: Mutex::default() }
+        Self {
+            store,
+            client,
+            reporter,
+            definitions,
+            endpoints,
+            now,
+            universes: Mutex::default(),
+            dates: Mutex::default(),
+        }
+    }
+
+    /// Takes note of when archives held packages (seconds since 1970, by digest), so that packages that are gone
+    /// can be asked of a snapshot.
+    pub fn remember_dates(&self, dates: BTreeMap<Digest, i64>) {
+        self.dates.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(dates);
+    }
+
+    fn date(&self, digest: &Digest) -> Option<i64> {
+        self.dates.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(digest).copied()
     }
 
     /// The address of an archive of `base`, without a slash at the end.

@@ -18,7 +18,9 @@ mod version;
 
 use jiff::Timestamp;
 
-pub(super) use select::{Choice, Refusal, Universe};
+pub(super) use index::{Index, Record};
+pub(super) use relation::parse as relations;
+pub(super) use select::{Choice, Refusal, Suite, Universe};
 pub(super) use suites::load;
 pub(super) use suites::tampered;
 
