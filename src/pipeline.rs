@@ -6,6 +6,7 @@
 //!
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -200,7 +201,8 @@ pub fn build(
         reporter: &session.reporter,
         build_root: build_root(plan, context)?,
         toolchains: on_disk(&toolchains, session)?,
-        host: Host::read(&session.environment, registries(context, plan, session)),
+        // Looking for registries may start clients of the machine.
+        host: LazyCell::new(Box::new(|| Host::read(&session.environment, registries(context, plan)))),
         offline: session.offline,
     };
     let work = build::build(plan, &checkout.source, &engine).map_err(boxed)?;
@@ -241,12 +243,8 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
 
 /// Variables that tell clients inside a step where this machine's registries are. Where the machine says nothing,
 /// nothing is said, and the client inside uses its own default.
-fn registries(context: &rootfs::Context, plan: &Plan, session: &Session) -> BTreeMap<String, String> {
+fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
-    // No step has a network then, and looking for registries may start clients of the machine.
-    if session.offline {
-        return variables;
-    }
     if plan.toolchains.iter().any(|toolchain| toolchain.ecosystem == "npm")
         && let Ok(endpoint) = context.endpoints.find("npm")
     {

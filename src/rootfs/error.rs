@@ -50,7 +50,7 @@ pub enum Error {
         ecosystem: String,
     },
     /// A locked package is nowhere to be had.
-    #[error("package `{package} {version}` is locked, and no archive holds it any more; asked: {}", urls.join(", "))]
+    #[error("package `{package} {version}` is locked, and no server holds it any more")]
     Vanished {
         /// Its name.
         package: String,
@@ -132,6 +132,7 @@ impl Diagnose for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::Debian(error) => error.detail(),
+            Self::Vanished { urls, .. } => Some(urls.iter().map(|url| format!("asked: {url}\n")).collect()),
             _ => None,
         }
     }

@@ -4,13 +4,12 @@
 //! lock states, and what the suite's present version provides and conflicts with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::Context;
 use super::base::Base;
 use super::catalogue::{drawn_in, layers, refused, resolve_in, root};
-use super::debian::{Index, Record, Refusal, Suite, Universe, relations};
+use super::debian::{Index, Record, Refusal, Suite, Universe, compact, relations};
 use crate::plan::lock::{Detail, Package as Kept, Resolver};
 use crate::plan::model::{CatalogueError, Package, Root, RootRequest};
 
@@ -87,49 +86,47 @@ fn record<'a>(universe: &'a Universe, package: &'a Package) -> Option<(&'a Suite
 /// `universe` with each kept package pinned to what is locked.
 fn pinned(universe: &Universe, kept: &[&Kept]) -> Universe {
     let mut suites = universe.suites.clone();
-    let mut gone: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut pins = BTreeMap::new();
+    let mut gone: BTreeMap<&str, String> = BTreeMap::new();
     for kept in kept {
         let digest = kept.sha256.hex();
         let mut offered = universe.suites.iter().flat_map(|suite| suite.index.named(&kept.name));
         if !offered.any(|record| record.sha256() == digest) {
-            gone.entry(&kept.archive).or_default().push(row(universe, kept));
+            gone.entry(&kept.archive).or_default().push_str(&stanza(universe, kept));
         }
+        pins.insert(kept.name.clone(), digest);
     }
-    for (archive, mut rows) in gone {
-        rows.sort();
+    for (archive, stanzas) in gone {
+        let mut table = Vec::new();
+        // Both ends are memory, and a stanza that lacks a field is a package that is not offered.
+        let _ = compact(stanzas.as_bytes(), &mut table);
         suites.push(Arc::new(Suite {
             name: String::new(),
             date: 0,
             archive: archive.to_owned(),
             only: Vec::new(),
-            index: Index::open(rows.concat()),
+            index: Index::open(String::from_utf8_lossy(&table).into_owned()),
         }));
     }
-    let pins = kept.iter().map(|kept| (kept.name.clone(), kept.sha256.hex())).collect();
     Universe { suites, unneeded: universe.unneeded.clone(), pins }
 }
 
-/// A locked package as a line of an index.
-fn row(universe: &Universe, kept: &Kept) -> String {
-    let mut present = universe.suites.iter().flat_map(|suite| suite.index.named(&kept.name));
-    let present = present.next();
-    let field = |of: fn(&Record<'_>) -> String| present.as_ref().map(of).unwrap_or_default();
-    let mut line = String::new();
-    // In the order of the index's fields. Writing to a String cannot fail.
-    let _ = writeln!(
-        line,
-        "{}\t{}\t{}\t{}\t{}\t\t{}\t\t{}\t{}\t{}",
+/// A locked package as an entry of an index.
+fn stanza(universe: &Universe, kept: &Kept) -> String {
+    let present = universe.suites.iter().flat_map(|suite| suite.index.named(&kept.name)).next();
+    let provides = present.map_or("", |record| record.provides());
+    let conflicts = present.map_or("", |record| record.conflicts());
+    format!(
+        "Package: {}\nVersion: {}\nArchitecture: {}\nDepends: {}\nProvides: {provides}\nConflicts: {conflicts}\n\
+         Filename: {}\nSize: {}\nSHA256: {}\n\n",
         kept.name,
-        field(|record| record.provides().to_owned()),
         kept.version,
         kept.architecture,
         kept.needs.join(", "),
-        field(|record| record.conflicts().to_owned()),
         kept.path,
         kept.size,
         kept.sha256.hex()
-    );
-    line
+    )
 }
 
 /// Lets go of the packages that stand in the way, or of all when none of them is held.

@@ -6,6 +6,7 @@ mod bad_input;
 mod cli;
 mod examples;
 mod init;
+mod lock;
 mod reproducible;
 mod sandbox;
 mod style;

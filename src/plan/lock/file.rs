@@ -224,6 +224,17 @@ pub(super) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D:
         .map_err(|_| D::Error::custom(format!("`{text}` is not a time such as `20261119T021254Z`")))
 }
 
+/// A name becomes part of paths in roots; see
+/// <https://www.debian.org/doc/debian-policy/ch-controlfields.html#source>.
+pub(super) fn package_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.bytes().all(is_inner) {
+        return Err(D::Error::custom(format!("`{text}` is not the name of a Debian package")));
+    }
+    Ok(text)
+}
+
 pub(super) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if !is_clean(&text) {

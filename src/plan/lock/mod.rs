@@ -16,6 +16,8 @@ mod error;
 mod file;
 mod locked;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,6 +126,7 @@ pub struct Tool {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Package {
     /// Binary package name.
+    #[serde(deserialize_with = "file::package_name")]
     pub name: String,
     /// Exact version.
     pub version: String,

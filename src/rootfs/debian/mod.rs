@@ -18,7 +18,7 @@ mod version;
 
 use jiff::Timestamp;
 
-pub(super) use index::{Index, Record};
+pub(super) use index::{Index, Record, compact};
 pub(super) use relation::parse as relations;
 pub(super) use select::{Choice, Refusal, Suite, Universe};
 pub(super) use suites::load;
