@@ -342,9 +342,10 @@ fn a_broken_lock_is_shown_at_its_line() {
     let fixture = Fixture::new();
     fixture.rpack("store", &["lock"]).success();
     let good = fixture.lock();
+    let digest = good.lines().find(|line| line.starts_with("sha256 = ")).unwrap();
     let broken = [
         ("merge", good.replacen("[[root]]", "<<<<<<< HEAD\n[[root]]", 1)),
-        ("digest", good.replacen("sha256 = \"sha256:", "sha256 = \"md5:0\" # ", 1)),
+        ("digest", good.replacen(digest, "sha256 = \"md5:0\"", 1)),
         ("name", good.replacen("name = \"base-files\"", "name = \"../../etc/passwd\"", 1)),
         ("path", good.replacen("pool/main", "../pool", 1)),
         ("date", good.replacen("20231114T221320Z", "yesterday", 1)),
@@ -355,8 +356,7 @@ fn a_broken_lock_is_shown_at_its_line() {
         fixture.context.file("rpack.lock", &text);
         let refused = fixture.rpack("store", &["plan"]);
         assert_eq!((refused.status, refused.stdout.as_str()), (2, ""), "{name}: {}", refused.stderr);
-        let stderr: Vec<&str> = refused.stderr.split(" # ").collect();
-        insta::assert_snapshot!(format!("broken_{name}"), stderr.join("\n"));
+        insta::assert_snapshot!(format!("broken_{name}"), refused.stderr);
     }
     fs::remove_file(fixture.context.app().join("rpack.lock")).unwrap();
     let refused = fixture.rpack("store", &["build", "--locked"]);
