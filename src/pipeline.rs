@@ -6,6 +6,7 @@
 //!
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,8 @@ use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::oci::registry::{Credentials, Places, Settings};
 use crate::package::{Image, Parts, Product};
-use crate::plan::Plan;
+use crate::plan::lock::{self, Difference, Lock, Locked, Mode};
+use crate::plan::{Notice, Plan};
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
 use crate::source::Source;
@@ -56,6 +58,8 @@ pub struct Checkout {
     pub source: Source,
     /// What was configured, where.
     pub config: Config,
+    /// What is locked, if anything.
+    pub lock: Option<Lock>,
 }
 
 /// Any stage's error.
@@ -70,7 +74,8 @@ pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
     let patterns = |list: &[config::Resolved<String>]| list.iter().map(|item| item.value.clone()).collect();
     let options = source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
     let source = source::read(&app.path, &options).map_err(boxed)?;
-    Ok(Checkout { source, config })
+    let lock = Lock::read(&app.path).map_err(boxed)?;
+    Ok(Checkout { source, config, lock })
 }
 
 /// Recognises what the app is.
@@ -90,13 +95,74 @@ pub fn plans(
     app.platforms.iter().map(plan).collect()
 }
 
-/// Decides everything for one platform: versions, packages, steps, layers, start command.
+/// Decides everything for one platform: versions, packages, steps, layers, start command. What is locked is used;
+/// what is not is resolved with a notice, or is an error when the configuration says `locked`.
 pub fn plan(
     app: &App,
     platform: &str,
     checkout: &Checkout,
     detection: &Detection,
     context: &rootfs::Context,
+    session: &Session,
+) -> Result<Plan, Error> {
+    let is_locked = checkout.config.locked;
+    let Some(lock) = &checkout.lock else {
+        if is_locked {
+            return Err(boxed(lock::Error::Missing));
+        }
+        return plan_with(context, app, platform, checkout, detection, session);
+    };
+    session.reporter.info(&lock.summary());
+    let mode = if is_locked { Mode::Refuse } else { Mode::Resolve };
+    let locked = Locked::new(Some(lock), context, platform, mode);
+    let planned = plan_with(&locked, app, platform, checkout, detection, session);
+    let mut places = places(&checkout.config);
+    let known = locked.known(&places);
+    if is_locked && planned.is_err() && !known.is_empty() {
+        return Err(boxed(lock::Error::Drift { differences: known }));
+    }
+    let mut plan = planned?;
+    places.add(&plan);
+    let wanted = lock::record(&plan, &locked)?;
+    let mut differences = lock::compare(&lock.only(platform), &wanted, &places);
+    differences.extend(locked.missing(&places));
+    if is_locked && !differences.is_empty() {
+        return Err(boxed(lock::Error::Drift { differences }));
+    }
+    if !differences.is_empty() {
+        plan.notices.push(outdated(&differences));
+    }
+    Ok(plan)
+}
+
+/// Makes the lock that the app wants now, for each of its platforms, with what changed. Nothing is written.
+pub fn lock(
+    app: &App,
+    mode: &Mode,
+    checkout: &Checkout,
+    context: &rootfs::Context,
+    session: &Session,
+) -> Result<(Lock, Vec<Difference>), Error> {
+    let detection = detect(checkout, session)?;
+    let old = checkout.lock.clone().unwrap_or_default();
+    let mut new = Lock { images: old.images.clone(), ..Lock::default() };
+    let mut places = places(&checkout.config);
+    for platform in &app.platforms {
+        let locked = Locked::new(checkout.lock.as_ref(), context, platform, mode.clone());
+        let plan = plan_with(&locked, app, platform, checkout, &detection, session)?;
+        places.add(&plan);
+        new = new.with(&lock::record(&plan, &locked)?);
+    }
+    let differences = lock::compare(&old, &new, &places);
+    Ok((new, differences))
+}
+
+fn plan_with(
+    catalogue: &dyn plan::Catalogue,
+    app: &App,
+    platform: &str,
+    checkout: &Checkout,
+    detection: &Detection,
     session: &Session,
 ) -> Result<Plan, Error> {
     let options = plan::Options {
@@ -107,7 +173,30 @@ pub fn plan(
         folder_name: folder_name(&checkout.source.root),
     };
     let commit = checkout.source.commit.as_ref();
-    plan::plan(detection, &checkout.config, commit, &session.definitions, context, &options).map_err(boxed)
+    plan::plan(detection, &checkout.config, commit, &session.definitions, catalogue, &options).map_err(boxed)
+}
+
+/// Where the configuration asks for packages.
+fn places(config: &Config) -> lock::Places {
+    let packages = config.build_packages.iter().chain(&config.runtime_packages);
+    let packages = packages.map(|package| (package.value.clone(), package.origin.to_string())).collect();
+    lock::Places { packages, ..lock::Places::default() }
+}
+
+/// What to say of a lock that the build does not follow in all.
+fn outdated(differences: &[Difference]) -> Notice {
+    let names: Vec<String> =
+        differences.iter().take(5).map(|difference| format!("`{}`", difference.name)).collect();
+    let more = match differences.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let text = format!(
+        "`{}` is out of date: {}{more} differ; `rpack lock` brings it up to date and shows how",
+        lock::NAME,
+        names.join(", ")
+    );
+    Notice { id: "lock/outdated".to_owned(), text, warning: true }
 }
 
 /// The platform of this machine: steps run on it, and `rpack run` starts images for it.
@@ -145,6 +234,9 @@ pub fn build(
     session: &Session,
 ) -> Result<Image, Error> {
     build::check_machine(plan, machine()).map_err(boxed)?;
+    if let Some(lock) = &checkout.lock {
+        context.remember_dates(lock.dates());
+    }
     let toolchains = toolchains(plan, &plan.build_platform, context)?;
     let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let engine = Engine {
@@ -152,7 +244,8 @@ pub fn build(
         reporter: &session.reporter,
         build_root: build_root(plan, context)?,
         toolchains: on_disk(&toolchains, session)?,
-        host: Host::read(&session.environment, registries(context, plan)),
+        // Looking for registries may start clients of the machine.
+        host: LazyCell::new(Box::new(|| Host::read(&session.environment, registries(context, plan)))),
         offline: session.offline,
     };
     let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);

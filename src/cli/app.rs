@@ -51,9 +51,17 @@ pub(super) struct Settings {
     /// Make every guess an error
     #[arg(long)]
     strict: bool,
+    /// Refuse to build when `rpack.lock` does not fit the app [env: `RPACK_LOCKED`]
+    #[arg(long)]
+    locked: bool,
 }
 
 impl AppArguments {
+    /// Whether the command line says which platforms.
+    pub(super) fn names_platforms(&self) -> bool {
+        !self.platforms.platforms.is_empty()
+    }
+
     /// The app as the pipeline wants it.
     pub(super) fn app(&self) -> Result<App, Error> {
         let mut app = self.settings.app(self.path.clone())?;
@@ -90,6 +98,9 @@ impl Settings {
         }
         if self.strict {
             flags.push(set("strict", "--strict", "true"));
+        }
+        if self.locked {
+            flags.push(set("locked", "--locked", "true"));
         }
         for setting in &self.set {
             let (key, value) = setting.split_once('=').ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use super::{boxed, print, print_json};
 use crate::build::sandbox::{Probe, Sandbox, Tier, tier};
 use crate::config::Config;
 use crate::pipeline::{self, Error, Session};
+use crate::plan::lock::Lock;
 use crate::rootfs::Endpoint;
 use crate::rootfs::endpoints::CLIENTS;
 use crate::ui::ExitCode;
@@ -35,6 +37,7 @@ struct Report {
     probes: Vec<Probe>,
     endpoints: BTreeMap<String, Endpoint>,
     store: String,
+    lock: Option<String>,
 }
 
 /// Runs the command.
@@ -46,6 +49,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         probes,
         endpoints: without_credentials(context.endpoints.all()),
         store: session.store.root().display().to_string(),
+        lock: Lock::read(Path::new(".")).map_err(boxed)?.map(|lock| lock.summary()),
     };
     if arguments.json {
         print_json(&report)?;
@@ -74,6 +78,9 @@ fn table(report: &Report) -> String {
         }
     }
     let _ = writeln!(text, "\nisolation: {:?}\nstore:     {}\n", report.isolation, report.store);
+    if let Some(lock) = &report.lock {
+        let _ = writeln!(text, "lock of this folder: {lock}\n");
+    }
     if let Some(announcement) = report.isolation.announcement() {
         let _ = writeln!(text, "{announcement}\n");
     }

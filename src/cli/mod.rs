@@ -5,6 +5,7 @@ mod build;
 mod detect;
 mod doctor;
 mod explain;
+mod lock;
 mod plan;
 mod run;
 
@@ -89,6 +90,7 @@ enum Command {
     Detect(detect::Arguments),
     Plan(plan::Arguments),
     Explain(explain::Arguments),
+    Lock(lock::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -138,6 +140,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Detect(arguments) => detect::execute(&arguments, &session),
         Command::Plan(arguments) => plan::execute(&arguments, &session),
         Command::Explain(arguments) => explain::execute(&arguments, &session),
+        Command::Lock(arguments) => lock::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
 }
@@ -193,6 +196,9 @@ enum Failure {
         /// What it takes.
         expected: &'static str,
     },
+    /// The lock is not what `rpack lock` would write.
+    #[error("`{}` is out of date", crate::plan::lock::NAME)]
+    LockOutdated,
     /// All ports are taken.
     #[error("port {port} is in use")]
     PortTaken {
@@ -208,19 +214,23 @@ impl Diagnose for Failure {
             Self::Output { .. } => "cli/output",
             Self::Read { .. } => "cli/read",
             Self::Argument { .. } => "cli/argument",
+            Self::LockOutdated => "lock/outdated",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Signals { .. } | Self::Output { .. } | Self::PortTaken { .. } => ExitCode::Failed,
+            Self::Signals { .. } | Self::Output { .. } | Self::LockOutdated | Self::PortTaken { .. } => {
+                ExitCode::Failed
+            }
             Self::Read { .. } | Self::Argument { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::LockOutdated => vec!["bring it up to date and commit it: `rpack lock`".to_owned()],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

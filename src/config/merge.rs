@@ -71,6 +71,9 @@ impl Merged {
             insecure_registries: self.list("registry.insecure"),
             registry_mirrors: self.map("registry.mirrors.HOST"),
             folder: std::path::PathBuf::new(),
+            locked: self
+                .one("locked", |value| Some(value == Value::Boolean(true)))
+                .is_some_and(|locked| locked.value),
             strict: self
                 .one("strict", |value| Some(value == Value::Boolean(true)))
                 .is_some_and(|strict| strict.value),

@@ -83,7 +83,8 @@ pub struct Config {
     pub writable: Vec<Resolved<String>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
-    /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `go`, `maven`, `npm`, `pypi`).
+    /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `debian-snapshot`, `go`, `maven`,
+    /// `npm`, `pypi`).
     pub mirrors: BTreeMap<String, Resolved<String>>,
     /// `base.build`: the image that steps run in.
     pub base_build: Option<Resolved<String>>,
@@ -95,6 +96,8 @@ pub struct Config {
     pub registry_mirrors: BTreeMap<String, Resolved<String>>,
     /// The source tree, which paths in values are relative to.
     pub folder: std::path::PathBuf,
+    /// `locked`: a difference between the app and `rpack.lock` is an error.
+    pub locked: bool,
     /// `strict`: whatever would be a guess is an error.
     pub strict: bool,
     /// What was noticed on the way and does not stop the build.

@@ -26,7 +26,8 @@ pub(super) const MACHINE: [(&str, &str); 2] = [
 const TOOLS: &[&str] = &["go", "node", "npm", "python", "uv"];
 
 /// The registries that can be mirrored.
-const ECOSYSTEMS: &[&str] = &["archive", "debian", "debian-security", "go", "maven", "npm", "pypi"];
+const ECOSYSTEMS: &[&str] =
+    &["archive", "debian", "debian-security", "debian-snapshot", "go", "maven", "npm", "pypi"];
 
 /// How statements of several layers become one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 22] = [
+pub static KEYS: [Key; 23] = [
     key(
         "base.build",
         Kind::Image,
@@ -129,6 +130,12 @@ pub static KEYS: [Key; 22] = [
         Kind::Word,
         r#"language = "python""#,
         "The buildpack to use, instead of what detection would choose.",
+    ),
+    key(
+        "locked",
+        Kind::Boolean,
+        "locked = true",
+        "Use exactly what `rpack.lock` says: a difference between it and the app is an error. Same as `--locked`.",
     ),
     key(
         "mirror.ECOSYSTEM",

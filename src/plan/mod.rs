@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod image;
 mod layer;
+pub mod lock;
 pub mod model;
 mod names;
 mod native;
@@ -37,7 +38,7 @@ use template::Scope;
 
 pub use error::Error;
 pub use explain::explain;
-pub use model::{Catalogue, Plan};
+pub use model::{Catalogue, Notice, Plan};
 pub use native::hints as native_hints;
 
 /// Where the sources are while steps run, and the app in the image.

@@ -400,7 +400,21 @@ pub struct ResolvedImage {
     pub has_certificates: bool,
 }
 
-/// What planning asks of the outside world; `rootfs` answers it.
+/// The release that a lock holds a tool to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedRelease {
+    /// What is needed to fetch it.
+    pub release: Release,
+    /// Where it comes from, as in [`Version::source`].
+    pub source: String,
+    /// What was asked for when it was locked, or the default of that time.
+    pub requested: String,
+    /// Whether exactly the same was asked for when it was locked.
+    pub same: bool,
+}
+
+/// What planning asks of the outside world; `rootfs` answers it, and [`lock::Locked`](super::lock::Locked) in
+/// front of it.
 pub trait Catalogue {
     /// Resolves package names to exact packages.
     fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError>;
@@ -408,6 +422,12 @@ pub trait Catalogue {
     fn image(&self, reference: &str, platform: &str) -> Result<ResolvedImage, CatalogueError>;
     /// The releases that `source` offers, in no particular order.
     fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError>;
+    /// The release that a lock holds `tool` to. `asked` are the wanted versions as written, strongest first.
+    fn locked(&self, _tool: &str, _asked: &[String]) -> Option<LockedRelease> {
+        None
+    }
+    /// Hears that the locked release of `tool` does not do: what is wanted instead, and who says so.
+    fn unfit(&self, _tool: &str, _wanted: &str, _origin: &str) {}
 }
 
 /// A catalogue's failure: an error of `rootfs` or `http`, carried through planning unchanged.

@@ -31,10 +31,30 @@ impl Asked {
         !matches!(self.source, Source::Debian | Source::Pinned(_))
     }
 
+    /// Whether `source`, as plans name it, is this one.
+    pub(super) fn names(&self, tool: &Tool, source: &str) -> bool {
+        if self.kind != "debian" {
+            return self.name == source;
+        }
+        let mut packages = tool.lines.iter().filter_map(|line| line.package.as_ref());
+        packages.any(|package| source == format!("{}:{package}", self.name))
+    }
+
     /// For tools of the base, the package that was chosen.
     pub(super) fn package<'a>(&self, offer: &'a Offer) -> Option<&'a str> {
         (self.kind == "debian").then_some(offer.release.path.as_str())
     }
+}
+
+/// A source without asking it.
+pub(super) fn unasked(planner: &Planner<'_>, key: &str, source: &Source) -> Result<Asked, Error> {
+    let target = planner.platforms.target;
+    let (kind, name) = match (source, archive(planner, key, source, target)?) {
+        (_, Some((kind, name, _))) => (kind, name),
+        (Source::Pinned(from), None) => ("pinned", from.clone()),
+        (_, None) => ("debian", planner.buildpack.base.clone()),
+    };
+    Ok(Asked { kind, name, source: source.clone(), offers: Vec::new() })
 }
 
 /// Asks one source what it offers.

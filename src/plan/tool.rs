@@ -7,7 +7,7 @@ use serde_json::json;
 use super::buildpack::{self, Source, Tool};
 use super::model::{Contents, Layer, Notice, Step, Toolchain, Version};
 use super::platform::Architecture;
-use super::source::{Asked, ask, exact};
+use super::source::{Asked, ask, exact, unasked};
 use super::version::{self, Offer, Patch, Resolution, Statement, Wanted};
 use super::{Error, Options, Planner};
 
@@ -78,6 +78,9 @@ fn choose(
 ) -> Result<(Resolution, Asked), Error> {
     let sources: Vec<&Source> = tool.sources().collect();
     let is_only = sources.len() == 1;
+    if let Some(kept) = kept(planner, tool, key, default, statements)? {
+        return Ok(kept);
+    }
     let mut asked = Vec::new();
     for source in sources {
         let one = match ask(planner, tool, key, source, default, statements) {
@@ -100,6 +103,52 @@ fn choose(
     let all: Vec<&Asked> = asked.iter().collect();
     let resolution = attempt(planner, tool, Patch::Exact, default, statements, &all)?;
     Ok((resolution, asked.swap_remove(0)))
+}
+
+/// What a lock holds the tool to, unless it comes from elsewhere or does not do any more.
+fn kept(
+    planner: &mut Planner<'_>,
+    tool: &Tool,
+    key: &str,
+    default: &str,
+    statements: &[Statement],
+) -> Result<Option<(Resolution, Asked)>, Error> {
+    let texts: Vec<String> = statements.iter().map(|statement| statement.value.clone()).collect();
+    let Some(locked) = planner.catalogue.locked(&tool.name, &texts) else { return Ok(None) };
+    let (platform, as_of) = (planner.platforms.names(), planner.buildpack.as_of.clone());
+    let mut wanted = Wanted {
+        title: &tool.title,
+        scheme: tool.scheme,
+        patch: tool.patch,
+        lines: &tool.lines,
+        default,
+        asked: &locked.source,
+        mirror: None,
+        platform: &platform,
+        as_of: &as_of,
+        strict: planner.config.strict,
+    };
+    let mut from = None;
+    for source in tool.sources() {
+        let one = unasked(planner, key, source)?;
+        if one.names(tool, &locked.source) {
+            from = Some(one);
+            break;
+        }
+    }
+    let offer =
+        Offer::new(locked.release).filter(|offer| locked.same || version::admits(&wanted, statements, offer));
+    let (Some(asked), Some(offer)) = (from, offer) else {
+        let (text, origin) = version::asking(&wanted, statements);
+        planner.catalogue.unfit(&tool.name, &text, &origin);
+        return Ok(None);
+    };
+    // A default that changed since does not move what is locked.
+    if statements.is_empty() {
+        wanted.default = &locked.requested;
+    }
+    let resolution = version::resolve(&wanted, statements, &[offer], &mut planner.notices)?;
+    Ok(Some((resolution, asked)))
 }
 
 fn attempt(

@@ -61,6 +61,8 @@ pub struct Archive {
     pub ecosystem: Option<String>,
     /// A fixed address instead.
     pub url: Option<String>,
+    /// Where files are that the archive has dropped; `{timestamp}` stands for a moment (`20261119T021254Z`).
+    pub snapshot: Option<String>,
     /// Fingerprints of the primary keys that may sign.
     pub keys: Vec<String>,
 }
@@ -205,6 +207,9 @@ impl Base {
         for (name, archive) in &self.archives {
             if archive.ecosystem.is_some() == archive.url.is_some() {
                 return Err(format!("archive `{name}` needs either `ecosystem` or `url`"));
+            }
+            if archive.snapshot.as_ref().is_some_and(|snapshot| !snapshot.contains("{timestamp}")) {
+                return Err(format!("the `snapshot` of archive `{name}` has no `{{timestamp}}`"));
             }
             if archive.keys.is_empty() {
                 return Err(format!("archive `{name}` names no keys: nothing could be verified"));

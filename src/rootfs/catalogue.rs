@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::base::Base;
 use super::compose::identity;
-use super::debian::{self, Choice, Refusal};
+use super::debian::{self, Choice, Refusal, Universe};
 use super::{Context, Error, image, registry};
 use crate::oci::Digest;
 use crate::plan::model::{
@@ -58,7 +58,17 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
         return Ok(root(&base, request, Vec::new()));
     }
     let universe = context.universe(&base, &request.architecture)?;
-    let layers = layers(&base, &request.packages)?;
+    resolve_in(context, &universe, &base, request)?.map_err(|refusal| refused(&base.id, refusal))
+}
+
+/// Resolves the request from `universe`; the inner result is that of selecting.
+pub(super) fn resolve_in(
+    context: &Context,
+    universe: &Universe,
+    base: &Base,
+    request: &RootRequest,
+) -> Result<Result<Root, Refusal>, Error> {
+    let layers = layers(base, &request.packages)?;
     let names: Vec<&str> = layers.keys().copied().collect();
     let added = request.with_dependencies.iter().map(String::as_str);
     let (listed, followed): (Vec<&str>, Vec<&str>) = if request.closure {
@@ -66,25 +76,36 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     } else {
         (names, added.collect())
     };
-    // What a build root draws in belongs where the rest of it does.
-    let drawn_in = request.packages.values().next().filter(|_| request.closure).map_or(ADDED, String::as_str);
-    let chosen = universe.select(&listed, &followed).map_err(|refusal| refused(&base.id, refusal))?;
+    let chosen = match universe.select(&listed, &followed) {
+        Ok(chosen) => chosen,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let chosen = match &request.image {
         Some(image) => {
             let installed = image::installed(image, context)?;
             let names: Vec<&str> = listed.iter().chain(&followed).copied().collect();
-            debian::lacking(chosen, &names, &installed).map_err(|refusal| refused(&base.id, refusal))?
+            match debian::lacking(chosen, &names, &installed) {
+                Ok(chosen) => chosen,
+                Err(refusal) => return Ok(Err(refusal)),
+            }
         }
         None => chosen,
     };
+    let drawn_in = drawn_in(request);
     let packages = chosen
         .into_iter()
         .map(|(name, choice)| package(choice, layers.get(name).copied().unwrap_or(drawn_in)))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(root(&base, request, packages))
+    Ok(Ok(root(base, request, packages)))
 }
 
-fn root(base: &Base, request: &RootRequest, packages: Vec<Package>) -> Root {
+/// The layer of what nobody names: what a build root draws in belongs where the rest of it does.
+pub(super) fn drawn_in(request: &RootRequest) -> &str {
+    request.packages.values().next().filter(|_| request.closure).map_or(ADDED, String::as_str)
+}
+
+/// The root that holds `packages`, which are sorted by name.
+pub(super) fn root(base: &Base, request: &RootRequest, packages: Vec<Package>) -> Root {
     let composed = identity(base, &request.architecture, &packages);
     let digest = match &request.image {
         Some(image) => Digest::of(format!("{composed} over {}", image.digest).as_bytes()),
@@ -151,7 +172,7 @@ fn library_packages(file: &str) -> Vec<String> {
 }
 
 /// The layer of each requested package, groups expanded; a package's own line wins over its group's.
-fn layers<'a>(
+pub(super) fn layers<'a>(
     base: &'a Base,
     requested: &'a BTreeMap<String, String>,
 ) -> Result<BTreeMap<&'a str, &'a str>, Error> {
@@ -194,7 +215,7 @@ fn package(choice: Choice<'_>, layer: &str) -> Result<Package, Error> {
     })
 }
 
-fn refused(base: &str, refusal: Refusal) -> Error {
+pub(super) fn refused(base: &str, refusal: Refusal) -> Error {
     let base = base.to_owned();
     Error::Debian(match refusal {
         Refusal::Unknown { name, needed_by, similar } => {

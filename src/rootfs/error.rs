@@ -52,6 +52,16 @@ pub enum Error {
         /// `npm`, `debian`.
         ecosystem: String,
     },
+    /// A locked package is nowhere to be had.
+    #[error("package `{package} {version}` is locked, and no server holds it any more")]
+    Vanished {
+        /// Its name.
+        package: String,
+        /// Its version.
+        version: String,
+        /// Where it was looked for.
+        urls: Vec<String>,
+    },
     /// The registry has nothing of this name.
     #[error("{} `{name}` does not exist at {registry}", ecosystem.thing())]
     RegistryUnknown {
@@ -134,6 +144,7 @@ impl Diagnose for Error {
             Self::Architecture { .. } => "rootfs/architecture",
             Self::Definition { .. } => "definitions/base",
             Self::Endpoint { .. } => "network/endpoint",
+            Self::Vanished { .. } => "debian/vanished",
             Self::RegistryUnknown { ecosystem, .. } => ecosystem.unknown(),
             Self::RegistryAnswer { ecosystem, .. } => ecosystem.answer(),
             Self::NoProxy { .. } => "go/no-proxy",
@@ -154,9 +165,10 @@ impl Diagnose for Error {
             | Self::Definition { .. }
             | Self::NoProxy { .. }
             | Self::NoChecksums { .. } => ExitCode::Usage,
-            Self::Endpoint { .. } | Self::RegistryUnknown { .. } | Self::RegistryAnswer { .. } => {
-                ExitCode::Network
-            }
+            Self::Endpoint { .. }
+            | Self::Vanished { .. }
+            | Self::RegistryUnknown { .. }
+            | Self::RegistryAnswer { .. } => ExitCode::Network,
             Self::Toolchain { .. } | Self::Checksum { .. } => ExitCode::Failed,
         }
     }
@@ -172,6 +184,7 @@ impl Diagnose for Error {
         match self {
             Self::Debian(error) => error.detail(),
             Self::Image(error) => error.detail(),
+            Self::Vanished { urls, .. } => Some(urls.iter().map(|url| format!("asked: {url}\n")).collect()),
             _ => None,
         }
     }
@@ -185,6 +198,12 @@ impl Diagnose for Error {
             Self::Endpoint { ecosystem } => vec![format!(
                 "state one in rpack.toml:\n\n    [mirror.{ecosystem}]\n    url = \"https://mirror.example/{ecosystem}\""
             )],
+            Self::Vanished { package, .. } => vec![
+                format!("lock the version of today: `rpack lock --upgrade {package}`"),
+                "or name a mirror of snapshots in rpack.toml:\n\n    [mirror.debian-snapshot]\n    url = \
+                 \"https://mirror.example/snapshot\""
+                    .to_owned(),
+            ],
             Self::RegistryUnknown { ecosystem: Ecosystem::Archive, name, .. } => {
                 vec![format!("a list of archives is a file `toolchains/{name}.toml` of `--definitions`")]
             }

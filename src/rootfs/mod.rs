@@ -16,10 +16,12 @@ pub mod debian;
 pub mod endpoints;
 mod error;
 pub mod image;
+mod locked;
 mod merge;
 mod overlay;
 mod packages;
 mod registry;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod toolchain;
@@ -40,6 +42,7 @@ pub use toolchain::toolchain;
 
 use crate::definitions::Definitions;
 use crate::http::Client;
+use crate::oci::Digest;
 use crate::oci::registry::{Credentials, Registry, Settings};
 use crate::store::Store;
 use crate::ui::Reporter;
@@ -66,6 +69,7 @@ pub struct Context {
     /// What paths of layouts and archives are relative to: the source tree.
     pub folder: PathBuf,
     universes: Mutex<BTreeMap<(String, String), Arc<Universe>>>,
+    dates: Mutex<BTreeMap<Digest, i64>>,
 }
 
 impl Context {
@@ -79,8 +83,18 @@ impl Context {
         now: i64,
     ) -> Self {
         let registry = Registry::new(client.clone(), Settings::default(), Credentials::default());
-        let (folder, universes) = (PathBuf::new(), Mutex::default());
-        Self { store, client, reporter, definitions, endpoints, now, registry, folder, universes }
+        Self {
+            store,
+            client,
+            reporter,
+            definitions,
+            endpoints,
+            now,
+            registry,
+            folder: PathBuf::new(),
+            universes: Mutex::default(),
+            dates: Mutex::default(),
+        }
     }
 
     /// The same with images as bases: the source tree, what is configured about registries, who this machine is to
@@ -90,6 +104,16 @@ impl Context {
         self.folder = folder;
         self.registry = Registry::new(self.client.clone(), settings, credentials);
         self
+    }
+
+    /// Takes note of when archives held packages (seconds since 1970, by digest), so that packages that are gone
+    /// can be asked of a snapshot.
+    pub fn remember_dates(&self, dates: BTreeMap<Digest, i64>) {
+        self.dates.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(dates);
+    }
+
+    fn date(&self, digest: &Digest) -> Option<i64> {
+        self.dates.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(digest).copied()
     }
 
     /// The address of an archive of `base`, without a slash at the end.

@@ -1,5 +1,7 @@
 //! The packages of a root as unpacked trees: fetched and unpacked in parallel.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -7,7 +9,7 @@ use std::thread;
 use super::base::Base;
 use super::debian::deb::{self, Deb};
 use super::unpack::Failure;
-use super::{Context, Error, debian};
+use super::{Context, Error, debian, snapshot};
 use crate::http::{Job, Protection};
 use crate::plan::model::{Package, Root};
 use crate::store;
@@ -29,12 +31,7 @@ pub(super) fn open(context: &Context, base: &Base, root: &Root) -> Result<Vec<De
             size: package.size,
         });
     }
-    let paths = context
-        .client
-        .download_all(&format!("{} packages", base.id), &jobs, &context.store, &context.reporter)
-        .map_err(|(index, error)| {
-            debian::tampered(error, || format!("package `{}`", describe(&root.packages[index])))
-        })?;
+    let paths = fetch(context, base, root, &mut jobs)?;
     let next = AtomicUsize::new(0);
     let slots: Vec<Mutex<Option<Result<Deb, Failure>>>> = paths.iter().map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
@@ -61,6 +58,30 @@ pub(super) fn open(context: &Context, base: &Base, root: &Root) -> Result<Vec<De
         }
     }
     Ok(opened)
+}
+
+/// Fetches the jobs, which are those of the root's packages; what an archive has dropped comes from a snapshot.
+fn fetch(context: &Context, base: &Base, root: &Root, jobs: &mut [Job]) -> Result<Vec<PathBuf>, Error> {
+    let label = format!("{} packages", base.id);
+    let mut client = context.client.clone();
+    let mut further: BTreeMap<usize, std::vec::IntoIter<String>> = BTreeMap::new();
+    loop {
+        let result = client.download_all(&label, jobs, &context.store, &context.reporter);
+        let (index, error) = match result {
+            Ok(paths) => return Ok(paths),
+            Err(failure) => failure,
+        };
+        let package = &root.packages[index];
+        let is_dropped = error.is_missing() && context.date(&package.sha256).is_some();
+        if !is_dropped {
+            return Err(debian::tampered(error, || format!("package `{}`", describe(package))));
+        }
+        let addresses =
+            further.entry(index).or_insert_with(|| snapshot::addresses(context, base, package).into_iter());
+        jobs[index].url = addresses.next().ok_or_else(|| snapshot::vanished(context, base, package))?;
+        // Snapshots are slow to answer, and are asked for little.
+        client = context.client.patient();
+    }
 }
 
 fn describe(package: &Package) -> String {

@@ -19,8 +19,20 @@ use super::dockerignore::Dockerignore;
 use super::{Error, Options};
 
 /// Never part of a build unless asked for: version control, installed dependencies, secrets, caches.
-const BUILT_IN: [&str; 10] =
-    [".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__", ".env", ".env.*", "*.pyc", ".DS_Store"];
+const BUILT_IN: [&str; 11] = [
+    ".git",
+    ".hg",
+    ".svn",
+    "node_modules",
+    ".venv",
+    "__pycache__",
+    ".env",
+    ".env.*",
+    "*.pyc",
+    ".DS_Store",
+    // What it says reaches the build through the plan; a step that saw it would run again after each update.
+    "/rpack.lock",
+];
 
 /// No ignore file is as long as this many bytes.
 const LIMIT: u64 = 1 << 18;

@@ -5,7 +5,7 @@ use crate::support::TestContext;
 #[test]
 fn help_of_every_command() {
     let context = TestContext::new();
-    for command in ["", "build", "run", "detect", "plan", "explain", "doctor"] {
+    for command in ["", "build", "run", "detect", "plan", "lock", "explain", "doctor"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let help = context.rpack(&arguments).success();
         let name = if command.is_empty() { "rpack" } else { command };

@@ -8,6 +8,7 @@ mod cli;
 mod examples;
 mod init;
 mod libraries;
+mod lock;
 mod platforms;
 mod reproducible;
 mod root;

@@ -2,6 +2,7 @@
 
 mod output;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,8 +43,8 @@ pub struct Engine<'a> {
     pub build_root: Option<PathBuf>,
     /// By name.
     pub toolchains: BTreeMap<String, Toolchain>,
-    /// What steps with network see of the machine.
-    pub host: Host,
+    /// What steps with network see of the machine; found out when the first of them runs.
+    pub host: LazyCell<Host, Box<dyn FnOnce() -> Host + 'a>>,
     /// Whether the network is off for all steps.
     pub offline: bool,
 }

@@ -191,12 +191,7 @@ pub(super) fn resolve(
     offers: &[Offer],
     notices: &mut Vec<Notice>,
 ) -> Result<Resolution, Error> {
-    let default = Statement {
-        value: wanted.default.to_owned(),
-        file: "default".to_owned(),
-        line: None,
-        key: String::new(),
-    };
+    let default = default(wanted);
     let (first, others) = statements.split_first().unwrap_or((&default, &[]));
     let requirement = parse(wanted, first)?;
     let mut admitted: Vec<&Offer> =
@@ -214,6 +209,26 @@ pub(super) fn resolve(
     patch_notice(wanted, first, &requirement, &chosen, notices)?;
     line_notices(wanted, first, &requirement, &chosen, offers, notices);
     Ok(Resolution { offer: chosen, requested: first.value.clone(), origin: first.origin() })
+}
+
+/// Whether every statement, or without any the default, admits `offer`.
+pub(super) fn admits(wanted: &Wanted<'_>, statements: &[Statement], offer: &Offer) -> bool {
+    let default = [default(wanted)];
+    let statements = if statements.is_empty() { &default } else { statements };
+    statements.iter().all(|statement| {
+        parse(wanted, statement).is_ok_and(|requirement| requirement.admits(offer, wanted.patch))
+    })
+}
+
+/// The strongest statement and who makes it.
+pub(super) fn asking(wanted: &Wanted<'_>, statements: &[Statement]) -> (String, String) {
+    let first = statements.first().cloned().unwrap_or_else(|| default(wanted));
+    (first.value.clone(), first.origin())
+}
+
+/// What stands for a statement when nobody makes one.
+fn default(wanted: &Wanted<'_>) -> Statement {
+    Statement { value: wanted.default.to_owned(), file: "default".to_owned(), line: None, key: String::new() }
 }
 
 fn parse(wanted: &Wanted<'_>, statement: &Statement) -> Result<Requirement, Error> {

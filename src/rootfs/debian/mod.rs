@@ -18,7 +18,9 @@ mod version;
 
 use jiff::Timestamp;
 
-pub(super) use select::{Choice, Refusal, Universe, lacking};
+pub(super) use index::{Index, Record, compact};
+pub(super) use relation::parse as relations;
+pub(super) use select::{Choice, Refusal, Suite, Universe, lacking};
 pub(super) use suites::load;
 pub(super) use suites::tampered;
 

@@ -5,6 +5,7 @@
 //! offers only those. Deterministic: equal indexes and names give the same selection.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::index::{Index, Record};
 use super::relation::{self, Relation};
@@ -13,6 +14,10 @@ use super::version;
 /// The packages of one suite.
 #[derive(Debug)]
 pub(in crate::rootfs) struct Suite {
+    /// `trixie-security`.
+    pub(in crate::rootfs) name: String,
+    /// When it was made, in seconds since 1970.
+    pub(in crate::rootfs) date: i64,
     /// Name of the archive of the base that holds the files.
     pub(in crate::rootfs) archive: String,
     /// If not empty, only these packages are offered.
@@ -73,9 +78,11 @@ pub(in crate::rootfs) enum Refusal {
 #[derive(Debug)]
 pub(in crate::rootfs) struct Universe {
     /// In the order of the base's file.
-    pub(in crate::rootfs) suites: Vec<Suite>,
+    pub(in crate::rootfs) suites: Vec<Arc<Suite>>,
     /// Names of dependencies that only maintainer scripts need, which never run here.
     pub(in crate::rootfs) unneeded: Vec<String>,
+    /// Packages of which only the one with this SHA-256 (in hexadecimal digits) is offered, by name.
+    pub(in crate::rootfs) pins: BTreeMap<String, String>,
 }
 
 impl Universe {
@@ -96,6 +103,7 @@ impl Universe {
             .flat_map(move |suite| {
                 suite.index.named(name).map(move |record| Choice { archive: &suite.archive, record })
             })
+            .filter(|choice| self.pins.get(name).is_none_or(|pin| pin == choice.record.sha256()))
     }
 
     /// The version of the package `name` that would be chosen.

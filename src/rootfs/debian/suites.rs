@@ -3,9 +3,11 @@
 //! Both are kept in the store: InRelease for some minutes, so that a second command asks nothing; indexes under
 //! their digest, in the compact form. Offline, what is kept is used whatever its age.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -43,9 +45,15 @@ pub(in crate::rootfs) fn load(
         let root = context.archive(base, &suite.archive)?;
         let release = release(context, base, suite, &root)?;
         let index = index(context, suite, &root, &release, architecture)?;
-        suites.push(Suite { archive: suite.archive.clone(), only: suite.only.clone(), index });
+        suites.push(Arc::new(Suite {
+            name: suite.name.clone(),
+            date: release.date,
+            archive: suite.archive.clone(),
+            only: suite.only.clone(),
+            index,
+        }));
     }
-    Ok(Universe { suites, unneeded: base.unneeded.clone() })
+    Ok(Universe { suites, unneeded: base.unneeded.clone(), pins: BTreeMap::new() })
 }
 
 fn release(context: &Context, base: &Base, suite: &base::Suite, root: &str) -> Result<Release, error::Error> {

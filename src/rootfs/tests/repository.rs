@@ -9,6 +9,7 @@ use super::http_server::Fault;
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
 use crate::oci::image::LAYER;
+use crate::plan::lock::{self, Resolver as _};
 use crate::plan::model::{BaseImage, BaseLayer, Blob, Catalogue as _, Root, RootRequest, Source};
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
 use crate::store::{Content, Kind, Store, Tree};
@@ -392,4 +393,60 @@ fn an_image_gets_what_it_lacks_and_what_is_too_old() {
         .collect();
     let record = "var/lib/dpkg/status.d/tool";
     assert_eq!(files, ["usr/bin/tool", record, &format!("{record}.md5sums")]);
+}
+
+/// What `rpack lock` would keep of a root: the records of all of its packages.
+fn kept(context: &Context, root: &Root) -> Vec<lock::Package> {
+    let details = context.details(root).unwrap();
+    let kept = |package: &crate::plan::model::Package| lock::Package {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: package.architecture.clone(),
+        base: root.base.clone(),
+        suite: details[&package.name].suite.clone(),
+        archive: package.archive.clone(),
+        path: package.path.clone(),
+        size: package.size,
+        sha256: package.sha256,
+        date: details[&package.name].date,
+        roots: vec!["build linux/amd64".to_owned()],
+        needs: details[&package.name].needs.iter().cloned().collect(),
+    };
+    root.packages.iter().map(kept).collect()
+}
+
+fn versions(root: &Root) -> Vec<String> {
+    root.packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect()
+}
+
+#[test]
+fn kept_packages_stay_even_when_the_archive_has_dropped_them() {
+    let mut fixture = Fixture::new(vec![
+        Package::new("app", "1").field("Depends: mail, libapp (>= 1)"),
+        Package::new("libapp", "1"),
+        Package::new("mailer", "1").field("Provides: mail"),
+    ]);
+    let context = fixture.context();
+    let root = context.root(&request(&["app"], true)).unwrap();
+    let kept = kept(&context, &root);
+    let kept: Vec<&lock::Package> = kept.iter().collect();
+    assert_eq!(kept[0].needs, ["libapp", "mailer"]);
+    assert_eq!((kept[0].suite.as_str(), kept[0].date), ("tiny", fixture.now));
+    assert_eq!(context.assemble(&request(&["app"], true), &kept).unwrap(), root);
+
+    for package in ["app", "libapp"] {
+        fixture.repository.replace(Package::new(package, "2"));
+    }
+    fixture.repository.replace(Package::new("mailer", "2").field("Provides: mail"));
+    fixture.repository.add(Package::new("other", "1").field("Depends: mail, libapp"));
+    fixture.repository.add(Package::new("newer", "1").field("Depends: libapp (>= 2)"));
+    fixture.publish(0, 7, Signing::Trusted);
+    let later = fixture.context_at(fixture.now + 3600, false);
+    let keeping = |names: &[&str]| versions(&later.root_keeping(&request(names, true), &kept).unwrap());
+    assert_eq!(keeping(&["app"]), ["app 1", "libapp 1", "mailer 1"]);
+    assert_eq!(keeping(&["app", "other"]), ["app 1", "libapp 1", "mailer 1", "other 1"]);
+    assert_eq!(keeping(&["app", "newer"]), ["app 1", "libapp 2", "mailer 1", "newer 1"]);
+    assert_eq!(versions(&later.root(&request(&["app"], true)).unwrap()), ["app 2"]);
+    let refused = later.root_keeping(&request(&["nothing"], true), &kept).unwrap_err();
+    assert_eq!(refused.id(), "debian/unknown-package");
 }

@@ -178,6 +178,12 @@ impl Repository {
         self.packages.push(package);
     }
 
+    /// Adds a package in place of all of its name.
+    pub(crate) fn replace(&mut self, package: Package) {
+        self.packages.retain(|old| old.name != package.name);
+        self.packages.push(package);
+    }
+
     /// Adds empty packages of these names, so that what depends on them can be resolved.
     pub(crate) fn add_empty(&mut self, names: &[&str]) {
         self.packages.extend(names.iter().map(|name| Package::new(name, "1.0")));
