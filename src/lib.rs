@@ -22,6 +22,8 @@ pub mod cli;
 pub mod config;
 pub mod definitions;
 pub mod detect;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 #[cfg(test)]
 #[path = "../tests/it/support/http_server.rs"]

@@ -7,6 +7,8 @@ mod archive;
 mod destination;
 mod entries;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod layout;
 mod source;
 mod unpack;

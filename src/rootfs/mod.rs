@@ -14,6 +14,8 @@ mod compose;
 pub mod debian;
 pub mod endpoints;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod merge;
 mod npm;
 mod packages;

@@ -30,9 +30,9 @@ struct Dist {
 
 /// A release as it is kept: the list of the registry is a hundred times as long.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     version: String,
-    path: String,
+    pub(super) path: String,
     integrity: Option<String>,
 }
 
@@ -78,7 +78,8 @@ impl From<Kept> for Release {
     }
 }
 
-fn read(package: &str, url: &str, bytes: &[u8]) -> Result<Vec<Kept>, Error> {
+/// The releases in the registry's answer `bytes` to a request for `package` at `url`.
+pub(super) fn read(package: &str, url: &str, bytes: &[u8]) -> Result<Vec<Kept>, Error> {
     let packument: Packument = serde_json::from_slice(bytes)
         .map_err(|error| Error::NpmAnswer { url: shown(url), reason: error.to_string() })?;
     let kept = packument.versions.into_iter().map(|(version, entry)| Kept {
@@ -86,7 +87,8 @@ fn read(package: &str, url: &str, bytes: &[u8]) -> Result<Vec<Kept>, Error> {
         integrity: entry.dist.integrity,
         version,
     });
-    Ok(kept.collect())
+    // A "version" with a path in it is none.
+    Ok(kept.filter(|release| crate::store::tree::is_clean(&release.path)).collect())
 }
 
 /// The tarball's path below the registry's root. A mirror may name another host in its list than the one it is
@@ -103,7 +105,16 @@ fn path(package: &str, version: &str, tarball: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::path;
+    use super::{path, read};
+
+    #[test]
+    fn a_version_with_a_path_in_it_is_none() {
+        let list =
+            br#"{"versions": {"1.0.0": {"dist": {"tarball": ""}}, "/../../x": {"dist": {"tarball": ""}}}}"#;
+        let found: Vec<_> =
+            read("a", "https://x.example/a", list).unwrap().into_iter().map(|kept| kept.path).collect();
+        assert_eq!(found, ["a/-/a-1.0.0.tgz"]);
+    }
 
     #[test]
     fn paths_are_relative_to_the_registry_whatever_host_the_list_names() {
