@@ -1,14 +1,13 @@
-//! The packages of a root as unpacked trees: fetched and unpacked in parallel.
+//! The packages of a root as unpacked trees: fetched and, meanwhile, unpacked, several at once.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 
 use super::base::Base;
 use super::debian::deb::{self, Deb};
 use super::unpack::Failure;
 use super::{Context, Error, debian};
-use crate::http::{Job, Protection};
+use crate::http::{self, Job, Protection};
 use crate::plan::model::{Package, Root};
 use crate::store;
 
@@ -29,30 +28,31 @@ pub(super) fn open(context: &Context, base: &Base, root: &Root) -> Result<Vec<De
             size: package.size,
         });
     }
-    let paths = context
-        .client
-        .download_all(&format!("{} packages", base.id), &jobs, &context.store, &context.reporter)
-        .map_err(|(index, error)| {
-            debian::tampered(error, || format!("package `{}`", describe(&root.packages[index])))
-        })?;
-    let next = AtomicUsize::new(0);
-    let slots: Vec<Mutex<Option<Result<Deb, Failure>>>> = paths.iter().map(|_| Mutex::new(None)).collect();
+    let slots: Vec<OnceLock<Result<Deb, Failure>>> = jobs.iter().map(|_| OnceLock::new()).collect();
+    let (sender, arrived) = mpsc::channel();
+    let arrived = Mutex::new(arrived);
+    // Unpacking takes processors, fetching takes the network: each package is unpacked as soon as it is here.
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, |n| n.get().min(8)) {
             scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(package) = root.packages.get(index) else { break };
-                    let result = deb::open(&paths[index], &package.sha256, &context.store);
-                    *slots[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                while let Some(index) = next(&arrived) {
+                    let digest = &root.packages[index].sha256;
+                    let path = context.store.blob_path(digest);
+                    let _ = slots[index].set(deb::open(&path, digest, &context.store));
                 }
             });
         }
-    });
+        let sender = sender;
+        let label = format!("{} packages", base.id);
+        context.client.download_each(&label, &jobs, &context.store, &context.reporter, &|index| {
+            // Fails only when every receiver is gone, and they stay until this sender is.
+            let _ = sender.send(index);
+        })
+    })
+    .map_err(|(index, error)| failed(context, base, &root.packages[index], error))?;
     let mut opened = Vec::with_capacity(slots.len());
     for (slot, package) in slots.into_iter().zip(&root.packages) {
-        let result = slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match result.expect("every slot was filled by a thread") {
+        match slot.into_inner().expect("every slot was filled by a thread") {
             Ok(deb) => opened.push(deb),
             Err(Failure::Store(error)) => return Err(error.into()),
             Err(Failure::Archive(reason)) => {
@@ -61,6 +61,23 @@ pub(super) fn open(context: &Context, base: &Base, root: &Root) -> Result<Vec<De
         }
     }
     Ok(opened)
+}
+
+/// The next package to unpack; none when all have been given out.
+fn next(arrived: &Mutex<mpsc::Receiver<usize>>) -> Option<usize> {
+    arrived.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().ok()
+}
+
+/// What a failed download of `package` means.
+fn failed(context: &Context, base: &Base, package: &Package, error: http::Error) -> Error {
+    match error {
+        http::Error::Status { ref url, .. } if error.is_missing() => {
+            // That the mirror does not answer now says nothing more about the package.
+            let newer = debian::has_newer(context, base, &package.archive).unwrap_or(false);
+            debian::Error::Vanished { package: describe(package), url: url.clone(), newer }.into()
+        }
+        error => debian::tampered(error, || format!("package `{}`", describe(package))),
+    }
 }
 
 fn describe(package: &Package) -> String {

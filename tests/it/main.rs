@@ -5,6 +5,7 @@ mod archive;
 mod bad_input;
 mod cli;
 mod examples;
+mod faults;
 mod init;
 mod reproducible;
 mod sandbox;
