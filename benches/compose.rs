@@ -47,8 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let root = context.root(&request).map_err(|error| error.to_string())?;
     let resolved = start.elapsed();
+    let start = Instant::now();
     directory(&root, Purpose::Build, &context)?;
-    let composed = start.elapsed() - resolved;
+    let composed = start.elapsed();
     let names: Vec<&str> = root.packages.iter().map(|package| package.name.as_str()).collect();
     let bytes: u64 = root.packages.iter().map(|package| package.size).sum();
     let line = serde_json::json!({
