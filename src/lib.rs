@@ -29,6 +29,8 @@ pub mod detect;
 #[cfg(test)]
 #[path = "../tests/it/support/elf.rs"]
 mod elf_file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 #[cfg(test)]
 #[path = "../tests/it/support/http_server.rs"]

@@ -16,6 +16,8 @@
 
 mod cache;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod growth;
 mod image;
 mod load;

@@ -1,10 +1,8 @@
 //! Requests with headers of their own, whose refusals are answers: what a registry's protocol needs.
 
-use std::io::Read as _;
-
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Client, Error, Failure, Protection, passing, shown};
+use super::{Client, Error, Protection, passing};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -62,17 +60,16 @@ impl Client {
     /// When no answer comes, or a larger one.
     pub fn ask(&self, request: &Request, limit: u64) -> Result<Reply, Error> {
         self.attempt(&request.url, |_| {
-            let response = self.send(request, None)?;
+            let mut response = self.send(request, None)?;
             if let Some(failure) = passing(&response) {
                 return Err(failure);
             }
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let mut bytes = Vec::new();
-            let body = response.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-            body.map_err(|error| Failure::broken(&error))?;
-            if bytes.len() as u64 > limit {
-                return Err(Failure::Final(Error::TooLarge { url: shown(&request.url), limit }));
-            }
+            self.read_body(&request.url, &mut response, limit, |part| {
+                bytes.extend_from_slice(part);
+                Ok(())
+            })?;
             Ok(Reply { status, headers, bytes })
         })
     }

@@ -36,12 +36,31 @@ impl Client {
         store: &Store,
         reporter: &Reporter,
     ) -> Result<Vec<PathBuf>, (usize, Error)> {
-        let missing: Vec<usize> =
-            (0..jobs.len()).filter(|i| store.blob(&jobs[*i].digest).is_none()).collect();
-        if !missing.is_empty() {
-            self.download(label, jobs, &missing, store, reporter)?;
-        }
+        self.download_each(label, jobs, store, reporter, &|_| {})?;
         Ok(jobs.iter().map(|job| store.blob_path(&job.digest)).collect())
+    }
+
+    /// As [`Client::download_all`], and calls `arrived` with the index of each file as soon as the store has it:
+    /// first, the largest before others, for those that it had before.
+    ///
+    /// # Errors
+    /// As [`Client::download_all`].
+    pub fn download_each(
+        &self,
+        label: &str,
+        jobs: &[Job],
+        store: &Store,
+        reporter: &Reporter,
+        arrived: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), (usize, Error)> {
+        let (mut present, missing): (Vec<usize>, Vec<usize>) =
+            (0..jobs.len()).partition(|i| store.blob(&jobs[*i].digest).is_some());
+        present.sort_by_key(|i| std::cmp::Reverse(jobs[*i].size));
+        present.into_iter().for_each(arrived);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.download(label, jobs, &missing, (store, reporter), arrived)
     }
 
     fn download(
@@ -49,8 +68,8 @@ impl Client {
         label: &str,
         jobs: &[Job],
         missing: &[usize],
-        store: &Store,
-        reporter: &Reporter,
+        (store, reporter): (&Store, &Reporter),
+        arrived: &(dyn Fn(usize) + Sync),
     ) -> Result<(), (usize, Error)> {
         let progress = reporter.transfer(label, missing.iter().map(|i| jobs[*i].size).sum());
         let next = AtomicUsize::new(0);
@@ -60,7 +79,10 @@ impl Client {
                 let job = &jobs[index];
                 let expected = (&job.digest, job.size);
                 let result = self.fetch_to_blob(&job.url, job.protection, expected, store, &progress);
-                let Err(error) = result else { continue };
+                let Err(error) = result else {
+                    arrived(index);
+                    continue;
+                };
                 // No new transfer starts; those that run are let finish, the next attempt finds them.
                 next.store(missing.len(), Ordering::Relaxed);
                 let mut failure = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

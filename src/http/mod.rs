@@ -5,31 +5,34 @@
 //! `SSL_CERT_FILE`. Blocking: parallel downloads use scoped threads.
 //!
 //! Invariants: a file is kept only when it has the promised digest; a passing fault (408, 429, 5xx, a broken
-//! connection) is tried five times and a broken transfer goes on where it stopped; a refusal
-//! (401, 403, 404) is final; plain http is used only for archives that carry their own signature and for the
+//! connection, a server that hardly sends) is tried five times and a broken transfer goes on where it stopped; a
+//! refusal (401, 403, 404) is final; plain http is used only for archives that carry their own signature and for the
 //! loopback interface, or where it is configured; an https address is never followed to plain http, and an address
 //! elsewhere never to one of this machine or of a private network; credentials are never sent on to another host.
 
 mod ask;
 mod download;
 mod error;
+mod pace;
 mod retry;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use flate2::read::MultiGzDecoder;
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 
 pub use ask::{Reply, Request};
 pub use download::Job;
 pub use error::{Error, join, shown};
+use pace::{Pace, Patience};
 pub use transfer::{Algorithm, Expected, Fetched};
 
 /// How the client behaves.
@@ -64,6 +67,7 @@ pub enum Protection {
 #[derive(Clone, Debug)]
 pub struct Client {
     options: Options,
+    patience: Patience,
     inner: Option<Arc<reqwest::blocking::Client>>,
 }
 
@@ -87,19 +91,23 @@ impl Client {
     /// # Errors
     /// [`Error::Roots`] when no certificate authority is known on this machine.
     pub fn new(options: Options) -> Result<Self, Error> {
+        Self::with_patience(options, Patience::default())
+    }
+
+    fn with_patience(options: Options, patience: Patience) -> Result<Self, Error> {
         if options.offline {
-            return Ok(Self { options, inner: None });
+            return Ok(Self { options, patience, inner: None });
         }
         // Another part of the process may have installed the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let inner = reqwest::blocking::Client::builder()
             .user_agent(concat!("rpack/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
-            .timeout(Duration::from_secs(60))
+            .timeout(patience.silence)
             .redirect(reqwest::redirect::Policy::custom(follow))
             .build()
             .map_err(|error| Error::Roots { reason: innermost(&error) })?;
-        Ok(Self { options, inner: Some(Arc::new(inner)) })
+        Ok(Self { options, patience, inner: Some(Arc::new(inner)) })
     }
 
     /// Whether the network may not be used.
@@ -111,7 +119,7 @@ impl Client {
     #[must_use]
     pub fn patient(&self) -> Self {
         let options = Options { pause: self.options.pause.saturating_mul(10), ..self.options.clone() };
-        Self { options, inner: self.inner.clone() }
+        Self { options, patience: self.patience, inner: self.inner.clone() }
     }
 
     /// The bytes at `url`, at most `limit` of them.
@@ -136,7 +144,7 @@ impl Client {
         etag: Option<&str>,
     ) -> Result<Answer, Error> {
         let mut request = Request::get(url, protection);
-        for (name, text) in [(ACCEPT, accept), (IF_NONE_MATCH, etag)] {
+        for (name, text) in [(ACCEPT, accept), (ACCEPT_ENCODING, Some("gzip")), (IF_NONE_MATCH, etag)] {
             if let Some(text) = text {
                 request = request.with(name, text);
             }
@@ -146,15 +154,15 @@ impl Client {
             if response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(Answer::Unchanged);
             }
-            let response = checked(url, response)?;
+            let mut response = checked(url, response)?;
             let etag = response.headers().get(ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let mut bytes = Vec::new();
-            response
-                .take(limit.saturating_add(1))
-                .read_to_end(&mut bytes)
-                .map_err(|e| Failure::broken(&e))?;
-            if bytes.len() as u64 > limit {
-                return Err(Failure::Final(Error::TooLarge { url: shown(url), limit }));
+            self.read_body(url, &mut response, limit, |part| {
+                bytes.extend_from_slice(part);
+                Ok(())
+            })?;
+            if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip") {
+                bytes = plain(url, &bytes, limit)?;
             }
             Ok(Answer::Changed { bytes, etag })
         })
@@ -183,7 +191,7 @@ impl Client {
         }
     }
 
-    /// Sends the request; with `from`, for the rest of a file of which so many bytes are here.
+    /// Sends the request; with `from`, for a file of which so many bytes are here.
     fn send(&self, request: &Request, from: Option<u64>) -> Result<Response, Failure> {
         let url = &request.url;
         let Some(inner) = &self.inner else {
@@ -204,10 +212,42 @@ impl Client {
             None => inner.get(parsed),
         };
         builder = builder.headers(request.headers.clone());
-        if let Some(have) = from.filter(|have| *have > 0) {
-            builder = builder.header(RANGE, format!("bytes={have}-"));
+        if let Some(have) = from {
+            // The digest is over the bytes as they are stored: nobody may pack them for the journey.
+            builder = builder.header(ACCEPT_ENCODING, "identity");
+            if have > 0 {
+                builder = builder.header(RANGE, format!("bytes={have}-"));
+            }
         }
         builder.send().map_err(|error| Failure::from_reqwest(url, &error))
+    }
+
+    /// Gives `response`'s body to `sink`, part by part, and refuses more than `limit` bytes or a server that
+    /// hardly sends.
+    fn read_body(
+        &self,
+        url: &str,
+        response: &mut Response,
+        limit: u64,
+        mut sink: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut pace = Pace::new(self.patience);
+        let mut buffer = vec![0; 128 * 1024];
+        let mut size = 0;
+        loop {
+            let count = match response.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failure::broken(&error)),
+            };
+            size += count as u64;
+            if size > limit {
+                return Err(Failure::Final(Error::TooLarge { url: shown(url), limit }));
+            }
+            sink(&buffer[..count])?;
+            pace.advance(count)?;
+        }
     }
 }
 
@@ -254,6 +294,19 @@ impl From<crate::store::Error> for Failure {
     fn from(error: crate::store::Error) -> Self {
         Self::Final(error.into())
     }
+}
+
+/// Unpacks an answer that was packed for the journey.
+fn plain(url: &str, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut found = Vec::new();
+    MultiGzDecoder::new(bytes)
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut found)
+        .map_err(|error| Failure::broken(&error))?;
+    if found.len() as u64 > limit {
+        return Err(Failure::Final(Error::TooLarge { url: shown(url), limit }));
+    }
+    Ok(found)
 }
 
 /// Turns statuses other than success into failures.

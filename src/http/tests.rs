@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Client, Error, Expected, Job, Options, Protection, shown};
+use super::{Client, Error, Expected, Job, Options, Patience, Protection, shown};
 use crate::http_server::{Fault, Server};
 use crate::oci::Digest;
 use crate::store::Store;
@@ -89,6 +89,112 @@ fn a_server_without_ranges_sends_all_of_it_again() {
     let fetched = client().fetch(&url, Protection::Transport, &expected, &store, &progress).unwrap();
     assert_eq!(std::fs::read(fetched.file.path()).unwrap(), b"0123456789");
     assert_eq!(server.take_requests(), ["/a", "/a from 4"]);
+}
+
+#[test]
+fn a_reset_connection_goes_on_where_it_stopped() {
+    let (_folder, store) = store();
+    let server = Server::start();
+    server.put("/a", "0123456789");
+    server.fail("/a", &[Fault::ResetAfter(4)]);
+    assert_eq!(fetch(&client(), &server, &store, "/a", b"0123456789").unwrap(), b"0123456789");
+    assert_eq!(server.take_requests(), ["/a", "/a from 4"]);
+}
+
+#[test]
+fn a_server_that_hardly_sends_counts_as_broken() {
+    let (_folder, store) = store();
+    let server = Server::start();
+    server.put("/a", "0123456789");
+    let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
+    let patience =
+        Patience { silence: Duration::from_secs(30), window: Duration::from_millis(200), least: 100 };
+    let client = Client::with_patience(options, patience).unwrap();
+    server.fail("/a", &[Fault::Drip(Duration::from_millis(110))]);
+    assert_eq!(fetch(&client, &server, &store, "/a", b"0123456789").unwrap(), b"0123456789");
+    let requests = server.take_requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests[1].starts_with("/a from "), "{requests:?}");
+    server.fail("/a", &[const { Fault::Drip(Duration::from_millis(110)) }; 9]);
+    let url = format!("{}/a", server.url());
+    let error = client.get(&url, Protection::Transport, 100).unwrap_err();
+    assert_eq!((error.id(), error.exit()), ("network/transient", ExitCode::Retry));
+    assert!(
+        error.to_string().starts_with(&format!("{url} failed 5 times; the last time: it sent ")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_server_that_falls_silent_counts_as_broken() {
+    let server = Server::start();
+    server.put("/a", "01");
+    let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
+    let patience = Patience { silence: Duration::from_millis(500), ..Patience::default() };
+    let client = Client::with_patience(options, patience).unwrap();
+    server.fail("/a", &[Fault::Drip(Duration::from_secs(30))]);
+    assert_eq!(client.get(&format!("{}/a", server.url()), Protection::Transport, 100).unwrap(), b"01");
+    assert!(server.take_requests().len() > 1);
+}
+
+#[test]
+fn wrong_lengths_are_noticed() {
+    let (_folder, store) = store();
+    let server = Server::start();
+    server.put("/a", "0123456789");
+    // More than comes: the rest is asked for.
+    server.fail("/a", &[Fault::Length(20)]);
+    assert_eq!(fetch(&client(), &server, &store, "/a", b"0123456789").unwrap(), b"0123456789");
+    // Less than there is.
+    server.fail("/a", &[Fault::Length(6)]);
+    let error = fetch(&client(), &server, &store, "/a", b"0123456789").unwrap_err();
+    assert_eq!(error.to_string(), format!("{}/a has 6 bytes, expected 10", server.url()));
+    // A longer file than promised.
+    let error = fetch(&client(), &server, &store, "/a", b"01234").unwrap_err();
+    assert_eq!(error.id(), "network/too-large");
+}
+
+#[test]
+fn redirections_are_followed_but_not_in_circles() {
+    let server = Server::start();
+    server.put("/b", "text");
+    server.fail("/a", &[Fault::Redirect("/b".to_owned())]);
+    assert_eq!(get(&server, "/a").unwrap(), b"text");
+    let circle = || Fault::Redirect("/a".to_owned());
+    server.fail("/a", &(0..30).map(|_| circle()).collect::<Vec<_>>());
+    server.take_requests();
+    let error = get(&server, "/a").unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot reach {}/a: more than 10 redirections", server.url()));
+    assert_eq!(server.take_requests().len(), 11);
+}
+
+#[test]
+fn answers_may_be_packed_for_the_journey_and_files_may_not() {
+    let (_folder, store) = store();
+    let server = Server::start();
+    server.put("/a", "0123456789");
+    server.fail("/a", &[Fault::Gzip]);
+    assert_eq!(get(&server, "/a").unwrap(), b"0123456789");
+    server.put("/bomb", vec![0; 101]);
+    server.fail("/bomb", &[Fault::Gzip]);
+    assert_eq!(get(&server, "/bomb").unwrap_err().id(), "network/too-large");
+    server.fail("/a", &[Fault::Gzip]);
+    let error = fetch(&client(), &server, &store, "/a", b"0123456789").unwrap_err();
+    assert!(["store/digest", "network/too-large"].contains(&error.id()), "{error}");
+}
+
+fn fetch(
+    client: &Client,
+    server: &Server,
+    store: &Store,
+    path: &str,
+    bytes: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let expected = Expected::Sha256 { digest: Digest::of(bytes), size: bytes.len() as u64 };
+    let progress = Reporter::new(Progress::Quiet).transfer("a", expected.limit());
+    let url = format!("{}{path}", server.url());
+    let fetched = client.fetch(&url, Protection::Transport, &expected, store, &progress)?;
+    Ok(std::fs::read(fetched.file.path()).unwrap())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
@@ -74,7 +74,7 @@ impl Algorithm {
 }
 
 impl Expected {
-    fn limit(&self) -> u64 {
+    pub(super) fn limit(&self) -> u64 {
         match self {
             Self::Sha256 { size, .. } => *size,
             Self::Digest { limit, .. } | Self::Any { limit } => *limit,
@@ -280,18 +280,16 @@ impl Client {
         }
         let is_framed = response.content_length().is_some();
         let limit = expected.limit();
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            let count = response.read(&mut buffer).map_err(|error| Failure::broken(&error))?;
-            if count == 0 {
-                break;
-            }
-            if partial.size + count as u64 > limit {
-                return Err(Failure::Final(Error::TooLarge { url: shown(url), limit }));
-            }
-            partial.append(&buffer[..count])?;
-            progress.advance(count as u64);
-        }
+        let left = limit.saturating_sub(partial.size);
+        let received = self.read_body(url, &mut response, left, |bytes| {
+            partial.append(bytes)?;
+            progress.advance(bytes.len() as u64);
+            Ok(())
+        });
+        received.map_err(|failure| match failure {
+            Failure::Final(Error::TooLarge { url, .. }) => Failure::Final(Error::TooLarge { url, limit }),
+            other => other,
+        })?;
         match expected {
             // A server that does not say how much it sends may have been cut off; otherwise the file is shorter
             // than promised.

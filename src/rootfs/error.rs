@@ -144,7 +144,7 @@ impl Diagnose for Error {
             Self::Architecture { .. } => "rootfs/architecture",
             Self::Definition { .. } => "definitions/base",
             Self::Endpoint { .. } => "network/endpoint",
-            Self::Vanished { .. } => "debian/vanished",
+            Self::Vanished { .. } => "lock/vanished",
             Self::RegistryUnknown { ecosystem, .. } => ecosystem.unknown(),
             Self::RegistryAnswer { ecosystem, .. } => ecosystem.answer(),
             Self::NoProxy { .. } => "go/no-proxy",
@@ -184,7 +184,9 @@ impl Diagnose for Error {
         match self {
             Self::Debian(error) => error.detail(),
             Self::Image(error) => error.detail(),
-            Self::Vanished { urls, .. } => Some(urls.iter().map(|url| format!("asked: {url}\n")).collect()),
+            Self::Vanished { urls, .. } => {
+                Some(urls.iter().fold(String::new(), |text, url| text + "asked: " + url + "\n"))
+            }
             _ => None,
         }
     }

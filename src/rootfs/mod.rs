@@ -15,6 +15,8 @@ mod compose;
 pub mod debian;
 pub mod endpoints;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod image;
 mod locked;
 mod merge;

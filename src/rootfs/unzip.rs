@@ -34,6 +34,7 @@ pub(super) fn unzip(
     let mut archive = open(file)?;
     let mut tree = Tree::new();
     let mut left = LARGEST;
+    let mut buffer = vec![0; 64 * 1024];
     for number in 0..archive.len() {
         let mut entry = archive.by_index(number)?;
         let is_folder = entry.is_dir();
@@ -56,7 +57,8 @@ pub(super) fn unzip(
         } else if matches!(mode & 0o170_000, 0 | 0o100_000) {
             let content = PathBuf::from("files").join(number.to_string());
             let mode = (mode & 0o777) | 0o400;
-            let size = write_file(&mut (&mut entry).take(left + 1), &folder.join(&content), mode)?;
+            let size =
+                write_file(&mut (&mut entry).take(left + 1), &folder.join(&content), mode, &mut buffer)?;
             left = left.checked_sub(size).ok_or_else(too_large)?;
             Entry::new(Kind::File { size, content: Content::Path(content) }, mode)
         } else {

@@ -10,10 +10,10 @@ use crate::support::{Finished, TestContext};
 const DAY: i64 = 86_400;
 
 /// An app of one ready program, and an archive to build it on.
-struct Fixture {
-    context: TestContext,
-    repository: Repository,
-    definitions: PathBuf,
+pub(crate) struct Fixture {
+    pub(crate) context: TestContext,
+    pub(crate) repository: Repository,
+    pub(crate) definitions: PathBuf,
 }
 
 #[expect(clippy::disallowed_methods, reason = "metadata is compared with the clock of the machine")]
@@ -22,7 +22,8 @@ fn now() -> i64 {
 }
 
 impl Fixture {
-    fn new(days_left: i64, signing: Signing) -> Self {
+    /// An archive that is valid for so many days.
+    pub(crate) fn new(days_left: i64, signing: Signing) -> Self {
         let context = TestContext::new();
         context.file("Procfile", "web: ./server --port $PORT\n").file("server", "a program\n");
         let repository = Repository::new();
@@ -32,7 +33,14 @@ impl Fixture {
         Self { context, repository, definitions }
     }
 
-    fn build(&self, arguments: &[&str]) -> Finished {
+    /// Serves the archive again, as made so many days before the last time.
+    pub(crate) fn publish(&self, days: i64, signing: Signing) {
+        let date = now() - (20 + days) * DAY;
+        self.repository.publish(Release { date, valid_until: now() + 7 * DAY, signing });
+    }
+
+    /// `rpack build` with its complete output.
+    pub(crate) fn build(&self, arguments: &[&str]) -> Finished {
         let mut all = vec!["build", "--quiet", "--definitions", self.definitions.to_str().unwrap()];
         all.extend(arguments);
         let mut finished = self.context.rpack(&all);

@@ -6,6 +6,7 @@ mod bad_input;
 mod bases;
 mod cli;
 mod examples;
+mod faults;
 mod init;
 mod libraries;
 mod lock;

@@ -5,17 +5,14 @@
 
 use std::io::{self, BufRead, Read};
 
-use ruzstd::decoding::FrameDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The second to fourth byte of a frame that holds no content; the first is 0x50 to 0x5f.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
-/// The largest window of a zstd frame, which is memory: what decoders must offer by the recommendation of the
-/// format is 8 MiB, `zstd --ultra -22` uses 128 MiB.
-const MAX_WINDOW: u64 = 128 << 20;
+/// A zstd window larger than two to the power of this is refused, because it is memory. Decoders must offer 8 MiB by
+/// the recommendation of the format; `zstd --ultra -22` uses 128 MiB.
+const WINDOW: u32 = 27;
 
 /// The plain bytes of `blob`.
 pub(super) fn open<R: BufRead>(blob: &mut R) -> io::Result<Box<dyn Read + '_>> {
@@ -26,61 +23,11 @@ pub(super) fn open<R: BufRead>(blob: &mut R) -> io::Result<Box<dyn Read + '_>> {
     let is_skippable =
         start.first().is_some_and(|byte| byte & 0xf0 == 0x50) && start[1..].starts_with(&SKIPPABLE);
     if start.starts_with(&ZSTD) || is_skippable {
-        let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(MAX_WINDOW);
-        return Ok(Box::new(Frames { blob, decoder, is_open: false }));
+        let mut decoder = zstd::Decoder::with_buffer(blob)?;
+        decoder.window_log_max(WINDOW)?;
+        return Ok(Box::new(decoder));
     }
     Ok(Box::new(blob))
-}
-
-/// The content of all frames, one after the other.
-struct Frames<'a, R> {
-    blob: &'a mut R,
-    decoder: FrameDecoder,
-    is_open: bool,
-}
-
-impl<R: BufRead> Frames<'_, R> {
-    /// Opens the next frame that holds content; false at the end.
-    fn next(&mut self) -> io::Result<bool> {
-        while !self.blob.fill_buf()?.is_empty() {
-            match self.decoder.init(&mut *self.blob) {
-                Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    let length = u64::from(length);
-                    let skipped = io::copy(&mut (&mut *self.blob).take(length), &mut io::sink())?;
-                    if skipped < length {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl<R: BufRead> Read for Frames<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use ruzstd::decoding::BlockDecodingStrategy::UptoBlocks;
-        loop {
-            if !self.is_open && !self.next()? {
-                return Ok(0);
-            }
-            self.is_open = true;
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                self.decoder.decode_blocks(&mut *self.blob, UptoBlocks(1)).map_err(io::Error::other)?;
-            }
-            let count = self.decoder.read(buffer)?;
-            if count > 0 || buffer.is_empty() {
-                return Ok(count);
-            }
-            self.is_open = false;
-        }
-    }
 }
 
 #[cfg(test)]

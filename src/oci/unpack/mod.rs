@@ -11,6 +11,8 @@
 
 mod compression;
 pub(crate) mod entries;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod layers;
 #[cfg(test)]
 mod tests;

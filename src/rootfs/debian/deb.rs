@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
-use lzma_rust2::XzReader;
+use lzma_rust2::{LzmaReader, XzReader};
 
 use crate::oci::Digest;
 use crate::rootfs::unpack::{Failure, Unpacked, unpack};
@@ -17,10 +18,14 @@ use crate::store::{self, Store};
 
 /// Changes when the unpacked form changes.
 const RULES: u32 = 1;
-/// An xz dictionary larger than this is refused, in KiB.
+/// An xz or lzma dictionary larger than this is refused, in KiB.
 const DICTIONARY: u32 = 256 << 10;
+/// A zstd window larger than two to the power of this is refused: 128 MiB, what the highest level uses.
+const WINDOW: u32 = 27;
 /// Control files are texts of some kilobytes.
 const LARGEST_TEXT: u64 = 16 << 20;
+/// The format is stated as `2.0`.
+const LONGEST_VERSION: u64 = 16;
 
 /// An unpacked package.
 #[derive(Debug)]
@@ -47,9 +52,14 @@ pub(in crate::rootfs) fn open(path: &Path, digest: &Digest, store: &Store) -> Re
     Ok(Deb { tree: unpacked.tree, control, md5sums })
 }
 
+/// Takes the package at `path` apart; contents go to `folder`.
 fn read(path: &Path, folder: &Path) -> Result<Unpacked, Failure> {
     let file = File::open(path).map_err(store::Error::io("open", path))?;
-    let mut reader = BufReader::with_capacity(256 * 1024, file);
+    parse(BufReader::with_capacity(256 * 1024, file), folder)
+}
+
+/// Takes the package that `reader` gives apart; contents go to `folder`.
+pub(in crate::rootfs) fn parse(mut reader: impl BufRead, folder: &Path) -> Result<Unpacked, Failure> {
     let mut magic = [0; 8];
     reader.read_exact(&mut magic)?;
     if &magic != b"!<arch>\n" {
@@ -61,13 +71,13 @@ fn read(path: &Path, folder: &Path) -> Result<Unpacked, Failure> {
         let mut body = (&mut reader).take(size);
         if name == "debian-binary" {
             let mut version = String::new();
-            body.read_to_string(&mut version)?;
+            (&mut body).take(LONGEST_VERSION).read_to_string(&mut version)?;
             if !version.starts_with("2.") {
                 return Err(Failure::Archive(format!("its format is `{}`, expected 2", version.trim())));
             }
-        } else if let Some(compression) = name.strip_prefix("control.tar") {
+        } else if let Some(compression) = name.strip_prefix("control.tar").filter(|_| texts.is_none()) {
             texts = Some(control(decompress(&mut body, compression)?)?);
-        } else if let Some(compression) = name.strip_prefix("data.tar") {
+        } else if let Some(compression) = name.strip_prefix("data.tar").filter(|_| tree.is_none()) {
             let data = decompress(&mut body, compression)?;
             tree = Some(unpack(data, folder, |name| Some(name.to_owned()))?);
         } else if !name.starts_with('_') {
@@ -102,27 +112,40 @@ fn member(reader: &mut impl Read) -> Result<Option<(String, u64)>, Failure> {
     Ok(Some((name, size)))
 }
 
-fn decompress<'a>(body: &'a mut impl Read, suffix: &str) -> Result<Box<dyn Read + 'a>, Failure> {
-    match suffix {
-        "" => Ok(Box::new(body)),
-        ".gz" => Ok(Box::new(MultiGzDecoder::new(body))),
-        ".xz" => {
-            Ok(Box::new(BufReader::with_capacity(64 * 1024, XzReader::new_mem_limit(body, true, DICTIONARY))))
+/// The content of a member whose name ends with `suffix`: those that dpkg has ever written.
+fn decompress<'a>(body: &'a mut impl BufRead, suffix: &str) -> Result<Box<dyn Read + 'a>, Failure> {
+    Ok(match suffix {
+        "" => Box::new(body),
+        ".gz" => Box::new(MultiGzDecoder::new(body)),
+        ".xz" => buffered(XzReader::new_mem_limit(body, true, DICTIONARY)),
+        ".zst" => {
+            let mut decoder = zstd::Decoder::with_buffer(body)?;
+            decoder.window_log_max(WINDOW)?;
+            Box::new(decoder)
         }
-        other => Err(Failure::Archive(format!("its compression `{other}` is not supported"))),
-    }
+        ".bz2" => Box::new(MultiBzDecoder::new(body)),
+        ".lzma" => buffered(LzmaReader::new_mem_limit(body, DICTIONARY, None)?),
+        other => return Err(Failure::Archive(format!("its compression `{other}` is not supported"))),
+    })
 }
 
+/// Decoders that are slow when read in small pieces.
+fn buffered<'a>(decoder: impl Read + 'a) -> Box<dyn Read + 'a> {
+    Box::new(BufReader::with_capacity(64 * 1024, decoder))
+}
+
+/// The texts of the control archive that are kept.
 fn control(reader: impl Read) -> Result<BTreeMap<String, String>, Failure> {
     let mut texts = BTreeMap::new();
     let mut archive = tar::Archive::new(reader.take(4 * LARGEST_TEXT));
-    for entry in archive.entries()? {
-        let mut entry = entry?;
+    // Raw: these names are short, and the crate takes extended headers into memory whatever their size.
+    for entry in archive.entries()?.raw(true) {
+        let entry = entry?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = path.trim_start_matches("./");
-        if matches!(name, "control" | "md5sums") {
+        if matches!(name, "control" | "md5sums") && entry.header().entry_type().is_file() {
             let mut text = String::new();
-            (&mut entry).take(LARGEST_TEXT).read_to_string(&mut text)?;
+            entry.take(LARGEST_TEXT).read_to_string(&mut text)?;
             texts.insert(name.to_owned(), text);
         }
     }

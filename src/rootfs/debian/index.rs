@@ -102,6 +102,11 @@ fn finish(row: &Row) -> io::Result<Vec<u8>> {
         return Err(invalid(&format!("the entry of `{package}` has no {}", FIELDS[missing as usize])));
     }
     let mut line = row.join(&b'\t');
+    // The order of lines is that of names only while nothing in a name sorts before the tab.
+    if row[Field::Package as usize].iter().any(u8::is_ascii_control) || std::str::from_utf8(&line).is_err() {
+        let package = String::from_utf8_lossy(&row[0]);
+        return Err(invalid(&format!("the entry of `{}` is not text", package.escape_debug())));
+    }
     line.push(b'\n');
     Ok(line)
 }
@@ -311,6 +316,16 @@ SHA256: bb
     fn an_entry_without_a_digest_is_refused() {
         let found = index(&PACKAGES.replace("SHA256: bb\n", "")).unwrap_err();
         assert_eq!(found, "the entry of `mawk` has no SHA256");
+    }
+
+    #[test]
+    fn an_entry_that_is_not_text_is_refused() {
+        let refused = |bytes: &[u8]| compact(bytes, Vec::new()).unwrap_err().to_string();
+        let control = PACKAGES.replace("Package: mawk", "Package: ma\u{1}wk");
+        assert_eq!(refused(control.as_bytes()), "the entry of `ma\\u{1}wk` is not text");
+        let bytes = PACKAGES.replace("(= 2)", "?").into_bytes();
+        let latin: Vec<u8> = bytes.into_iter().map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect();
+        assert_eq!(refused(&latin), "the entry of `mawk` is not text");
     }
 
     proptest! {

@@ -8,21 +8,20 @@
 //! Invariant: nothing is used whose digest does not lead, step by step, to a signature by a key of the base.
 
 pub(super) mod deb;
-mod index;
+pub(super) mod index;
 pub(super) mod openpgp;
-mod relation;
-mod release;
+pub(super) mod relation;
+pub(super) mod release;
 mod select;
 mod suites;
-mod version;
+pub(super) mod version;
 
 use jiff::Timestamp;
 
 pub(super) use index::{Index, Record, compact};
 pub(super) use relation::parse as relations;
 pub(super) use select::{Choice, Refusal, Suite, Universe, lacking};
-pub(super) use suites::load;
-pub(super) use suites::tampered;
+pub(super) use suites::{has_newer, load, tampered};
 
 use crate::ui::{Diagnose, ExitCode};
 
@@ -75,10 +74,8 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A file has another digest than the signed one.
-    #[error(
-        "{what} from {url} is not the file that Debian signed: it has digest {found}, expected {expected}"
-    )]
+    /// A file has another digest or size than the signed one.
+    #[error("{what} from {url} is not the file that Debian signed: it has {found}, expected {expected}")]
     Tampered {
         /// `package libc6 2.41-12`, or which index.
         what: String,
@@ -88,6 +85,20 @@ pub enum Error {
         expected: String,
         /// As received.
         found: String,
+    },
+    /// The archive has dropped a package.
+    #[error("package `{package}` is no longer at {url}: {}", if *newer {
+        "the archive has changed since its index was read"
+    } else {
+        "the plan is older than the archive, or the mirror is incomplete"
+    })]
+    Vanished {
+        /// Name and version.
+        package: String,
+        /// Where it was.
+        url: String,
+        /// Whether the archive has a newer index, which is kept now.
+        newer: bool,
     },
     /// There is no package of this name.
     #[error("base `{base}` has no package `{name}`{}", needed(needed_by.as_deref()))]
@@ -151,6 +162,7 @@ impl Diagnose for Error {
             Self::Early { .. } => "debian/clock",
             Self::Malformed { .. } => "debian/malformed",
             Self::Tampered { .. } => "debian/tampered",
+            Self::Vanished { .. } => "debian/vanished",
             Self::Unknown { .. } => "debian/unknown-package",
             Self::Unsatisfied { .. } => "debian/unsatisfied",
             Self::Conflict { .. } => "debian/conflict",
@@ -160,6 +172,8 @@ impl Diagnose for Error {
 
     fn exit(&self) -> ExitCode {
         match self {
+            Self::Vanished { newer: true, .. } => ExitCode::Retry,
+            Self::Vanished { .. } => ExitCode::Network,
             Self::Unknown { needed_by: None, .. } | Self::Conflict { .. } => ExitCode::Usage,
             _ => ExitCode::Failed,
         }
@@ -184,6 +198,11 @@ impl Diagnose for Error {
                 "if the clock of this machine is right, the mirror is no longer updated: use another one\n\n    \
                  [mirror.debian]\n    url = \"https://mirror.example/debian\""
                     .to_owned(),
+            ],
+            Self::Vanished { newer: true, .. } => vec!["run the same command again: the new index is here".to_owned()],
+            Self::Vanished { .. } => vec![
+                "make the plan again: `rpack plan --json`".to_owned(),
+                "use another mirror:\n\n    [mirror.debian]\n    url = \"https://mirror.example/debian\"".to_owned(),
             ],
             Self::Early { .. } => vec!["set the clock of this machine: `date --utc` shows it".to_owned()],
             Self::Unknown { similar, .. } if !similar.is_empty() => {

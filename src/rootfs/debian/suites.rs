@@ -1,13 +1,15 @@
 //! Fetching the metadata of a base: InRelease, its signature, the Packages indexes.
 //!
 //! Both are kept in the store: InRelease for some minutes, so that a second command asks nothing; indexes under
-//! their digest, in the compact form. Offline, what is kept is used whatever its age.
+//! their digest, in the compact form. Offline, what is kept is used whatever its age. A mirror may change between
+//! two requests; what no longer fits is asked for once more, beginning with InRelease.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -40,28 +42,101 @@ pub(in crate::rootfs) fn load(
     base: &Base,
     architecture: &str,
 ) -> Result<Universe, error::Error> {
-    let mut suites = Vec::new();
-    for suite in &base.suites {
-        let root = context.archive(base, &suite.archive)?;
-        let release = release(context, base, suite, &root)?;
-        let index = index(context, suite, &root, &release, architecture)?;
-        suites.push(Arc::new(Suite {
-            name: suite.name.clone(),
-            date: release.date,
-            archive: suite.archive.clone(),
-            only: suite.only.clone(),
-            index,
-        }));
-    }
+    // Suites are independent, and most of the time passes in waiting for servers and in unpacking one index.
+    let suites = thread::scope(|scope| {
+        let tasks: Vec<_> = base
+            .suites
+            .iter()
+            .map(|suite| scope.spawn(move || load_suite(context, base, suite, architecture)))
+            .collect();
+        let join = |task: thread::ScopedJoinHandle<'_, _>| {
+            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        tasks.into_iter().map(join).collect::<Result<Vec<Arc<Suite>>, error::Error>>()
+    })?;
     Ok(Universe { suites, unneeded: base.unneeded.clone(), pins: BTreeMap::new() })
 }
 
-fn release(context: &Context, base: &Base, suite: &base::Suite, root: &str) -> Result<Release, error::Error> {
-    let url = format!("{root}/dists/{}/InRelease", suite.name);
+fn load_suite(
+    context: &Context,
+    base: &Base,
+    suite: &base::Suite,
+    architecture: &str,
+) -> Result<Arc<Suite>, error::Error> {
+    let root = context.archive(base, &suite.archive)?;
+    let mut release = release(context, base, suite, &root, Age::Minutes)?;
+    let index = match index(context, suite, &root, &release, architecture) {
+        Err(error) if has_moved_on(&error) && !context.client.is_offline() => {
+            let current = self::release(context, base, suite, &root, Age::None)?;
+            if current == release {
+                return Err(error);
+            }
+            release = current;
+            self::index(context, suite, &root, &release, architecture)?
+        }
+        found => found?,
+    };
+    Ok(Arc::new(Suite {
+        name: suite.name.clone(),
+        date: release.date,
+        archive: suite.archive.clone(),
+        only: suite.only.clone(),
+        index,
+    }))
+}
+
+/// How old a kept InRelease may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// As long as answers count as fresh.
+    Minutes,
+    /// The mirror is asked.
+    None,
+}
+
+/// Whether the index may be missing or different because the mirror was updated after its InRelease was fetched.
+fn has_moved_on(error: &error::Error) -> bool {
+    match error {
+        error::Error::Http(error) => error.is_missing(),
+        error::Error::Debian(error) => matches!(error, Error::Tampered { .. }),
+        _ => false,
+    }
+}
+
+/// Asks for InRelease of the suites of `archive` again, after a package was missing. Whether one is newer than the
+/// one kept; the newer one is kept, so that the next command chooses from it.
+pub(in crate::rootfs) fn has_newer(
+    context: &Context,
+    base: &Base,
+    archive: &str,
+) -> Result<bool, error::Error> {
+    let mut newer = false;
+    for suite in base.suites.iter().filter(|suite| suite.archive == archive) {
+        let root = context.archive(base, archive)?;
+        let kept = cache::read(&context.store, &in_release(&root, suite)).map(|(_, bytes)| bytes);
+        release(context, base, suite, &root, Age::None)?;
+        let current = cache::read(&context.store, &in_release(&root, suite)).map(|(_, bytes)| bytes);
+        newer |= kept != current;
+    }
+    Ok(newer)
+}
+
+fn in_release(root: &str, suite: &base::Suite) -> String {
+    format!("{root}/dists/{}/InRelease", suite.name)
+}
+
+fn release(
+    context: &Context,
+    base: &Base,
+    suite: &base::Suite,
+    root: &str,
+    age: Age,
+) -> Result<Release, error::Error> {
+    let url = in_release(root, suite);
     let kept = cache::read(&context.store, &url);
     let offline = context.client.is_offline();
     if let Some((header, bytes)) = &kept
-        && (offline || header.is_fresh(context.now))
+        && (offline || (age == Age::Minutes && header.is_fresh(context.now)))
     {
         // Offline, the time that counts is the one at which the file was fetched: it was current then.
         let now = if offline { header.fetched } else { context.now };
@@ -136,7 +211,7 @@ fn index(
         release.files.get(&path).map(|(digest, size)| (path, *digest, *size))
     });
     let Some((path, digest, size)) = found else {
-        let url = shown(&format!("{root}/dists/{}/InRelease", suite.name));
+        let url = shown(&in_release(root, suite));
         let reason = format!("it lists no index `{folder}/Packages`");
         return Err(Error::Malformed { url, reason }.into());
     };
@@ -183,14 +258,15 @@ fn fetch_index(
 pub(in crate::rootfs) fn tampered(error: http::Error, what: impl FnOnce() -> String) -> error::Error {
     match error {
         http::Error::Digest { url, expected, found, .. } => {
+            let found = format!("digest {found}");
             Error::Tampered { what: what(), url, expected, found }.into()
         }
         http::Error::Size { url, expected, found } => {
-            let (expected, found) = (format!("of {expected} bytes"), format!("of {found} bytes"));
+            let (expected, found) = (format!("{expected} bytes"), format!("{found} bytes"));
             Error::Tampered { what: what(), url, expected, found }.into()
         }
         http::Error::TooLarge { url, limit } => {
-            let (expected, found) = (format!("of {limit} bytes"), "of more bytes".to_owned());
+            let (expected, found) = (format!("{limit} bytes"), "more bytes".to_owned());
             Error::Tampered { what: what(), url, expected, found }.into()
         }
         other => other.into(),

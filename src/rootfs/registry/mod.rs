@@ -11,7 +11,7 @@ mod go;
 mod integrity;
 mod listing;
 mod maven;
-mod npm;
+pub(super) mod npm;
 mod pypi;
 mod sumdb;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::Ecosystem;
 use super::listing::{self, Question};
 use crate::plan::model::Release;
 use crate::rootfs::{Context, Error};
+use crate::store::tree::is_clean;
 
 const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8";
 
@@ -36,14 +37,16 @@ pub(super) fn releases(context: &Context, package: &str) -> Result<Vec<Release>,
     listing::ask(context, &question, |bytes| read(package, bytes))
 }
 
-fn read(package: &str, bytes: &[u8]) -> Result<Vec<Release>, String> {
+/// The releases in the registry's answer `bytes` to a request for `package`.
+pub(in crate::rootfs) fn read(package: &str, bytes: &[u8]) -> Result<Vec<Release>, String> {
     let packument: Packument = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let releases = packument.versions.into_iter().map(|(version, entry)| Release {
         path: path(package, &version, &entry.dist.tarball),
         integrity: entry.dist.integrity,
         version,
     });
-    Ok(releases.collect())
+    // A "version" with a path in it is none.
+    Ok(releases.filter(|release| is_clean(&release.path)).collect())
 }
 
 /// The tarball's path below the registry's root. A mirror may name another host in its list than the one it is
@@ -52,7 +55,7 @@ fn path(package: &str, version: &str, tarball: &str) -> String {
     let tarball = tarball.split(['?', '#']).next().unwrap_or_default();
     let start = tarball.find(&format!("/{package}/-/")).map(|start| start + 1);
     let name = package.rsplit('/').next().unwrap_or(package);
-    match start.map(|start| &tarball[start..]).filter(|path| crate::store::tree::is_clean(path)) {
+    match start.map(|start| &tarball[start..]).filter(|path| is_clean(path)) {
         Some(path) => path.to_owned(),
         None => format!("{package}/-/{name}-{version}.tgz"),
     }
@@ -60,7 +63,15 @@ fn path(package: &str, version: &str, tarball: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::path;
+    use super::{path, read};
+
+    #[test]
+    fn a_version_with_a_path_in_it_is_none() {
+        let list =
+            br#"{"versions": {"1.0.0": {"dist": {"tarball": ""}}, "/../../x": {"dist": {"tarball": ""}}}}"#;
+        let found: Vec<_> = read("a", list).unwrap().into_iter().map(|release| release.path).collect();
+        assert_eq!(found, ["a/-/a-1.0.0.tgz"]);
+    }
 
     #[test]
     fn paths_are_relative_to_the_registry_whatever_host_the_list_names() {

@@ -3,6 +3,7 @@
 #[path = "../../../tests/it/support/debian_repository.rs"]
 mod debian_repository;
 mod network;
+mod packages;
 mod repository;
 mod signatures;
 

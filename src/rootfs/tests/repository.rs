@@ -450,3 +450,71 @@ fn kept_packages_stay_even_when_the_archive_has_dropped_them() {
     let refused = later.root_keeping(&request(&["nothing"], true), &kept).unwrap_err();
     assert_eq!(refused.id(), "debian/unknown-package");
 }
+
+#[test]
+fn an_index_without_a_copy_by_its_digest_is_fetched_by_its_path() {
+    let fixture = Fixture::new(Vec::new());
+    fixture.resolve(&["base-files"]).unwrap();
+    let by_hash = fixture.repository.server.take_requests().pop().unwrap();
+    fixture.repository.server.remove(&by_hash);
+    std::fs::remove_dir_all(fixture.folder.path().join("store")).unwrap();
+    fixture.resolve(&["base-files"]).unwrap();
+    let path = "/debian/dists/tiny/main/binary-amd64/Packages.gz";
+    assert_eq!(fixture.repository.server.take_requests(), [Repository::IN_RELEASE, by_hash.as_str(), path]);
+}
+
+/// A store with the InRelease of before, and a mirror that has changed since.
+fn moved_on() -> (Fixture, String) {
+    let mut fixture = Fixture::new(Vec::new());
+    fixture.resolve(&["base-files"]).unwrap();
+    let by_hash = fixture.repository.server.take_requests().pop().unwrap();
+    // The index was never needed again, as after a change of the architecture or the table's form.
+    for entry in std::fs::read_dir(fixture.folder.path().join("store/metadata")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("packages-") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    fixture.repository.add_empty(&["further"]);
+    fixture.publish(0, 7, Signing::Trusted);
+    fixture.repository.server.remove(&by_hash);
+    (fixture, by_hash)
+}
+
+#[test]
+fn a_mirror_that_changes_before_its_index_is_fetched_is_asked_again() {
+    let (fixture, by_hash) = moved_on();
+    let root = fixture.resolve(&["further"]).unwrap();
+    assert_eq!(root.packages[0].name, "further");
+    let requests = fixture.repository.server.take_requests();
+    assert_eq!(
+        requests[..3],
+        [by_hash.as_str(), "/debian/dists/tiny/main/binary-amd64/Packages.gz", Repository::IN_RELEASE]
+    );
+    assert_eq!(requests.len(), 4, "{requests:?}");
+}
+
+#[test]
+fn a_package_that_the_archive_has_dropped_is_said_to_be_gone() {
+    let fixture = Fixture::new(Vec::new());
+    let context = fixture.context();
+    let root = context.root(&request(&["base-files"], true)).unwrap();
+    let path = "/debian/pool/main/base-files_13_amd64.deb";
+    fixture.repository.server.remove(path);
+    let gone = |root| {
+        let error = compose(root, Purpose::Build, &context).unwrap_err();
+        (error.id(), error.exit(), error.to_string(), error.hints())
+    };
+    let url = format!("{}{path}", fixture.repository.server.url());
+    let (id, exit, message, _) = gone(&root);
+    assert_eq!((id, exit), ("debian/vanished", ExitCode::Network));
+    let start = format!("package `base-files 13` is no longer at {url}: ");
+    assert_eq!(message, format!("{start}the plan is older than the archive, or the mirror is incomplete"));
+
+    fixture.publish(-1, 6, Signing::Trusted);
+    fixture.repository.server.remove(path);
+    let (id, exit, message, hints) = gone(&root);
+    assert_eq!((id, exit), ("debian/vanished", ExitCode::Retry));
+    assert_eq!(message, format!("{start}the archive has changed since its index was read"));
+    assert_eq!(hints, ["run the same command again: the new index is here"]);
+}

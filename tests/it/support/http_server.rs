@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What a request meets instead of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,16 @@ pub(crate) enum Fault {
     BreakAfter(usize),
     /// A server that knows no ranges answers with the whole file.
     IgnoreRange,
-    /// The client is sent on to this address.
+    /// The connection is reset, not closed, after so many bytes of the body.
+    ResetAfter(usize),
+    /// The body comes byte by byte with this pause.
+    Drip(Duration),
+    /// The answer states this length instead of the body's.
+    Length(usize),
+    /// The file is elsewhere: at this path or address.
     Redirect(String),
+    /// The body is packed for the journey, whether the client asked for it or not.
+    Gzip,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +68,11 @@ impl Server {
     /// Serves `bytes` at `path`, which begins with a slash.
     pub(crate) fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.lock().files.insert(path.to_owned(), bytes.into());
+    }
+
+    /// Serves nothing at `path` any more.
+    pub(crate) fn remove(&self, path: &str) {
+        self.lock().files.remove(path);
     }
 
     /// The bytes served at `path`.
@@ -118,10 +132,10 @@ fn respond(
             "HTTP/1.1 {code} Fault\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
-    if let Some(Fault::Redirect(address)) = fault {
+    if let Some(Fault::Redirect(target)) = fault {
         return write!(
             stream,
-            "HTTP/1.1 302 Found\r\nLocation: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
     let Some(file) = file else {
@@ -136,7 +150,9 @@ fn respond(
         return write!(stream, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
     }
     let start = range.filter(|start| fault != Some(&Fault::IgnoreRange) && *start < file.len());
-    let body = &file[start.unwrap_or(0)..];
+    let packed = (fault == Some(&Fault::Gzip)).then(|| gzip(&file));
+    let encoding = if packed.is_some() { "Content-Encoding: gzip\r\n" } else { "" };
+    let body = packed.as_deref().unwrap_or(&file[start.unwrap_or(0)..]);
     let status = match start {
         Some(start) => {
             format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", file.len() - 1, file.len())
@@ -145,12 +161,27 @@ fn respond(
     };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nETag: {etag}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
+        "HTTP/1.1 {status}\r\nETag: {etag}\r\n{encoding}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        if let Some(Fault::Length(length)) = fault { *length } else { body.len() }
     )?;
-    let sent = match fault {
-        Some(Fault::BreakAfter(count)) => (*count).min(body.len()),
-        _ => body.len(),
-    };
-    stream.write_all(&body[..sent])
+    match fault {
+        Some(Fault::BreakAfter(count)) => stream.write_all(&body[..(*count).min(body.len())]),
+        Some(Fault::ResetAfter(count)) => {
+            stream.write_all(&body[..(*count).min(body.len())])?;
+            // What was sent must arrive before the reset throws the rest away.
+            thread::sleep(Duration::from_millis(50));
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
+            Ok(())
+        }
+        Some(Fault::Drip(pause)) => body.iter().try_for_each(|byte| {
+            thread::sleep(*pause);
+            stream.write_all(&[*byte])
+        }),
+        _ => stream.write_all(body),
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory")
 }

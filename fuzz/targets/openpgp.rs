@@ -1,0 +1,4 @@
+//! Target `openpgp`: see `rpack::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpack::fuzz::openpgp(bytes));

@@ -1,0 +1,4 @@
+//! Target `relations`: see `rpack::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpack::fuzz::relations(bytes));

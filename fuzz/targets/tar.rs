@@ -1,0 +1,4 @@
+//! Target `tar`: see `rpack::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rpack::fuzz::tar(bytes));
