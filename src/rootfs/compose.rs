@@ -11,8 +11,9 @@ use std::path::PathBuf;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::base::{Base, Trim, multiarch};
+use super::base::{Base, Trim, multiarch, version_in};
 use super::debian::deb::Deb;
+use super::debian::version::compare;
 use super::merge::merge;
 use super::{Context, Error, debian, packages};
 use crate::oci::{Digest, to_canonical_json};
@@ -20,7 +21,7 @@ use crate::plan::model::{Package, Root};
 use crate::store::{self, Content, Entry, Kind, Tree};
 
 /// Changes when equal packages give another tree.
-pub(super) const RULES: u32 = 1;
+pub(super) const RULES: u32 = 2;
 
 /// What a root is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,16 +134,24 @@ fn add_certificates(tree: &mut Tree, base: &Base) -> Result<(), Error> {
 
 /// Adds the links that maintainer scripts of the root's packages would make.
 fn add_links(tree: &mut Tree, base: &Base, root: &Root) {
-    let mut best: BTreeMap<String, (i32, String, &str)> = BTreeMap::new();
+    let mut best: BTreeMap<String, (i32, &str, String, &str)> = BTreeMap::new();
     for row in &base.links {
         let link = row.link.replace("{multiarch}", multiarch(&root.architecture));
-        let is_there = root.packages.iter().any(|package| package.name == row.package);
-        let beats = best.get(&link).is_none_or(|(priority, ..)| row.priority > *priority);
-        if is_there && beats && tree.get(&link).is_none() && exists(tree, &link, &row.target) {
-            best.insert(link, (row.priority, row.target.clone(), &row.package));
+        if tree.get(&link).is_some() {
+            continue;
+        }
+        for package in &root.packages {
+            let Some(version) = version_in(&row.package, &package.name) else { continue };
+            let target = row.target.replace("{version}", version).replace("{architecture}", &root.architecture);
+            let beats = best.get(&link).is_none_or(|(priority, known, ..)| {
+                (row.priority.cmp(priority)).then_with(|| compare(version, known)).is_gt()
+            });
+            if beats && exists(tree, &link, &target) {
+                best.insert(link.clone(), (row.priority, version, target, &package.name));
+            }
         }
     }
-    for (link, (_, target, package)) in best {
+    for (link, (.., target, package)) in best {
         let mut entry = Entry::symlink(target);
         entry.package = Some(package.to_owned());
         tree.insert(link, entry);

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::sync::OnceLock;
 
 /// The fields that are kept, in the order of [`Field`]; those that are looked through come first.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 14] = [
     "Package",
     "Provides",
     "Version",
@@ -18,6 +18,9 @@ const FIELDS: [&str; 11] = [
     "Depends",
     "Pre-Depends",
     "Conflicts",
+    "Breaks",
+    "Multi-Arch",
+    "Essential",
     "Priority",
     "Filename",
     "Size",
@@ -38,6 +41,9 @@ enum Field {
     Depends,
     PreDepends,
     Conflicts,
+    Breaks,
+    MultiArch,
+    Essential,
     Priority,
     Filename,
     Size,
@@ -218,6 +224,21 @@ impl<'a> Record<'a> {
     /// The field Conflicts.
     pub(in crate::rootfs) fn conflicts(&self) -> &'a str {
         self.field(Field::Conflicts)
+    }
+
+    /// The field Breaks.
+    pub(in crate::rootfs) fn breaks(&self) -> &'a str {
+        self.field(Field::Breaks)
+    }
+
+    /// Whether packages of any architecture may depend on it as `NAME:any`.
+    pub(in crate::rootfs) fn is_multi_arch_allowed(&self) -> bool {
+        self.field(Field::MultiArch) == "allowed"
+    }
+
+    /// Whether dpkg refuses to remove it.
+    pub(in crate::rootfs) fn is_essential(&self) -> bool {
+        self.field(Field::Essential) == "yes"
     }
 
     /// Whether Debian regards the package as part of every system, from 0 (required) to 4.

@@ -12,7 +12,7 @@ use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose, directory, to
 use crate::store::{Kind, Store};
 use crate::ui::{Progress, Reporter};
 
-fn context(store: &Path) -> Context {
+pub(super) fn context(store: &Path) -> Context {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let machine =
         Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
