@@ -54,7 +54,14 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 17] = [
+pub static KEYS: [Key; 18] = [
+    key(
+        "base.name",
+        Kind::Word,
+        r#"base.name = "debian-12""#,
+        "The Debian release that the image is made on, instead of the newest that has the asked versions: \
+         `debian-12`, `debian-13` or `debian-14`.",
+    ),
     key(
         "build.command",
         Kind::Line,

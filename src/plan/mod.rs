@@ -3,6 +3,7 @@
 //! The rules of ecosystems are data (`buildpacks/*/buildpack.toml`); this module evaluates them. It reads no file,
 //! opens no socket and knows no time: the outside world is a [`Catalogue`]. Equal inputs give an equal plan.
 
+mod base;
 mod buildpack;
 mod check;
 mod document;
@@ -26,6 +27,7 @@ use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::source::Commit;
 
+use base::Base;
 use buildpack::Buildpack;
 use check::Phase;
 use template::Scope;
@@ -65,6 +67,7 @@ const ARCHITECTURES: [Architecture; 2] = [
 /// Everything that the parts of planning share.
 struct Planner<'a> {
     buildpack: Buildpack,
+    base: Base,
     scope: Scope,
     architecture: Architecture,
     config: &'a Config,
@@ -94,10 +97,13 @@ pub fn plan(
     }
     image::check_config(config)?;
     let notices = detection.notices.clone();
-    let mut planner = Planner { buildpack, scope, architecture, config, catalogue, notices };
+    let base = Base::new(definitions, config, &buildpack.base)?;
+    let mut planner = Planner { buildpack, base, scope, architecture, config, catalogue, notices };
     planner.values()?;
     check::run(&mut planner, Phase::Early)?;
     let tools = tool::resolve(&mut planner)?;
+    planner.scope.set("base", &planner.base.value(definitions));
+    planner.note_end_of_base(definitions);
     let start =
         start::start(&planner.buildpack, &planner.scope, config, &detection.facts, &mut planner.notices)?;
     planner.scope.set(

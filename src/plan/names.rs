@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 /// Values that planning adds. Their members depend on the buildpack and are checked when they are used.
-const OPEN: [&str; 5] = ["arch", "config", "start", "value", "versions"];
+const OPEN: [&str; 6] = ["arch", "base", "config", "start", "value", "versions"];
 
 /// Ecosystems whose facts are described by [`FACTS`]. Facts of other names are an extension and are not checked.
 const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];

@@ -45,7 +45,7 @@ fn request(
     with_dependencies.sort();
     with_dependencies.dedup();
     let request = RootRequest {
-        base: planner.buildpack.base.clone(),
+        base: planner.base.id.clone(),
         architecture: planner.architecture.debian.to_owned(),
         packages,
         closure,

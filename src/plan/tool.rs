@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::buildpack::{Source, Tool};
-use super::model::{self, Release, Toolchain, Version};
-use super::version::{self, Offer, Statement, Wanted};
+use super::model::{self, Notice, Release, Toolchain, Version};
+use super::version::{self, Line, Offer, Resolution, Statement, Wanted};
 use super::{Error, Planner};
 
 /// What was resolved.
@@ -51,24 +51,43 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
     if let Some(expression) = &tool.statements {
         statements.extend(planner.scope.read::<Vec<Statement>>(&format!("{key}.statements"), expression)?);
     }
-    let (asked, mirror, offers) = offers(planner, tool, key, &default)?;
-    let wanted = Wanted {
+    let wanted = |asked, mirror| Wanted {
         title: &tool.title,
         scheme: tool.scheme,
         patch: tool.patch,
         lines: &tool.lines,
         default: &default,
-        asked: &asked,
+        asked,
         mirror,
         platform: planner.architecture.platform,
         as_of: &planner.buildpack.as_of,
         strict: planner.config.strict,
     };
-    let resolution = version::resolve(&wanted, &statements, &offers, &mut planner.notices)?;
-    let source = match debian_package(tool, &resolution.offer) {
-        Some(package) => format!("{asked}:{package}"),
-        None => asked,
+    let (source, resolution, notices) = match &tool.source {
+        Source::Npm(package) => {
+            let package = planner.scope.text(&format!("{key}.source"), package)?;
+            let releases = planner.catalogue.releases(&model::Source::Npm { package: package.clone() })?;
+            let offers: Vec<Offer> = releases.into_iter().filter_map(Offer::new).collect();
+            let (asked, mut notices) = (format!("npm:{package}"), Vec::new());
+            let found =
+                version::resolve(&wanted(&asked, Some("npm")), &statements, &offers, &mut notices)?;
+            (asked, found, notices)
+        }
+        Source::Pinned(from) => {
+            let release = Release { version: default.clone(), path: String::new(), integrity: None };
+            let offers: Vec<Offer> = Offer::new(release).into_iter().collect();
+            let mut notices = Vec::new();
+            let found = version::resolve(&wanted(from, None), &statements, &offers, &mut notices)?;
+            (from.clone(), found, notices)
+        }
+        Source::Debian => {
+            let (base, found, notices) = in_bases(planner, tool, &statements, |asked| wanted(asked, None))?;
+            let title = format!("{} {}", tool.title, found.offer.release.version);
+            planner.base.settle(&base, title)?;
+            (format!("{base}:{}", found.offer.release.path), found, notices)
+        }
     };
+    planner.notices.extend(notices);
     let version = Version {
         tool: tool.name.clone(),
         version: resolution.offer.release.version.clone(),
@@ -79,39 +98,57 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
     Ok((version, resolution.offer))
 }
 
-/// The source's name, the key of a mirror that could have more, and what it offers.
-fn offers(
+/// Asks the bases that could have the tool, one after the other: each costs an index, and an old or a new one may
+/// not be there at all. The base with the default line is asked first if that line is admitted, then those with
+/// newer lines.
+fn in_bases<'a>(
     planner: &Planner<'_>,
     tool: &Tool,
-    key: &str,
-    default: &str,
-) -> Result<(String, Option<&'static str>, Vec<Offer>), Error> {
-    match &tool.source {
-        Source::Npm(package) => {
-            let package = planner.scope.text(&format!("{key}.source"), package)?;
-            let releases = planner.catalogue.releases(&model::Source::Npm { package: package.clone() })?;
-            Ok((format!("npm:{package}"), Some("npm"), releases.into_iter().filter_map(Offer::new).collect()))
-        }
-        Source::Debian => {
-            let base = &planner.buildpack.base;
-            let mut offers = Vec::new();
-            for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
-                let found = planner.catalogue.releases(&model::Source::Debian {
-                    base: base.clone(),
-                    architecture: planner.architecture.debian.to_owned(),
-                    package: package.clone(),
-                })?;
-                offers.extend(found.into_iter().filter_map(|release| {
-                    Offer::new(Release { version: version::upstream(&release.version), ..release })
-                }));
-            }
-            Ok((base.clone(), None, offers))
-        }
-        Source::Pinned(from) => {
-            let release = Release { version: default.to_owned(), path: String::new(), integrity: None };
-            Ok((from.clone(), None, Offer::new(release).into_iter().collect()))
+    statements: &[Statement],
+    wanted: impl Fn(&'a str) -> Wanted<'a>,
+) -> Result<(String, Resolution, Vec<Notice>), Error> {
+    let home = |line: &Line| line.base.clone().unwrap_or_else(|| planner.base.id.clone());
+    let lines = version::admitted_lines(&wanted(""), statements, &tool.lines)?;
+    let default = wanted("").default;
+    let mut order: Vec<String> = Vec::new();
+    let first = lines.iter().filter(|line| line.name == default);
+    for base in first.chain(lines.iter().rev()).map(|line| home(line)) {
+        if !order.contains(&base) && (!planner.base.forced || base == planner.base.id) {
+            order.push(base);
         }
     }
+    if order.is_empty() {
+        order.push(planner.base.id.clone());
+    }
+    let mut offers = Vec::new();
+    let mut refused = None;
+    for base in order {
+        for line in tool.lines.iter().filter(|line| home(line) == base) {
+            let Some(package) = &line.package else { continue };
+            let found = planner.catalogue.releases(&model::Source::Debian {
+                base: base.clone(),
+                architecture: planner.architecture.debian.to_owned(),
+                package: package.clone(),
+            })?;
+            offers.extend(found.into_iter().filter_map(|release| {
+                Offer::new(Release { version: version::upstream(&release.version), ..release })
+            }));
+        }
+        let mut notices = Vec::new();
+        match version::resolve(&Wanted { asked: &base, ..wanted("") }, statements, &offers, &mut notices) {
+            Ok(found) => return Ok((base, found, notices)),
+            Err(error @ Error::VersionNotOffered { .. }) => refused.get_or_insert(error),
+            Err(error) => return Err(error),
+        };
+    }
+    let mut refused = refused.expect("at least one base was asked");
+    if let Error::VersionNotOffered { bases, forced, .. } = &mut refused {
+        let named = tool.lines.iter().filter(|line| line.base.is_some());
+        *bases = named.map(|line| (line.name.clone(), home(line))).collect();
+        let elsewhere = || lines.iter().rev().find(|line| line.base.is_some()).map(|line| home(line));
+        *forced = planner.base.forced.then(elsewhere);
+    }
+    Err(refused)
 }
 
 /// For tools of the base, the package that was chosen.

@@ -4,7 +4,7 @@
 //! maintainer scripts would have made added from the base's data, documents left out. Every entry of a runtime root
 //! says which package brought it, so that layers can be cut by package; entries without one belong to the base.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -13,9 +13,10 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::base::{Base, Trim, multiarch, version_in};
 use super::debian::deb::Deb;
+use super::debian::relation;
 use super::debian::version::compare;
 use super::merge::merge;
-use super::{Context, Error, debian, packages};
+use super::{Context, Error, debian, packages, trust_store};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan::model::{Package, Root};
 use crate::store::{self, Content, Entry, Kind, Tree};
@@ -78,9 +79,10 @@ pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree,
         records.push((package, deb.control, deb.md5sums));
         trees.push((package.name.clone(), deb.tree));
     }
-    let mut tree = merge(trees, &base.usr_merge)
+    let replaced = replaced(&records);
+    let mut tree = merge(trees, &base.usr_merge, &replaced)
         .map_err(|(package, reason)| Error::Debian(debian::Error::Deb { package, reason }))?;
-    add_certificates(&mut tree, &base)?;
+    add_certificates(&mut tree, &base, root)?;
     add_links(&mut tree, &base, root);
     let trim = if purpose == Purpose::Runtime { &base.trim.runtime } else { &base.trim.build };
     apply_trim(&mut tree, trim, &base)?;
@@ -94,6 +96,23 @@ pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree,
     Ok(tree)
 }
 
+/// Which packages each package may take files from, because its field Replaces says so
+/// (<https://www.debian.org/doc/debian-policy/ch-relationships.html#overwriting-files-and-replacing-packages-replaces>).
+fn replaced(records: &[(&Package, String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut replaced: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (package, control, _) in records {
+        let field = control.lines().find_map(|line| line.strip_prefix("Replaces:")).unwrap_or_default();
+        // What cannot be read takes nothing away.
+        for relation in relation::parse(field).unwrap_or_default().into_iter().flatten() {
+            let versions = records.iter().filter(|(other, ..)| other.name == relation.name);
+            if versions.into_iter().any(|(other, ..)| relation.accepts(&other.version)) {
+                replaced.entry(package.name.clone()).or_default().insert(relation.name.to_owned());
+            }
+        }
+    }
+    replaced
+}
+
 /// The position of a layer from below.
 fn rank(layer: &str) -> u8 {
     match layer {
@@ -103,10 +122,15 @@ fn rank(layer: &str) -> u8 {
     }
 }
 
-/// Writes the one file with all certificates, in the byte order of their paths.
-fn add_certificates(tree: &mut Tree, base: &Base) -> Result<(), Error> {
+/// Writes the one file with all certificates, in the byte order of their paths, and Java's store of them.
+fn add_certificates(tree: &mut Tree, base: &Base, root: &Root) -> Result<(), Error> {
     let Some(rule) = &base.certificates else { return Ok(()) };
+    let wrong = |path: &str, what: &str| {
+        let reason = format!("the certificate `{path}` {what}");
+        debian::Error::Deb { package: rule.package.clone(), reason }
+    };
     let mut bundle = String::new();
+    let mut certificates = Vec::new();
     for (path, entry) in tree.below(&rule.folder).filter(|(path, _)| path.strip_suffix(".crt").is_some()) {
         let text = match &entry.kind {
             Kind::File { content: Content::Bytes(bytes), .. } => bytes.clone(),
@@ -115,19 +139,31 @@ fn add_certificates(tree: &mut Tree, base: &Base) -> Result<(), Error> {
             }
             _ => continue,
         };
-        let text = String::from_utf8(text).map_err(|_| {
-            let reason = format!("the certificate `{path}` is not text");
-            debian::Error::Deb { package: rule.package.clone(), reason }
-        })?;
+        let text = String::from_utf8(text).map_err(|_| wrong(path, "is not text"))?;
         for line in text.lines() {
             bundle.push_str(line);
             bundle.push('\n');
         }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        certificates.push((format!("{}.pem", name.trim_end_matches(".crt")), text));
     }
-    if !bundle.is_empty() {
-        let mut entry = Entry::bytes(bundle);
+    if bundle.is_empty() {
+        return Ok(());
+    }
+    let mut add = |path: &str, mut entry: Entry| {
         entry.package = Some(rule.package.clone());
-        tree.insert(rule.bundle.clone(), entry);
+        tree.insert(path.to_owned(), entry);
+    };
+    add(&rule.bundle, Entry::bytes(bundle));
+    if let Some(java) = &base.trust_store {
+        let reads_it = |package: &Package| {
+            java.packages.iter().any(|pattern| version_in(pattern, &package.name).is_some())
+        };
+        if root.packages.iter().any(reads_it) {
+            let store =
+                trust_store::write(&certificates).map_err(|name| wrong(&name, "cannot be read as PEM"))?;
+            add(&java.path, Entry::bytes(store));
+        }
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ mod packages;
 #[cfg(test)]
 mod tests;
 mod toolchain;
+mod trust_store;
 mod unpack;
 
 use std::collections::BTreeMap;

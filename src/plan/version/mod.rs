@@ -18,6 +18,9 @@ use crate::ui::Location;
 use choose::{Choice, choose};
 use requirement::Requirement;
 
+/// No line has more patch levels.
+const PATCHES: u64 = 100;
+
 /// The notation of versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,6 +60,8 @@ pub(super) struct Line {
     pub(super) eol: Option<String>,
     /// The Debian package that has it.
     pub(super) package: Option<String>,
+    /// Id of the base that has the package, where it is not the buildpack's.
+    pub(super) base: Option<String>,
 }
 
 impl Line {
@@ -215,6 +220,26 @@ pub(super) fn resolve(
     Ok(Resolution { offer: chosen, requested: first.value.clone(), origin: first.origin() })
 }
 
+/// The lines of which the strongest statement admits some patch level, in the order of the file.
+pub(super) fn admitted_lines<'a>(
+    wanted: &Wanted<'_>,
+    statements: &[Statement],
+    lines: &'a [Line],
+) -> Result<Vec<&'a Line>, Error> {
+    let Some(first) = statements.first() else {
+        return Ok(lines.iter().filter(|line| line.name == wanted.default).collect());
+    };
+    let requirement = parse(wanted, first)?;
+    let admits = |line: &&Line| {
+        (0..PATCHES).any(|patch| {
+            let version = format!("{}.{patch}", line.name);
+            let release = Release { version, path: String::new(), integrity: None };
+            Offer::new(release).is_some_and(|offer| requirement.admits(&offer, wanted.patch))
+        })
+    };
+    Ok(lines.iter().filter(admits).collect())
+}
+
 fn parse(wanted: &Wanted<'_>, statement: &Statement) -> Result<Requirement, Error> {
     let minimum = wanted.scheme == Scheme::Go && statement.key == "go";
     Requirement::parse(wanted.scheme, &statement.value, minimum, wanted.lines, wanted.as_of)
@@ -269,6 +294,8 @@ fn not_offered(
         mirror: wanted.mirror,
         platform: wanted.platform,
         nearest: choose::nearest(requirement, offers),
+        bases: Vec::new(),
+        forced: None,
     }
 }
 

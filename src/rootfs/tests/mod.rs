@@ -3,6 +3,7 @@
 mod apt;
 #[path = "../../../tests/it/support/debian_repository.rs"]
 mod debian_repository;
+mod dpkg;
 mod network;
 mod repository;
 mod signatures;
