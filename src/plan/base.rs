@@ -41,11 +41,9 @@ impl Base {
         };
         if about(definitions, &named.value).suites.is_empty() {
             let location = match &named.origin {
-                Origin::File { path, line, column } => Some(Box::new(Location {
-                    file: path.clone(),
-                    line: Some(*line),
-                    column: Some(*column),
-                })),
+                Origin::File { path, line, column } => {
+                    Some(Box::new(Location { file: path.clone(), line: Some(*line), column: Some(*column) }))
+                }
                 _ => None,
             };
             return Err(Error::ConfigValue {

@@ -146,7 +146,7 @@ mod tests {
     fn an_unknown_value_lists_the_known_ones() {
         assert_eq!(
             refusal("nod").unwrap(),
-            "there is no value `nod`: expected one of `arch`, `config`, `files`, `go`, `node`, `procfile`, \
+            "there is no value `nod`: expected one of `arch`, `base`, `config`, `files`, `go`, `node`, `procfile`, \
              `python`, `start`, `value`, `versions`, or `facts.NAME` for other ecosystems"
         );
     }

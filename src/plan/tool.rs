@@ -69,8 +69,7 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
             let releases = planner.catalogue.releases(&model::Source::Npm { package: package.clone() })?;
             let offers: Vec<Offer> = releases.into_iter().filter_map(Offer::new).collect();
             let (asked, mut notices) = (format!("npm:{package}"), Vec::new());
-            let found =
-                version::resolve(&wanted(&asked, Some("npm")), &statements, &offers, &mut notices)?;
+            let found = version::resolve(&wanted(&asked, Some("npm")), &statements, &offers, &mut notices)?;
             (asked, found, notices)
         }
         Source::Pinned(from) => {
@@ -81,7 +80,7 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
             (from.clone(), found, notices)
         }
         Source::Debian => {
-            let (base, found, notices) = in_bases(planner, tool, &statements, |asked| wanted(asked, None))?;
+            let (base, found, notices) = in_bases(planner, tool, &statements, &wanted("", None))?;
             let title = format!("{} {}", tool.title, found.offer.release.version);
             planner.base.settle(&base, title)?;
             (format!("{base}:{}", found.offer.release.path), found, notices)
@@ -101,18 +100,25 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
 /// Asks the bases that could have the tool, one after the other: each costs an index, and an old or a new one may
 /// not be there at all. The base with the default line is asked first if that line is admitted, then those with
 /// newer lines.
-fn in_bases<'a>(
+fn in_bases(
     planner: &Planner<'_>,
     tool: &Tool,
     statements: &[Statement],
-    wanted: impl Fn(&'a str) -> Wanted<'a>,
+    wanted: &Wanted<'_>,
 ) -> Result<(String, Resolution, Vec<Notice>), Error> {
     let home = |line: &Line| line.base.clone().unwrap_or_else(|| planner.base.id.clone());
-    let lines = version::admitted_lines(&wanted(""), statements, &tool.lines)?;
-    let default = wanted("").default;
+    // Where the configuration names a base, the default is the newest line that this base has.
+    let own = |line: &&Line| home(line) == planner.base.id;
+    let named = tool.lines.iter().filter(|_| planner.base.forced);
+    let default = match named.filter(own).max_by_key(|line| (line.name == wanted.default, line.numbers())) {
+        Some(line) => line.name.clone(),
+        None => wanted.default.to_owned(),
+    };
+    let wanted = Wanted { default: &default, ..*wanted };
+    let lines = version::admitted_lines(&wanted, statements, &tool.lines)?;
     let mut order: Vec<String> = Vec::new();
     let first = lines.iter().filter(|line| line.name == default);
-    for base in first.chain(lines.iter().rev()).map(|line| home(line)) {
+    for base in first.chain(lines.iter().rev()).copied().map(home) {
         if !order.contains(&base) && (!planner.base.forced || base == planner.base.id) {
             order.push(base);
         }
@@ -135,7 +141,7 @@ fn in_bases<'a>(
             }));
         }
         let mut notices = Vec::new();
-        match version::resolve(&Wanted { asked: &base, ..wanted("") }, statements, &offers, &mut notices) {
+        match version::resolve(&Wanted { asked: &base, ..wanted }, statements, &offers, &mut notices) {
             Ok(found) => return Ok((base, found, notices)),
             Err(error @ Error::VersionNotOffered { .. }) => refused.get_or_insert(error),
             Err(error) => return Err(error),
@@ -145,7 +151,7 @@ fn in_bases<'a>(
     if let Error::VersionNotOffered { bases, forced, .. } = &mut refused {
         let named = tool.lines.iter().filter(|line| line.base.is_some());
         *bases = named.map(|line| (line.name.clone(), home(line))).collect();
-        let elsewhere = || lines.iter().rev().find(|line| line.base.is_some()).map(|line| home(line));
+        let elsewhere = || lines.iter().rev().find(|line| line.base.is_some()).copied().map(home);
         *forced = planner.base.forced.then(elsewhere);
     }
     Err(refused)

@@ -404,12 +404,15 @@ mod tests {
         assert_eq!(mine.archives["main"].ecosystem.as_deref(), Some("debian"));
 
         // What is extended is part of the identity.
-        let debian = String::from_utf8(Definitions::embedded().get("bases/debian.toml").unwrap().bytes.to_vec());
+        let debian =
+            String::from_utf8(Definitions::embedded().get("bases/debian.toml").unwrap().bytes.to_vec());
         write("debian.toml", &format!("# Another comment.\n{}", debian.unwrap()));
         assert_ne!(load().0.unwrap().digest, mine.digest);
 
         write("mine.toml", &base.replace("\"debian\"", "\"debian-13\""));
-        assert!(load().0.unwrap_err().to_string().ends_with("it extends `debian-13`, which is not `partial`"));
+        assert!(
+            load().0.unwrap_err().to_string().ends_with("it extends `debian-13`, which is not `partial`")
+        );
         write("mine.toml", &base.replace("\"debian\"", "\"ubuntu\""));
         let error = load().0.unwrap_err().to_string();
         assert!(error.ends_with("it extends `ubuntu`, and there is no bases/ubuntu.toml"), "{error}");

@@ -178,7 +178,8 @@ fn add_links(tree: &mut Tree, base: &Base, root: &Root) {
         }
         for package in &root.packages {
             let Some(version) = version_in(&row.package, &package.name) else { continue };
-            let target = row.target.replace("{version}", version).replace("{architecture}", &root.architecture);
+            let target =
+                row.target.replace("{version}", version).replace("{architecture}", &root.architecture);
             let beats = best.get(&link).is_none_or(|(priority, known, ..)| {
                 (row.priority.cmp(priority)).then_with(|| compare(version, known)).is_gt()
             });

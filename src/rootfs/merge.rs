@@ -194,8 +194,10 @@ mod tests {
 
     #[test]
     fn a_package_takes_over_files_of_one_that_it_replaces() {
-        let first =
-            package("first", &[("a", Entry::directory()), ("a/f", Entry::bytes("1")), ("g", Entry::bytes("1"))]);
+        let first = package(
+            "first",
+            &[("a", Entry::directory()), ("a/f", Entry::bytes("1")), ("g", Entry::bytes("1"))],
+        );
         let last = package("last", &[("a", Entry::directory()), ("a/f", Entry::bytes("2"))]);
         let expected = ["first a/", "last a/f", "first g"];
         assert_eq!(shown(&merge(vec![first.clone(), last.clone()], &usr()).unwrap()), expected);

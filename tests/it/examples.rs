@@ -193,7 +193,10 @@ fn network_python_flask_on_each_base() {
         built.success();
         let plan = context.rpack(&["plan", "--json"]).success();
         let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
-        assert_eq!((&plan["runtime-root"]["base"], &plan["build-root"]["base"]), (&json!(base), &json!(base)));
+        assert_eq!(
+            (&plan["runtime-root"]["base"], &plan["build-root"]["base"]),
+            (&json!(base), &json!(base))
+        );
         check_run(&context, &name, &expect);
     }
 }

@@ -19,7 +19,9 @@ fn made(facts: Value, config: &Config) -> String {
             assert_eq!(plan.build_root.base, plan.runtime_root.base);
             let python = &plan.versions[0];
             let notices: Vec<_> = plan.notices.iter().map(|notice| notice.id.as_str()).collect();
-            format!("{} {} {}", plan.runtime_root.base, python.source, notices.join(" ")).trim_end().to_owned()
+            format!("{} {} {}", plan.runtime_root.base, python.source, notices.join(" "))
+                .trim_end()
+                .to_owned()
         }
         Err(error) => shown(&error),
     }
@@ -52,6 +54,8 @@ fn everything_in_the_plan_follows_the_version() {
 #[test]
 fn a_configured_base_offers_its_own_lines_only() {
     assert_eq!(made(asks(">=3.9"), &on("debian-12")), "debian-12 debian-12:python3.11");
+    assert_eq!(made(python(), &on("debian-12")), "debian-12 debian-12:python3.11");
+    assert_eq!(made(python(), &on("debian-14")), "debian-14 debian-14:python3.14");
     insta::assert_snapshot!(
         [
             made(asks("3.13"), &on("debian-12")),

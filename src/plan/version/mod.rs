@@ -65,7 +65,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn numbers(&self) -> Vec<u64> {
+    pub(super) fn numbers(&self) -> Vec<u64> {
         self.name.split('.').filter_map(|part| part.parse().ok()).collect()
     }
 
@@ -160,7 +160,7 @@ pub(super) fn upstream(debian: &str) -> String {
 }
 
 /// A tool whose version is looked for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     /// `Node.js`.
     pub(super) title: &'a str,

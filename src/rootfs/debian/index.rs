@@ -323,8 +323,8 @@ SHA256: bb
         compact(PACKAGES.as_bytes(), &mut kept).unwrap();
         assert_eq!(
             String::from_utf8(kept).unwrap(),
-            "mawk\tawk (= 2), nawk\t1.3.4\tamd64\tlibc6 (>= 2.4), libm\t\t\trequired\tpool/m.deb\tx\tbb\n\
-             zlib1g\t\t1:1.3\tamd64\t\t\t\t\tpool/z.deb\t12\taa\n"
+            "mawk\tawk (= 2), nawk\t1.3.4\tamd64\tlibc6 (>= 2.4), libm\t\t\t\t\t\trequired\tpool/m.deb\tx\tbb\n\
+             zlib1g\t\t1:1.3\tamd64\t\t\t\t\t\t\t\tpool/z.deb\t12\taa\n"
         );
     }
 

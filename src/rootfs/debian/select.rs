@@ -69,8 +69,11 @@ impl Universe {
         let mut search = Search::new(self);
         // All names first: what is asked for decides which alternatives hold already.
         for name in listed.iter().chain(followed) {
-            let unknown =
-                || Refusal::Unknown { name: (*name).to_owned(), chain: Vec::new(), similar: self.similar(name) };
+            let unknown = || Refusal::Unknown {
+                name: (*name).to_owned(),
+                chain: Vec::new(),
+                similar: self.similar(name),
+            };
             let choice = self.candidate(name).ok_or_else(unknown)?;
             search.add(choice, None)?;
         }
@@ -258,17 +261,6 @@ impl<'a> Search<'a> {
     /// it provides itself: then the others must go.
     fn check_conflicts(&self, member: &Member<'a>) -> Result<(), Refusal> {
         let name = member.choice.record.name();
-        for (relation, breaks) in &member.excludes {
-            let hit = self.named(relation).filter(|_| relation.name != name);
-            if let Some(hit) = hit.or_else(|| self.providing(relation).next()) {
-                return Err(Refusal::Conflict {
-                    one: self.chain_of(member),
-                    other: self.chain(hit),
-                    relation: relation.to_string(),
-                    breaks: *breaks,
-                });
-            }
-        }
         let names = std::iter::once(name).chain(member.provides.iter().map(|provided| provided.name));
         let numbers = names.filter_map(|name| self.excluders.get(name)).flatten().copied();
         for number in numbers {
@@ -281,6 +273,17 @@ impl<'a> Search<'a> {
                 return Err(Refusal::Conflict {
                     one: self.chain(number),
                     other: self.chain_of(member),
+                    relation: relation.to_string(),
+                    breaks: *breaks,
+                });
+            }
+        }
+        for (relation, breaks) in &member.excludes {
+            let hit = self.named(relation).filter(|_| relation.name != name);
+            if let Some(hit) = hit.or_else(|| self.providing(relation).next()) {
+                return Err(Refusal::Conflict {
+                    one: self.chain_of(member),
+                    other: self.chain(hit),
                     relation: relation.to_string(),
                     breaks: *breaks,
                 });

@@ -114,9 +114,9 @@ impl Universe {
         names.dedup();
         let mut found: Vec<Choice<'a>> = names
             .into_iter()
-            .flat_map(|name| match candidates {
-                true => self.candidate(name).into_iter().collect::<Vec<_>>(),
-                false => self.offers(name).collect(),
+            .flat_map(|name| {
+                let best = candidates.then(|| self.candidate(name)).flatten();
+                best.into_iter().chain(self.offers(name).filter(move |_| !candidates))
             })
             .filter(|choice| self.provides(choice.record, relation))
             .collect();

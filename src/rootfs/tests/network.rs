@@ -256,7 +256,8 @@ fn network_each_base_has_its_tools() {
     assert_eq!(found("debian-13", "python3.11"), "");
     // Rust is taken from backports by name, what it needs comes along.
     let root = context.root(&request(&[("rustc", "build"), ("cargo", "build")], true)).unwrap();
-    let backported = |name: &str| root.packages.iter().any(|p| p.name == name && p.version.contains("~bpo13+"));
+    let backported =
+        |name: &str| root.packages.iter().any(|p| p.name == name && p.version.contains("~bpo13+"));
     assert!(backported("rustc") && backported("cargo") && backported("libstd-rust-dev"));
     let others: Vec<_> = root.packages.iter().filter(|p| p.version.contains("~bpo13+")).collect();
     assert!(others.len() < 10, "{others:?}");

@@ -352,10 +352,16 @@ fn java_gets_a_store_of_the_certificates() {
     let pem = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
     let fixture = Fixture::new(vec![
         Package::new("ca-certificates", "1").file("./usr/share/ca-certificates/mozilla/A.crt", pem, 0o644),
-        Package::new("openjdk-21-jre-headless", "21")
-            .file("./usr/lib/jvm/java-21-openjdk-amd64/bin/java", "", 0o755),
-        Package::new("openjdk-9-jre-headless", "9")
-            .file("./usr/lib/jvm/java-9-openjdk-amd64/bin/java", "", 0o755),
+        Package::new("openjdk-21-jre-headless", "21").file(
+            "./usr/lib/jvm/java-21-openjdk-amd64/bin/java",
+            "",
+            0o755,
+        ),
+        Package::new("openjdk-9-jre-headless", "9").file(
+            "./usr/lib/jvm/java-9-openjdk-amd64/bin/java",
+            "",
+            0o755,
+        ),
     ]);
     let without = fixture.compose(&["ca-certificates"], Purpose::Runtime).unwrap();
     assert!(without.get("etc/ssl/certs/java/cacerts").is_none());
