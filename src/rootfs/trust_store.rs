@@ -30,7 +30,7 @@ pub(super) fn write(certificates: &[(String, String)]) -> Result<Vec<u8>, String
                 0 => format!("debian:{name}"),
                 _ => format!("debian:{name}:{number}"),
             };
-            entries.push((alias.to_ascii_lowercase(), body));
+            entries.push((alias.to_lowercase(), body));
         }
     }
     let count = u32::try_from(entries.len()).map_err(|_| "all of them".to_owned())?;
@@ -52,9 +52,10 @@ pub(super) fn write(certificates: &[(String, String)]) -> Result<Vec<u8>, String
     Ok(store)
 }
 
-/// A text with its length in front. Only ASCII comes here, for which Java's UTF-8 and the real one are equal.
+/// A text with its length in front. Java's UTF-8 differs from the real one in NUL and beyond U+FFFF.
 fn push_text(store: &mut Vec<u8>, text: &str) -> Result<(), String> {
-    let size = u16::try_from(text.len()).ok().filter(|_| text.is_ascii()).ok_or_else(|| text.to_owned())?;
+    let is_equal = text.chars().all(|c| c != '\0' && c <= '\u{FFFF}');
+    let size = u16::try_from(text.len()).ok().filter(|_| is_equal).ok_or_else(|| text.to_owned())?;
     store.extend(size.to_be_bytes());
     store.extend(text.as_bytes());
     Ok(())
@@ -98,6 +99,8 @@ mod tests {
         let two = format!("# comment\n{}{}", pem(b"a"), pem(b"b"));
         let store = write(&[("x".to_owned(), two)]).unwrap();
         assert!(store.windows(10).any(|part| part == b"debian:x:1"));
+        // Names in other letters are names too.
+        assert!(write(&[("Főtanúsítvány.pem".to_owned(), pem(b"a"))]).is_ok());
         for text in ["", "-----BEGIN CERTIFICATE-----\nAAAA", &pem(b"a").replace("YQ==", "?")] {
             assert_eq!(write(&[("x".to_owned(), text.to_owned())]), Err("x".to_owned()));
         }
