@@ -7,6 +7,7 @@ use serde_json::json;
 use super::buildpack::{self, Source, Tool};
 use super::model::{Contents, Layer, Notice, Step, Toolchain, Version};
 use super::platform::Architecture;
+use super::release::in_bases;
 use super::source::{Asked, ask, exact, unasked};
 use super::version::{self, Offer, Patch, Resolution, Statement, Wanted};
 use super::{Error, Options, Planner};
@@ -76,29 +77,38 @@ fn choose(
     default: &str,
     statements: &[Statement],
 ) -> Result<(Resolution, Asked), Error> {
-    let sources: Vec<&Source> = tool.sources().collect();
-    let is_only = sources.len() == 1;
     if let Some(kept) = kept(planner, tool, key, default, statements)? {
         return Ok(kept);
     }
+    let sources: Vec<&Source> = tool.sources().collect();
+    let is_only = sources.len() == 1;
+    let patch = if is_only { tool.patch } else { Patch::Exact };
     let mut asked = Vec::new();
-    for source in sources {
+    for source in &sources {
+        if matches!(source, Source::Debian) {
+            match in_bases(planner, tool, patch, default, statements)? {
+                Ok(found) => return Ok(found),
+                Err((error, _)) if is_only => return Err(error),
+                Err((_, one)) => asked.push(one),
+            }
+            continue;
+        }
         let one = match ask(planner, tool, key, source, default, statements) {
             // A machine without this registry may have the others.
             Err(Error::Catalogue(failure)) if !is_only && failure.is_endpoint() => continue,
             one => one?,
         };
-        let patch = if is_only { tool.patch } else { Patch::Exact };
         match attempt(planner, tool, patch, default, statements, &[&one]) {
             Err(Error::VersionNotOffered { .. }) if !is_only => asked.push(one),
             resolution => return Ok((resolution?, one)),
         }
     }
-    if let Some(index) = asked.iter().position(|one| one.kind == "debian" && tool.patch == Patch::Line) {
-        match attempt(planner, tool, Patch::Line, default, statements, &[&asked[index]]) {
-            Err(Error::VersionNotOffered { .. }) => {}
-            resolution => return Ok((resolution?, asked.swap_remove(index))),
-        }
+    let has_base = sources.iter().any(|source| matches!(source, Source::Debian));
+    if has_base
+        && tool.patch == Patch::Line
+        && let Ok(found) = in_bases(planner, tool, Patch::Line, default, statements)?
+    {
+        return Ok(found);
     }
     let all: Vec<&Asked> = asked.iter().collect();
     let resolution = attempt(planner, tool, Patch::Exact, default, statements, &all)?;
@@ -130,9 +140,8 @@ fn kept(
     };
     let mut from = None;
     for source in tool.sources() {
-        let one = unasked(planner, key, source)?;
-        if one.names(tool, &locked.source) {
-            from = Some(one);
+        from = unasked(planner, tool, key, source, &locked.source)?;
+        if from.is_some() {
             break;
         }
     }
@@ -148,6 +157,9 @@ fn kept(
         wanted.default = &locked.requested;
     }
     let resolution = version::resolve(&wanted, statements, &[offer], &mut planner.notices)?;
+    if asked.kind == "debian" {
+        planner.base.settle(&asked.name, format!("{} {}", tool.title, resolution.offer.release.version))?;
+    }
     Ok(Some((resolution, asked)))
 }
 
