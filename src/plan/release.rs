@@ -145,11 +145,11 @@ pub(super) fn in_bases(
         };
     }
     let mut refused = refused.expect("at least one base was asked");
-    if let Error::VersionNotOffered { bases, forced, .. } = &mut refused {
+    if let Error::VersionNotOffered { bases, .. } = &mut refused {
         let named = tool.lines.iter().filter(|line| line.base.is_some());
-        *bases = named.map(|line| (line.name.clone(), home(line))).collect();
+        bases.lines = named.map(|line| (line.name.clone(), home(line))).collect();
         let elsewhere = || lines.iter().rev().find(|line| line.base.is_some()).copied().map(home);
-        *forced = own.forced.then(elsewhere);
+        bases.elsewhere = own.forced.then(elsewhere).flatten();
     }
     Ok(Err((refused, Asked::base(own.id.clone(), offers))))
 }

@@ -38,16 +38,15 @@ pub(super) fn merge(
     for (name, path, mut entry) in entries {
         let path = located(&path, &links).map_err(|reason| (name.clone(), reason))?;
         let is_directory = matches!(entry.kind, Kind::Directory { .. });
-        let replaces = |owner: &Option<String>| {
+        let takes_from = |owner: &Option<String>| {
             let others = replaced.get(&name);
             owner.as_ref().is_some_and(|owner| others.is_some_and(|others| others.contains(owner)))
         };
         match tree.get(&path) {
-            Some(known) if is_directory || !replaces(&known.package) => continue,
-            Some(_) => {}
+            Some(known) if is_directory || !takes_from(&known.package) => continue,
             // A directory where another package has a link: its content goes through the link.
             None if is_directory && links.contains_key(&path) => continue,
-            None => {}
+            Some(_) | None => {}
         }
         entry.package = Some(name);
         tree.insert(path, entry);

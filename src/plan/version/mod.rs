@@ -310,8 +310,7 @@ fn not_offered(
         mirror: wanted.mirror,
         platform: wanted.platform.to_owned(),
         nearest: choose::nearest(requirement, offers),
-        bases: Vec::new(),
-        forced: None,
+        bases: Box::default(),
     }
 }
 

@@ -335,12 +335,12 @@ fn layouts_that_lie_are_refused() {
     fs::write(&layer, &good).unwrap();
     find(&text, "linux/amd64", &other.store).unwrap();
     let mut index = index(&out);
-    index["manifests"][0]["mediaType"] = "application/vnd.oci.image.index.v1+json".into();
+    index["manifests"][0]["mediaType"] = "application/vnd.example.thing+json".into();
     fs::write(out.join("index.json"), index.to_string()).unwrap();
     assert_eq!(
         find(&text, "linux/amd64", &other.store).unwrap_err().to_string(),
         format!(
-            "manifest {} cannot be read: its media type is `application/vnd.oci.image.index.v1+json`, expected \
+            "manifest {} cannot be read: its media type is `application/vnd.example.thing+json`, expected \
              one manifest for one platform",
             image.manifest.digest
         )
