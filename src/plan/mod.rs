@@ -114,6 +114,7 @@ pub fn plan(
     let steps = step::steps(&planner)?;
     let layers = layer::layers(&planner, init)?;
     let image = image::image(&mut planner, &start, init, &name, commit, options)?;
+    let toolchains = tool::toolchains(&mut planner, &tools, &steps, &layers)?;
     let native = native::packages(&mut planner)?;
     let build_root = root::build_root(&mut planner, &native)?;
     let runtime_root = root::runtime_root(&planner, &native)?;
@@ -126,7 +127,7 @@ pub fn plan(
         versions: tools.versions,
         build_root,
         runtime_root,
-        toolchains: tool::needed(tools.toolchains, &steps, &layers, options),
+        toolchains,
         steps,
         layers,
         image,
