@@ -51,6 +51,7 @@ impl Merged {
         Config {
             name: self.one("name", text),
             language: self.one("language", text),
+            base: self.one("base.name", text),
             versions: self.map("runtime.TOOL.version"),
             build_command: self.one("build.command", text),
             build_env: self.map("build.env.NAME"),

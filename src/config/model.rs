@@ -55,6 +55,8 @@ pub struct Config {
     pub name: Option<Resolved<String>>,
     /// `language`: the buildpack to use, instead of detection.
     pub language: Option<Resolved<String>>,
+    /// `base.name`: the base to use, instead of what the app needs.
+    pub base: Option<Resolved<String>>,
     /// `runtime.TOOL.version`, by tool.
     pub versions: BTreeMap<String, Resolved<String>>,
     /// `build.command`: replaces the ecosystem's build step.

@@ -62,13 +62,20 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 23] = [
+pub static KEYS: [Key; 24] = [
     key(
         "base.build",
         Kind::Image,
         r#"base.build = "registry.example/team/builder:13""#,
         "An image that steps run in, instead of a composed root: a reference by tag or digest, `oci:DIR[:TAG]` or \
          `oci-archive:FILE[:TAG]` relative to the source. See docs/base-images.md.",
+    ),
+    key(
+        "base.name",
+        Kind::Word,
+        r#"base.name = "debian-12""#,
+        "The Debian release that the image is made on, instead of the newest that has the asked versions: \
+         `debian-12`, `debian-13` or `debian-14`.",
     ),
     key(
         "base.runtime",

@@ -39,7 +39,7 @@ pub(super) fn resolve(
 impl Planner<'_> {
     /// Whether packages of the base may be laid over `image`: both are of one release, so there is one libc.
     pub(super) fn is_same_release(&self, image: &ResolvedImage) -> bool {
-        image.image.release.as_deref() == Some(self.buildpack.base.as_str())
+        image.image.release.as_deref() == Some(self.base.id.as_str())
     }
 
     /// Packages would have to be laid over an image of another system.
@@ -60,7 +60,7 @@ impl Planner<'_> {
             key,
             image: image.image.reference.clone(),
             found: image.image.release.clone(),
-            base: self.buildpack.base.clone(),
+            base: self.base.id.clone(),
             packages,
             location: location.map(Box::new),
         }

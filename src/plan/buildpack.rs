@@ -21,7 +21,7 @@ pub(super) struct Buildpack {
     pub(super) id: String,
     /// What people call it.
     pub(super) title: String,
-    /// Id of the base that both roots are composed from.
+    /// Id of the base that both roots are composed from, unless a release line or the configuration names another.
     pub(super) base: String,
     /// The day (`2026-11-01`) on which lines are judged as ended: a plan must not depend on the clock.
     pub(super) as_of: String,

@@ -102,6 +102,20 @@ pub enum Error {
         platform: String,
         /// Up to five versions that come close, the closest first.
         nearest: Vec<String>,
+        /// What bases have, for a tool that comes from one.
+        bases: Box<Bases>,
+    },
+    /// Tools that come from different bases.
+    #[error("{one} comes from base `{one_base}` and {other} from base `{other_base}`: an image has one base")]
+    MixedBases {
+        /// A tool with its version.
+        one: String,
+        /// Its base.
+        one_base: String,
+        /// A tool with its version.
+        other: String,
+        /// Its base.
+        other_base: String,
     },
     /// Two statements that no version satisfies, under `--strict`.
     #[error(
@@ -220,6 +234,15 @@ pub enum Error {
     Catalogue(#[from] CatalogueFailure),
 }
 
+/// Which bases have which lines of a tool.
+#[derive(Debug, Default)]
+pub struct Bases {
+    /// The lines that are known and the base of each: `3.11`, `debian-12`.
+    pub lines: Vec<(String, String)>,
+    /// If the configuration names the base: another base that has what is asked for.
+    pub elsewhere: Option<String>,
+}
+
 /// A catalogue's error as it came, with its causes.
 #[derive(Debug)]
 pub struct CatalogueFailure(CatalogueError);
@@ -284,6 +307,7 @@ impl Diagnose for Error {
             Self::Platform { .. } => "plan/platform",
             Self::VersionInvalid { .. } => "version/invalid",
             Self::VersionNotOffered { .. } => "version/not-offered",
+            Self::MixedBases { .. } => "plan/mixed-bases",
             Self::VersionConflict { .. } => "version/conflict",
             Self::VersionPatch { .. } => "version/patch",
             Self::NoIntegrity { .. } => "version/no-integrity",
@@ -327,6 +351,10 @@ impl Diagnose for Error {
 
     fn detail(&self) -> Option<String> {
         match self {
+            Self::VersionNotOffered { bases, .. } if !bases.lines.is_empty() => {
+                let line = |(line, base): &(String, String)| format!("{line} in base `{base}`");
+                Some(format!("offered: {}", bases.lines.iter().map(line).collect::<Vec<_>>().join(", ")))
+            }
             Self::VersionNotOffered { nearest, .. } if !nearest.is_empty() => {
                 Some(format!("nearest versions: {}", nearest.join(", ")))
             }
@@ -351,6 +379,16 @@ impl Diagnose for Error {
             ],
             Self::Platform { .. } => vec!["use `linux/amd64` or `linux/arm64`".to_owned()],
             Self::VersionInvalid { asked, .. } => vec![format!("correct it in {}", asked.origin)],
+            Self::MixedBases { one_base, other_base, .. } => vec![format!(
+                "force one in rpack.toml, `base.name = \"{one_base}\"` or `base.name = \"{other_base}\"`, and ask for \
+                 versions that it has"
+            )],
+            Self::VersionNotOffered { bases, .. } if bases.elsewhere.is_some() => {
+                let base = bases.elsewhere.as_deref().unwrap_or_default();
+                vec![format!(
+                    "base `{base}` has it: delete `base.name` from rpack.toml, or write `base.name = \"{base}\"`"
+                )]
+            }
             Self::VersionNotOffered { nearest, asked, mirror, .. } => {
                 let closest = nearest.first().map(|first| format!("ask for `{first}` in {}", asked.origin));
                 let mirror = mirror.map(|mirror| {

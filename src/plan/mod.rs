@@ -16,6 +16,7 @@ pub mod model;
 mod names;
 mod native;
 mod platform;
+mod release;
 mod root;
 mod source;
 mod start;
@@ -34,6 +35,7 @@ use crate::source::Commit;
 use buildpack::Buildpack;
 use check::Phase;
 use platform::Platforms;
+use release::Base;
 use template::Scope;
 
 pub use error::Error;
@@ -63,6 +65,7 @@ pub struct Options {
 /// Everything that the parts of planning share.
 struct Planner<'a> {
     buildpack: Buildpack,
+    base: Base,
     scope: Scope,
     platforms: Platforms,
     config: &'a Config,
@@ -91,10 +94,13 @@ pub fn plan(
     image::check_config(config)?;
     let notices = detection.notices.clone();
     let bases = base::resolve(config, &platforms, catalogue)?;
-    let mut planner = Planner { buildpack, scope, platforms, config, catalogue, notices, bases };
+    let base = Base::new(definitions, config, &buildpack.base)?;
+    let mut planner = Planner { buildpack, base, scope, platforms, config, catalogue, notices, bases };
     planner.values()?;
     check::run(&mut planner, Phase::Early)?;
     let tools = tool::resolve(&mut planner)?;
+    planner.scope.set("base", &planner.base.value(definitions));
+    planner.note_end_of_base(definitions);
     let start =
         start::start(&planner.buildpack, &planner.scope, config, &detection.facts, &mut planner.notices)?;
     planner.scope.set(
@@ -108,6 +114,7 @@ pub fn plan(
     let steps = step::steps(&planner)?;
     let layers = layer::layers(&planner, init)?;
     let image = image::image(&mut planner, &start, init, &name, commit, options)?;
+    let toolchains = tool::toolchains(&mut planner, &tools, &steps, &layers)?;
     let native = native::packages(&mut planner)?;
     let build_root = root::build_root(&mut planner, &native)?;
     let runtime_root = root::runtime_root(&planner, &native)?;
@@ -120,7 +127,7 @@ pub fn plan(
         versions: tools.versions,
         build_root,
         runtime_root,
-        toolchains: tool::needed(tools.toolchains, &steps, &layers, options),
+        toolchains,
         steps,
         layers,
         image,

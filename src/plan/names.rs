@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 /// Values that planning adds. Their members depend on the buildpack and are checked when they are used.
-const OPEN: [&str; 5] = ["arch", "config", "start", "value", "versions"];
+const OPEN: [&str; 6] = ["arch", "base", "config", "start", "value", "versions"];
 
 /// Ecosystems whose facts are described by [`FACTS`]. Facts of other names are an extension and are not checked.
 const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];
@@ -148,7 +148,7 @@ mod tests {
     fn an_unknown_value_lists_the_known_ones() {
         assert_eq!(
             refusal("nod").unwrap(),
-            "there is no value `nod`: expected one of `arch`, `config`, `files`, `go`, `node`, `procfile`, \
+            "there is no value `nod`: expected one of `arch`, `base`, `config`, `files`, `go`, `node`, `procfile`, \
              `python`, `start`, `value`, `versions`, or `facts.NAME` for other ecosystems"
         );
     }

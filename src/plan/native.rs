@@ -63,7 +63,7 @@ fn offered(planner: &Planner<'_>, names: &str) -> Result<String, Error> {
     let Some(second) = names.next() else { return Ok(first.to_owned()) };
     for name in [first, second].into_iter().chain(names) {
         let source = Source::Debian {
-            base: planner.buildpack.base.clone(),
+            base: planner.base.id.clone(),
             architecture: planner.platforms.build.debian.to_owned(),
             package: name.to_owned(),
         };

@@ -28,7 +28,7 @@ pub(super) fn build_root(planner: &mut Planner<'_>, native: &Packages) -> Result
         let text = format!(
             "the build runs in `{}` as it is; it must have what these packages of {} hold: {}",
             image.image.reference,
-            planner.buildpack.base,
+            planner.base.id,
             names.join(", ")
         );
         names.clear();
@@ -78,7 +78,7 @@ fn request(
     with_dependencies.sort();
     with_dependencies.dedup();
     let request = RootRequest {
-        base: planner.buildpack.base.clone(),
+        base: planner.base.id.clone(),
         architecture: architecture.debian.to_owned(),
         packages,
         closure,

@@ -7,7 +7,7 @@ use super::buildpack::{Source, Tool};
 use super::model::{self, Notice, Release};
 use super::platform::Architecture;
 use super::template::Text;
-use super::version::{self, Offer, Statement};
+use super::version::{self, Line, Offer, Statement};
 use super::{Error, Planner};
 
 /// A source that was asked.
@@ -21,6 +21,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The packages of a base.
+    pub(super) fn base(id: String, offers: Vec<Offer>) -> Self {
+        Self { kind: "debian", name: id, offers, source: Source::Debian }
+    }
+
     /// The key of a mirror that could have more.
     pub(super) fn mirror(&self) -> Option<&'static str> {
         Some(self.kind).filter(|_| self.is_archive())
@@ -31,30 +36,35 @@ impl Asked {
         !matches!(self.source, Source::Debian | Source::Pinned(_))
     }
 
-    /// Whether `source`, as plans name it, is this one.
-    pub(super) fn names(&self, tool: &Tool, source: &str) -> bool {
-        if self.kind != "debian" {
-            return self.name == source;
-        }
-        let mut packages = tool.lines.iter().filter_map(|line| line.package.as_ref());
-        packages.any(|package| source == format!("{}:{package}", self.name))
-    }
-
     /// For tools of the base, the package that was chosen.
     pub(super) fn package<'a>(&self, offer: &'a Offer) -> Option<&'a str> {
         (self.kind == "debian").then_some(offer.release.path.as_str())
     }
 }
 
-/// A source without asking it.
-pub(super) fn unasked(planner: &Planner<'_>, key: &str, source: &Source) -> Result<Asked, Error> {
-    let target = planner.platforms.target;
-    let (kind, name) = match (source, archive(planner, key, source, target)?) {
+/// The source without asking it, if it is the one that plans name `wanted`.
+pub(super) fn unasked(
+    planner: &Planner<'_>,
+    tool: &Tool,
+    key: &str,
+    source: &Source,
+    wanted: &str,
+) -> Result<Option<Asked>, Error> {
+    let (kind, name) = match (source, archive(planner, key, source, planner.platforms.target)?) {
         (_, Some((kind, name, _))) => (kind, name),
         (Source::Pinned(from), None) => ("pinned", from.clone()),
-        (_, None) => ("debian", planner.buildpack.base.clone()),
+        (_, None) => {
+            let home = |line: &Line| {
+                let base = line.base.as_ref().unwrap_or(&planner.base.id);
+                (wanted == format!("{base}:{}", line.package.as_ref()?)).then(|| base.clone())
+            };
+            let base = tool.lines.iter().find_map(home);
+            let allowed = base.filter(|base| !planner.base.forced || *base == planner.base.id);
+            return Ok(allowed.map(|base| Asked::base(base, Vec::new())));
+        }
     };
-    Ok(Asked { kind, name, source: source.clone(), offers: Vec::new() })
+    let asked = Asked { kind, name, source: source.clone(), offers: Vec::new() };
+    Ok(Some(asked).filter(|asked| asked.name == wanted))
 }
 
 /// Asks one source what it offers.
@@ -73,7 +83,7 @@ pub(super) fn ask(
     }
     let target = planner.platforms.target;
     let Some((kind, name, wanted)) = archive(planner, key, source, target)? else {
-        return debian(planner, tool);
+        return Ok(Asked::base(planner.base.id.clone(), Vec::new()));
     };
     let mut releases = planner.catalogue.releases(&wanted)?;
     for architecture in planner.platforms.all.clone() {
@@ -150,21 +160,12 @@ fn archive(
     }))
 }
 
-/// What the base offers: one release for each line that has a package.
-fn debian(planner: &Planner<'_>, tool: &Tool) -> Result<Asked, Error> {
-    let base = &planner.buildpack.base;
-    let mut offers = Vec::new();
-    for package in tool.lines.iter().filter_map(|line| line.package.as_ref()) {
-        let found = debian_releases(planner, base, package)?;
-        offers.extend(found.into_iter().filter_map(|release| {
-            Offer::new(Release { version: version::upstream(&release.version), ..release })
-        }));
-    }
-    Ok(Asked { kind: "debian", name: base.clone(), source: Source::Debian, offers })
-}
-
 /// What the target has of the base's package, when every other platform has that version too.
-fn debian_releases(planner: &Planner<'_>, base: &str, package: &str) -> Result<Vec<Release>, Error> {
+pub(super) fn debian_releases(
+    planner: &Planner<'_>,
+    base: &str,
+    package: &str,
+) -> Result<Vec<Release>, Error> {
     let mut kept: Option<Vec<Release>> = None;
     for architecture in &planner.platforms.all {
         let found = planner.catalogue.releases(&model::Source::Debian {

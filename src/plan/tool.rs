@@ -7,16 +7,25 @@ use serde_json::json;
 use super::buildpack::{self, Source, Tool};
 use super::model::{Contents, Layer, Notice, Step, Toolchain, Version};
 use super::platform::Architecture;
+use super::release::in_bases;
 use super::source::{Asked, ask, exact, unasked};
 use super::version::{self, Offer, Patch, Resolution, Statement, Wanted};
-use super::{Error, Options, Planner};
+use super::{Error, Planner};
 
 /// What was resolved.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Tools {
     pub(super) versions: Vec<Version>,
-    /// For the target; when steps run elsewhere, each again for the build platform.
-    pub(super) toolchains: Vec<Toolchain>,
+    /// In the order of the versions.
+    chosen: Vec<Chosen>,
+}
+
+/// A release and where it comes from.
+struct Chosen {
+    tool: Tool,
+    key: String,
+    offer: Offer,
+    asked: Asked,
 }
 
 /// Resolves the tools in the order of the file; each sees the versions before it.
@@ -39,8 +48,8 @@ pub(super) fn resolve(planner: &mut Planner<'_>) -> Result<Tools, Error> {
             }),
         );
         planner.scope.set("versions", &known);
-        tools.toolchains.extend(toolchains(planner, &tool, &key, &version, &offer, &asked)?);
         tools.versions.push(version);
+        tools.chosen.push(Chosen { tool, key, offer, asked });
     }
     Ok(tools)
 }
@@ -76,29 +85,38 @@ fn choose(
     default: &str,
     statements: &[Statement],
 ) -> Result<(Resolution, Asked), Error> {
-    let sources: Vec<&Source> = tool.sources().collect();
-    let is_only = sources.len() == 1;
     if let Some(kept) = kept(planner, tool, key, default, statements)? {
         return Ok(kept);
     }
+    let sources: Vec<&Source> = tool.sources().collect();
+    let is_only = sources.len() == 1;
+    let patch = if is_only { tool.patch } else { Patch::Exact };
     let mut asked = Vec::new();
-    for source in sources {
+    for source in &sources {
+        if matches!(source, Source::Debian) {
+            match in_bases(planner, tool, patch, default, statements)? {
+                Ok(found) => return Ok(found),
+                Err((error, _)) if is_only => return Err(error),
+                Err((_, one)) => asked.push(one),
+            }
+            continue;
+        }
         let one = match ask(planner, tool, key, source, default, statements) {
             // A machine without this registry may have the others.
             Err(Error::Catalogue(failure)) if !is_only && failure.is_endpoint() => continue,
             one => one?,
         };
-        let patch = if is_only { tool.patch } else { Patch::Exact };
         match attempt(planner, tool, patch, default, statements, &[&one]) {
             Err(Error::VersionNotOffered { .. }) if !is_only => asked.push(one),
             resolution => return Ok((resolution?, one)),
         }
     }
-    if let Some(index) = asked.iter().position(|one| one.kind == "debian" && tool.patch == Patch::Line) {
-        match attempt(planner, tool, Patch::Line, default, statements, &[&asked[index]]) {
-            Err(Error::VersionNotOffered { .. }) => {}
-            resolution => return Ok((resolution?, asked.swap_remove(index))),
-        }
+    let has_base = sources.iter().any(|source| matches!(source, Source::Debian));
+    if has_base
+        && tool.patch == Patch::Line
+        && let Ok(found) = in_bases(planner, tool, Patch::Line, default, statements)?
+    {
+        return Ok(found);
     }
     let all: Vec<&Asked> = asked.iter().collect();
     let resolution = attempt(planner, tool, Patch::Exact, default, statements, &all)?;
@@ -130,9 +148,8 @@ fn kept(
     };
     let mut from = None;
     for source in tool.sources() {
-        let one = unasked(planner, key, source)?;
-        if one.names(tool, &locked.source) {
-            from = Some(one);
+        from = unasked(planner, tool, key, source, &locked.source)?;
+        if from.is_some() {
             break;
         }
     }
@@ -148,6 +165,9 @@ fn kept(
         wanted.default = &locked.requested;
     }
     let resolution = version::resolve(&wanted, statements, &[offer], &mut planner.notices)?;
+    if asked.kind == "debian" {
+        planner.base.settle(&asked.name, format!("{} {}", tool.title, resolution.offer.release.version))?;
+    }
     Ok(Some((resolution, asked)))
 }
 
@@ -180,47 +200,50 @@ fn attempt(
     version::resolve(&wanted, statements, &offers, &mut planner.notices)
 }
 
-/// The archives of a tool: the target's, and the build platform's when that is another.
-fn toolchains(
+/// The archives that steps run or layers ship: the target's, and the build platform's when that is another. What
+/// neither needs is not asked for.
+pub(super) fn toolchains(
     planner: &mut Planner<'_>,
-    tool: &Tool,
-    key: &str,
-    version: &Version,
-    offer: &Offer,
-    asked: &Asked,
+    tools: &Tools,
+    steps: &[Step],
+    layers: &[Layer],
 ) -> Result<Vec<Toolchain>, Error> {
-    let is_about = |rule: &&buildpack::Toolchain| {
-        rule.tool == tool.name && rule.source.as_deref().is_none_or(|kind| kind == asked.kind)
-    };
-    let Some(rule) = planner.buildpack.toolchains.iter().find(is_about).cloned() else {
-        return Ok(Vec::new());
-    };
     let (target, build) = (planner.platforms.target, planner.platforms.build);
-    let mut architectures = vec![target];
-    if planner.platforms.is_cross() {
-        architectures.push(build);
-    }
     let mut found = Vec::new();
-    for architecture in architectures {
-        let listed = (architecture == target).then_some(offer);
-        found.extend(toolchain(planner, (tool, key), version, asked, &rule, architecture, listed)?);
+    for (version, chosen) in tools.versions.iter().zip(&tools.chosen) {
+        let is_about = |rule: &&buildpack::Toolchain| {
+            rule.tool == chosen.tool.name
+                && rule.source.as_deref().is_none_or(|kind| kind == chosen.asked.kind)
+        };
+        let Some(rule) = planner.buildpack.toolchains.iter().find(is_about).cloned() else { continue };
+        let runs = !steps.is_empty();
+        if ships(&chosen.tool.name, layers) || (runs && target == build) {
+            found.extend(toolchain(planner, version, chosen, &rule, target)?);
+        }
+        if runs && target != build {
+            found.extend(toolchain(planner, version, chosen, &rule, build)?);
+        }
     }
     Ok(found)
+}
+
+fn ships(name: &str, layers: &[Layer]) -> bool {
+    let mut contents = layers.iter().flat_map(|layer| &layer.contents);
+    contents.any(|part| matches!(part, Contents::Toolchain { name: shipped, .. } if shipped == name))
 }
 
 /// The archive for one architecture; none for tools that the base has as packages.
 fn toolchain(
     planner: &mut Planner<'_>,
-    (tool, key): (&Tool, &str),
     version: &Version,
-    asked: &Asked,
+    chosen: &Chosen,
     rule: &buildpack::Toolchain,
     architecture: Architecture,
-    listed: Option<&Offer>,
 ) -> Result<Option<Toolchain>, Error> {
+    let Chosen { tool, key, offer, asked } = chosen;
     let missing = || Error::NoIntegrity { asked: version.source.clone(), version: version.version.clone() };
-    let known = listed.map(|offer| offer.release.clone()).filter(|release| release.integrity.is_some());
-    let release = match known {
+    let listed = (architecture == planner.platforms.target).then(|| offer.release.clone());
+    let release = match listed.filter(|release| release.integrity.is_some()) {
         Some(release) => release,
         None => match exact(planner, asked, key, architecture, &version.version)? {
             Some(release) => release,
@@ -253,22 +276,4 @@ fn toolchain(
         rename: rule.rename.clone(),
         links: rule.links.clone(),
     }))
-}
-
-/// Leaves out what neither runs in a step nor ships in a layer.
-pub(super) fn needed(
-    mut toolchains: Vec<Toolchain>,
-    steps: &[Step],
-    layers: &[Layer],
-    options: &Options,
-) -> Vec<Toolchain> {
-    let ships = |name: &str| {
-        let mut contents = layers.iter().flat_map(|layer| &layer.contents);
-        contents.any(|part| matches!(part, Contents::Toolchain { name: shipped, .. } if shipped == name))
-    };
-    toolchains.retain(|toolchain| {
-        let runs = toolchain.platform == options.build_platform && !steps.is_empty();
-        runs || (toolchain.platform == options.platform && ships(&toolchain.name))
-    });
-    toolchains
 }

@@ -1,13 +1,15 @@
-//! The data of a base: `bases/ID.toml` and `bases/keys/`.
+//! The data of a base: `bases/ID.toml`, the partial file that it extends, and `bases/keys/`.
 //!
-//! In: the definitions, embedded or from a folder. Out: a [`Base`] in which every name refers to something.
+//! In: the definitions, embedded or from a folder. Out: a [`Base`] in which every name refers to something. Tables of
+//! the base are merged into those of the partial file key by key, lists are put behind its lists, other values
+//! replace its values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::error::Error;
-use crate::definitions::Definitions;
+use crate::definitions::{Definition, Definitions};
 use crate::oci::Digest;
 
 /// How root filesystems of one Debian release are composed.
@@ -16,6 +18,12 @@ use crate::oci::Digest;
 pub struct Base {
     /// For people: `Debian GNU/Linux 13 (trixie)`.
     pub name: String,
+    /// The release's number: `13`.
+    pub version: String,
+    /// The release's name: `trixie`.
+    pub codename: String,
+    /// The day on which security support ends (`2030-06-30`), if it is known.
+    pub eol: Option<String>,
     /// Debian's names of the architectures it is offered for.
     pub architectures: Vec<String>,
     /// Dependencies that are left out.
@@ -33,6 +41,8 @@ pub struct Base {
     pub trim: Trims,
     /// How the bundle of certificates is made.
     pub certificates: Option<Certificates>,
+    /// How Java's store of certificates is made.
+    pub trust_store: Option<TrustStore>,
     /// Links that depend on packages.
     #[serde(default)]
     pub links: Vec<LinkRow>,
@@ -48,7 +58,7 @@ pub struct Base {
     /// The id: name of the file without its ending.
     #[serde(skip)]
     pub id: String,
-    /// Digest of the file, part of the identity of every root.
+    /// Digest of the file and of what it extends, part of the identity of every root.
     #[serde(skip)]
     pub digest: Option<Digest>,
 }
@@ -64,6 +74,7 @@ pub struct Archive {
     /// Where files are that the archive has dropped; `{timestamp}` stands for a moment (`20261119T021254Z`).
     pub snapshot: Option<String>,
     /// Fingerprints of the primary keys that may sign.
+    #[serde(default)]
     pub keys: Vec<String>,
 }
 
@@ -78,7 +89,10 @@ pub struct Suite {
     /// Part of the suite.
     #[serde(default = "main_component")]
     pub component: String,
-    /// If not empty, the packages that are taken from it.
+    /// How its versions compare with those of other suites; nothing means 500, as apt has it.
+    pub priority: Option<u32>,
+    /// If not empty, the packages that compete with those of ordinary suites. Others have `priority`, or are not
+    /// offered without one.
     #[serde(default)]
     pub only: Vec<String>,
 }
@@ -127,6 +141,16 @@ pub struct Certificates {
     pub bundle: String,
 }
 
+/// How Java's store of certificates is made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustStore {
+    /// The file.
+    pub path: String,
+    /// It is made when one of these is there; `{version}` in a name stands for numbers and dots.
+    pub packages: Vec<String>,
+}
+
 /// A link that a maintainer script would make.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,9 +159,10 @@ pub struct LinkRow {
     pub link: String,
     /// Its text.
     pub target: String,
-    /// The package whose script makes it.
+    /// The package whose script makes it; `{version}` in its name stands for numbers and dots, and for the same
+    /// ones in the target.
     pub package: String,
-    /// Of several rows for one link the highest counts.
+    /// Of several rows for one link the highest counts, then the highest version.
     #[serde(default)]
     pub priority: i32,
 }
@@ -167,30 +192,62 @@ impl DirectoryRow {
     }
 }
 
+/// The versions that `{version}` in `pattern` stands for in `name`: nothing when they do not match, an empty text
+/// when the pattern has no such part.
+pub(super) fn version_in<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
+    let Some((before, after)) = pattern.split_once("{version}") else {
+        return (pattern == name).then_some("");
+    };
+    let version = name.strip_prefix(before)?.strip_suffix(after)?;
+    (!version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.')).then_some(version)
+}
+
+/// The mark of a file that only others extend.
+const PARTIAL: &str = "partial";
+/// The name of the partial file that a base takes in.
+const EXTENDS: &str = "extends";
+
 impl Base {
-    /// Reads `bases/ID.toml`.
+    /// Reads `bases/ID.toml` and what it extends.
     ///
     /// # Errors
     /// When there is no such base, or its file is wrong.
     pub fn load(definitions: &Definitions, id: &str) -> Result<Self, Error> {
-        let file = definitions
-            .get(&format!("bases/{id}.toml"))
-            .ok_or_else(|| Error::UnknownBase { base: id.to_owned(), available: Self::ids(definitions) })?;
+        let unknown = || Error::UnknownBase { base: id.to_owned(), available: Self::ids(definitions) };
+        let file = definitions.get(&path(id)).ok_or_else(unknown)?;
         let wrong = |reason: String| Error::Definition { file: file.shown.clone(), reason };
-        let text = std::str::from_utf8(&file.bytes).map_err(|_| wrong("it is not UTF-8 text".to_owned()))?;
-        let mut base: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mut table = table(file)?;
+        if table.contains_key(PARTIAL) {
+            return Err(unknown());
+        }
+        let mut digests = vec![Digest::of(&file.bytes)];
+        if let Some(name) = table.remove(EXTENDS) {
+            let name = name.as_str().ok_or_else(|| wrong("`extends` is not text".to_owned()))?;
+            let parent = definitions
+                .get(&path(name))
+                .ok_or_else(|| wrong(format!("it extends `{name}`, and there is no {}", path(name))))?;
+            let mut whole = self::table(parent)?;
+            if whole.remove(PARTIAL).is_none() {
+                return Err(wrong(format!("it extends `{name}`, which is not `partial`")));
+            }
+            extend(&mut whole, table);
+            table = whole;
+            digests.push(Digest::of(&parent.bytes));
+        }
+        let mut base: Self = table.try_into().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
         id.clone_into(&mut base.id);
-        base.digest = Some(Digest::of(&file.bytes));
+        let digests: Vec<String> = digests.iter().map(ToString::to_string).collect();
+        base.digest = Some(Digest::of(digests.join(" ").as_bytes()));
         base.check().map_err(wrong)?;
         Ok(base)
     }
 
-    /// The ids of all bases.
+    /// The ids of all bases, those of newer releases last.
     pub fn ids(definitions: &Definitions) -> Vec<String> {
         definitions
             .below("bases", ".toml")
+            .filter(|file| table(file).is_ok_and(|table| table.contains_key("suites")))
             .filter_map(|file| file.path.strip_prefix("bases/")?.strip_suffix(".toml"))
-            .filter(|id| !["libraries", "registries"].contains(id))
             .map(str::to_owned)
             .collect()
     }
@@ -220,11 +277,15 @@ impl Base {
                 .map_err(|missing| format!("group `{name}` includes `@{missing}`, which is not defined"))?;
         }
         let paths = self.symlinks.keys().chain(self.files.keys()).map(String::as_str);
+        let paths = paths.chain(self.trust_store.iter().map(|store| store.path.as_str()));
         let paths = paths.chain(self.links.iter().map(|row| row.link.as_str()));
         for path in paths.chain(self.directories.iter().map(|row| row.path.as_str())) {
             if !crate::store::tree::is_clean(path) {
                 return Err(format!("`{path}` is not a path relative to the root"));
             }
+        }
+        if self.eol.as_deref().is_some_and(|eol| eol.parse::<jiff::civil::Date>().is_err()) {
+            return Err("`eol` is not a day such as `2030-06-30`".to_owned());
         }
         for row in &self.directories {
             if u32::from_str_radix(&row.mode, 8).is_err() {
@@ -259,6 +320,29 @@ impl Base {
     }
 }
 
+fn path(id: &str) -> String {
+    format!("bases/{id}.toml")
+}
+
+fn table(file: &Definition) -> Result<toml::Table, Error> {
+    let wrong = |reason: String| Error::Definition { file: file.shown.clone(), reason };
+    let text = std::str::from_utf8(&file.bytes).map_err(|_| wrong("it is not UTF-8 text".to_owned()))?;
+    text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))
+}
+
+/// Puts what a base says over what it extends.
+fn extend(whole: &mut toml::Table, own: toml::Table) {
+    for (key, value) in own {
+        match (whole.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(table)) => extend(known, table),
+            (Some(toml::Value::Array(known)), toml::Value::Array(list)) => known.extend(list),
+            (_, value) => {
+                whole.insert(key, value);
+            }
+        }
+    }
+}
+
 /// The directory below `/usr/lib` that holds an architecture's libraries, for an architecture of Debian.
 pub fn multiarch(architecture: &str) -> &str {
     match architecture {
@@ -270,5 +354,79 @@ pub fn multiarch(architecture: &str) -> &str {
         "riscv64" => "riscv64-linux-gnu",
         "s390x" => "s390x-linux-gnu",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Base, version_in};
+    use crate::definitions::Definitions;
+    use crate::rootfs::Error;
+
+    #[test]
+    fn bases_are_whole_files_and_each_can_be_read() {
+        let definitions = Definitions::embedded();
+        let found: Vec<_> = Base::ids(&definitions)
+            .iter()
+            .map(|id| Base::load(&definitions, id).unwrap())
+            .map(|base| format!("{} {} {}", base.version, base.codename, base.eol.unwrap_or_default()))
+            .collect();
+        assert_eq!(found, ["12 bookworm 2028-06-30", "13 trixie 2030-06-30", "14 forky "]);
+        for partial in ["debian", "registries", "nothing"] {
+            let error = Base::load(&definitions, partial).unwrap_err();
+            assert!(
+                error.to_string().ends_with("there are: `debian-12`, `debian-13`, `debian-14`")
+                    || matches!(error, Error::Definition { .. }),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_base_adds_to_what_it_extends() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::create_dir_all(folder.path().join("bases")).unwrap();
+            std::fs::write(folder.path().join("bases").join(name), text).unwrap();
+        };
+        let base = "extends = \"debian\"\nname = \"Mine\"\nversion = \"13\"\ncodename = \"mine\"\n\
+                    unneeded = [\"mine\"]\nsuites = [{ name = \"mine\", archive = \"main\" }]\n\
+                    archives.main.keys = [\"A\"]\narchives.security.keys = [\"B\"]\n\
+                    groups.static = [\"mine\"]\n";
+        write("mine.toml", base);
+        let load = || {
+            let definitions = Definitions::with_folder(folder.path()).unwrap();
+            (Base::load(&definitions, "mine"), Base::load(&definitions, "debian-13").unwrap())
+        };
+        let (mine, other) = load();
+        let mine = mine.unwrap();
+        assert_eq!(mine.unneeded.last().map(String::as_str), Some("mine"));
+        assert_eq!(mine.unneeded.len(), other.unneeded.len() + 1);
+        let members: Vec<_> = mine.expand("static").unwrap().into_iter().collect();
+        assert_eq!(members, ["base-files", "ca-certificates", "media-types", "mine", "netbase", "tzdata"]);
+        assert_eq!(mine.archives["main"].ecosystem.as_deref(), Some("debian"));
+
+        // What is extended is part of the identity.
+        let debian =
+            String::from_utf8(Definitions::embedded().get("bases/debian.toml").unwrap().bytes.to_vec());
+        write("debian.toml", &format!("# Another comment.\n{}", debian.unwrap()));
+        assert_ne!(load().0.unwrap().digest, mine.digest);
+
+        write("mine.toml", &base.replace("\"debian\"", "\"debian-13\""));
+        assert!(
+            load().0.unwrap_err().to_string().ends_with("it extends `debian-13`, which is not `partial`")
+        );
+        write("mine.toml", &base.replace("\"debian\"", "\"ubuntu\""));
+        let error = load().0.unwrap_err().to_string();
+        assert!(error.ends_with("it extends `ubuntu`, and there is no bases/ubuntu.toml"), "{error}");
+    }
+
+    #[test]
+    fn versions_in_names() {
+        assert_eq!(version_in("golang-{version}-go", "golang-1.27-go"), Some("1.27"));
+        assert_eq!(version_in("golang-{version}-go", "golang-go"), None);
+        assert_eq!(version_in("golang-{version}-go", "golang-x-go"), None);
+        assert_eq!(version_in("mawk", "mawk"), Some(""));
+        assert_eq!(version_in("mawk", "gawk"), None);
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn resolve_in(
         Some(image) => {
             let installed = image::installed(image, context)?;
             let names: Vec<&str> = listed.iter().chain(&followed).copied().collect();
-            match debian::lacking(chosen, &names, &installed) {
+            match universe.lacking(chosen, &names, &installed) {
                 Ok(chosen) => chosen,
                 Err(refusal) => return Ok(Err(refusal)),
             }
@@ -218,13 +218,13 @@ fn package(choice: Choice<'_>, layer: &str) -> Result<Package, Error> {
 pub(super) fn refused(base: &str, refusal: Refusal) -> Error {
     let base = base.to_owned();
     Error::Debian(match refusal {
-        Refusal::Unknown { name, needed_by, similar } => {
-            debian::Error::Unknown { base, name, needed_by, similar }
+        Refusal::Unknown { name, chain, similar } => debian::Error::Unknown { base, name, chain, similar },
+        Refusal::Unsatisfied { relation, chain, available } => {
+            debian::Error::Unsatisfied { base, relation, chain, available }
         }
-        Refusal::Unsatisfied { relation, needed_by, available } => {
-            debian::Error::Unsatisfied { base, relation, needed_by, available }
+        Refusal::Conflict { one, other, relation, breaks } => {
+            debian::Error::Conflict { one, other, relation, breaks }
         }
-        Refusal::Conflict { one, other, relation } => debian::Error::Conflict { one, other, relation },
         Refusal::Malformed { package, text } => {
             debian::Error::Deb { package, reason: format!("`{text}` in its dependencies cannot be read") }
         }

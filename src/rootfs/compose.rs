@@ -4,23 +4,25 @@
 //! maintainer scripts would have made added from the base's data, documents left out. Every entry of a runtime root
 //! says which package brought it, so that layers can be cut by package; entries without one belong to the base.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::base::{Base, Trim, multiarch};
+use super::base::{Base, Trim, multiarch, version_in};
 use super::debian::deb::Deb;
+use super::debian::relation;
+use super::debian::version::compare;
 use super::merge::merge;
-use super::{Context, Error, debian, overlay, packages};
+use super::{Context, Error, debian, overlay, packages, trust_store};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan::model::{Package, Root};
 use crate::store::{self, Content, Entry, Kind, Tree};
 
 /// Changes when equal packages give another tree.
-pub(super) const RULES: u32 = 1;
+pub(super) const RULES: u32 = 2;
 
 /// What a root is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +79,10 @@ pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree,
         records.push((package, deb.control, deb.md5sums));
         trees.push((package.name.clone(), deb.tree));
     }
-    let mut tree = merge(trees, &base.usr_merge)
+    let replaced = replaced(&records);
+    let mut tree = merge(trees, &base.usr_merge, &replaced)
         .map_err(|(package, reason)| Error::Debian(debian::Error::Deb { package, reason }))?;
-    add_certificates(&mut tree, &base)?;
+    add_certificates(&mut tree, &base, root)?;
     add_links(&mut tree, &base, root);
     let trim = if purpose == Purpose::Runtime { &base.trim.runtime } else { &base.trim.build };
     apply_trim(&mut tree, trim, &base)?;
@@ -100,6 +103,23 @@ pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree,
     })
 }
 
+/// Which packages each package may take files from, because its field Replaces says so
+/// (<https://www.debian.org/doc/debian-policy/ch-relationships.html#overwriting-files-and-replacing-packages-replaces>).
+fn replaced(records: &[(&Package, String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut replaced: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (package, control, _) in records {
+        let field = control.lines().find_map(|line| line.strip_prefix("Replaces:")).unwrap_or_default();
+        // What cannot be read takes nothing away.
+        for relation in relation::parse(field).unwrap_or_default().into_iter().flatten() {
+            let versions = records.iter().filter(|(other, ..)| other.name == relation.name);
+            if versions.into_iter().any(|(other, ..)| relation.accepts(&other.version)) {
+                replaced.entry(package.name.clone()).or_default().insert(relation.name.to_owned());
+            }
+        }
+    }
+    replaced
+}
+
 /// The position of a layer from below.
 fn rank(layer: &str) -> u8 {
     match layer {
@@ -109,10 +129,15 @@ fn rank(layer: &str) -> u8 {
     }
 }
 
-/// Writes the one file with all certificates, in the byte order of their paths.
-fn add_certificates(tree: &mut Tree, base: &Base) -> Result<(), Error> {
+/// Writes the one file with all certificates, in the byte order of their paths, and Java's store of them.
+fn add_certificates(tree: &mut Tree, base: &Base, root: &Root) -> Result<(), Error> {
     let Some(rule) = &base.certificates else { return Ok(()) };
+    let wrong = |path: &str, what: &str| {
+        let reason = format!("the certificate `{path}` {what}");
+        debian::Error::Deb { package: rule.package.clone(), reason }
+    };
     let mut bundle = String::new();
+    let mut certificates = Vec::new();
     for (path, entry) in tree.below(&rule.folder).filter(|(path, _)| path.strip_suffix(".crt").is_some()) {
         let text = match &entry.kind {
             Kind::File { content: Content::Bytes(bytes), .. } => bytes.clone(),
@@ -121,35 +146,56 @@ fn add_certificates(tree: &mut Tree, base: &Base) -> Result<(), Error> {
             }
             _ => continue,
         };
-        let text = String::from_utf8(text).map_err(|_| {
-            let reason = format!("the certificate `{path}` is not text");
-            debian::Error::Deb { package: rule.package.clone(), reason }
-        })?;
+        let text = String::from_utf8(text).map_err(|_| wrong(path, "is not text"))?;
         for line in text.lines() {
             bundle.push_str(line);
             bundle.push('\n');
         }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        certificates.push((format!("{}.pem", name.trim_end_matches(".crt")), text));
     }
-    if !bundle.is_empty() {
-        let mut entry = Entry::bytes(bundle);
+    if bundle.is_empty() {
+        return Ok(());
+    }
+    let mut add = |path: &str, mut entry: Entry| {
         entry.package = Some(rule.package.clone());
-        tree.insert(rule.bundle.clone(), entry);
+        tree.insert(path.to_owned(), entry);
+    };
+    add(&rule.bundle, Entry::bytes(bundle));
+    if let Some(java) = &base.trust_store {
+        let reads_it = |package: &Package| {
+            java.packages.iter().any(|pattern| version_in(pattern, &package.name).is_some())
+        };
+        if root.packages.iter().any(reads_it) {
+            let store =
+                trust_store::write(&certificates).map_err(|name| wrong(&name, "cannot be read as PEM"))?;
+            add(&java.path, Entry::bytes(store));
+        }
     }
     Ok(())
 }
 
 /// Adds the links that maintainer scripts of the root's packages would make.
 fn add_links(tree: &mut Tree, base: &Base, root: &Root) {
-    let mut best: BTreeMap<String, (i32, String, &str)> = BTreeMap::new();
+    let mut best: BTreeMap<String, (i32, &str, String, &str)> = BTreeMap::new();
     for row in &base.links {
         let link = row.link.replace("{multiarch}", multiarch(&root.architecture));
-        let is_there = root.packages.iter().any(|package| package.name == row.package);
-        let beats = best.get(&link).is_none_or(|(priority, ..)| row.priority > *priority);
-        if is_there && beats && tree.get(&link).is_none() && exists(tree, &link, &row.target) {
-            best.insert(link, (row.priority, row.target.clone(), &row.package));
+        if tree.get(&link).is_some() {
+            continue;
+        }
+        for package in &root.packages {
+            let Some(version) = version_in(&row.package, &package.name) else { continue };
+            let target =
+                row.target.replace("{version}", version).replace("{architecture}", &root.architecture);
+            let beats = best.get(&link).is_none_or(|(priority, known, ..)| {
+                (row.priority.cmp(priority)).then_with(|| compare(version, known)).is_gt()
+            });
+            if beats && exists(tree, &link, &target) {
+                best.insert(link.clone(), (row.priority, version, target, &package.name));
+            }
         }
     }
-    for (link, (_, target, package)) in best {
+    for (link, (.., target, package)) in best {
         let mut entry = Entry::symlink(target);
         entry.package = Some(package.to_owned());
         tree.insert(link, entry);

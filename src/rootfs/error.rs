@@ -184,9 +184,7 @@ impl Diagnose for Error {
         match self {
             Self::Debian(error) => error.detail(),
             Self::Image(error) => error.detail(),
-            Self::Vanished { urls, .. } => {
-                Some(urls.iter().fold(String::new(), |text, url| text + "asked: " + url + "\n"))
-            }
+            Self::Vanished { urls, .. } => Some(format!("asked: {}\n", urls.join("\nasked: "))),
             _ => None,
         }
     }

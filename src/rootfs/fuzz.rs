@@ -44,7 +44,11 @@ pub fn deb(bytes: &[u8]) {
         Ok(unpacked) => {
             check(&unpacked.tree);
             let usr = UsrMerge { directories: vec!["bin".to_owned(), "lib".to_owned()] };
-            if let Ok(tree) = merge::merge(vec![("package".to_owned(), unpacked.tree)], &usr) {
+            if let Ok(tree) = merge::merge(
+                vec![("package".to_owned(), unpacked.tree)],
+                &usr,
+                &std::collections::BTreeMap::new(),
+            ) {
                 check(&tree);
             }
         }

@@ -104,11 +104,13 @@ fn pinned(universe: &Universe, kept: &[&Kept]) -> Universe {
             name: String::new(),
             date: 0,
             archive: archive.to_owned(),
+            priority: None,
             only: Vec::new(),
             index: Index::open(String::from_utf8_lossy(&table).into_owned()),
         }));
     }
-    Universe { suites, unneeded: universe.unneeded.clone(), pins }
+    let (architecture, unneeded) = (universe.architecture.clone(), universe.unneeded.clone());
+    Universe { architecture, suites, unneeded, pins }
 }
 
 /// A locked package as an entry of an index.
@@ -132,13 +134,13 @@ fn stanza(universe: &Universe, kept: &Kept) -> String {
 /// Lets go of the packages that stand in the way, or of all when none of them is held.
 fn release(pins: &mut BTreeMap<String, String>, refusal: &Refusal) {
     let texts: Vec<&str> = match refusal {
-        Refusal::Unknown { name, needed_by, .. } => {
-            std::iter::once(name.as_str()).chain(needed_by.as_deref()).collect()
+        Refusal::Unknown { name, chain, .. } => {
+            std::iter::once(name.as_str()).chain(chain.iter().map(String::as_str)).collect()
         }
-        Refusal::Unsatisfied { relation, needed_by, .. } => {
-            relation.split('|').chain([needed_by.as_str()]).collect()
+        Refusal::Unsatisfied { relation, chain, .. } => {
+            relation.split('|').chain(chain.iter().map(String::as_str)).collect()
         }
-        Refusal::Conflict { one, other, .. } => vec![one, other],
+        Refusal::Conflict { one, other, .. } => one.iter().chain(other).map(String::as_str).collect(),
         Refusal::Malformed { package, .. } => vec![package],
     };
     let names = texts.iter().filter_map(|text| text.split_whitespace().next());

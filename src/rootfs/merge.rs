@@ -2,9 +2,10 @@
 //!
 //! In: the trees of packages, in an order that decides who owns shared directories. Out: one tree in which every
 //! path is where it really is: below `/usr` for merged directories, and behind links that packages bring
-//! (`/usr/share/doc/gcc` is one). A path that two packages bring belongs to the first.
+//! (`/usr/share/doc/gcc` is one). A path that two packages bring belongs to the one that replaces the other, else to
+//! the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::base::UsrMerge;
 use crate::store::{Entry, Kind, Tree, tree::is_clean};
@@ -12,11 +13,15 @@ use crate::store::{Entry, Kind, Tree, tree::is_clean};
 /// More links on the way to a path than this are a loop.
 const LINKS: usize = 40;
 
-/// Merges `packages`, each a name with its tree.
+/// Merges `packages`, each a name with its tree; `replaced` says whose files a package takes the place of.
 ///
 /// # Errors
 /// The name of a package and what is wrong with it.
-pub(super) fn merge(packages: Vec<(String, Tree)>, usr: &UsrMerge) -> Result<Tree, (String, String)> {
+pub(super) fn merge(
+    packages: Vec<(String, Tree)>,
+    usr: &UsrMerge,
+    replaced: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<Tree, (String, String)> {
     let mut links = BTreeMap::new();
     let mut entries = Vec::new();
     for (name, tree) in packages {
@@ -33,11 +38,15 @@ pub(super) fn merge(packages: Vec<(String, Tree)>, usr: &UsrMerge) -> Result<Tre
     for (name, path, mut entry) in entries {
         let path = located(&path, &links).map_err(|reason| (name.clone(), reason))?;
         let is_directory = matches!(entry.kind, Kind::Directory { .. });
+        let takes_from = |owner: &Option<String>| {
+            let others = replaced.get(&name);
+            owner.as_ref().is_some_and(|owner| others.is_some_and(|others| others.contains(owner)))
+        };
         match tree.get(&path) {
-            Some(_) => continue,
+            Some(known) if is_directory || !takes_from(&known.package) => continue,
             // A directory where another package has a link: its content goes through the link.
             None if is_directory && links.contains_key(&path) => continue,
-            None => {}
+            Some(_) | None => {}
         }
         entry.package = Some(name);
         tree.insert(path, entry);
@@ -117,11 +126,19 @@ fn check_link(path: &str, target: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{UsrMerge, merge};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::UsrMerge;
     use crate::store::{Entry, Kind, Tree};
 
     fn usr() -> UsrMerge {
         UsrMerge { directories: vec!["bin".to_owned(), "lib".to_owned()] }
+    }
+
+    /// Merges packages of which `last` replaces `first`.
+    fn merge(packages: Vec<(String, Tree)>, usr: &UsrMerge) -> Result<Tree, (String, String)> {
+        let first = BTreeSet::from(["first".to_owned()]);
+        super::merge(packages, usr, &BTreeMap::from([("last".to_owned(), first)]))
     }
 
     fn package(name: &str, entries: &[(&str, Entry)]) -> (String, Tree) {
@@ -172,6 +189,20 @@ mod tests {
         let one = package("one", &[("a", Entry::directory()), ("a/f", Entry::bytes("1"))]);
         let two = package("two", &[("a", Entry::directory()), ("a/f", Entry::bytes("2"))]);
         assert_eq!(shown(&merge(vec![one, two], &usr()).unwrap()), ["one a/", "one a/f"]);
+    }
+
+    #[test]
+    fn a_package_takes_over_files_of_one_that_it_replaces() {
+        let first = package(
+            "first",
+            &[("a", Entry::directory()), ("a/f", Entry::bytes("1")), ("g", Entry::bytes("1"))],
+        );
+        let last = package("last", &[("a", Entry::directory()), ("a/f", Entry::bytes("2"))]);
+        let expected = ["first a/", "last a/f", "first g"];
+        assert_eq!(shown(&merge(vec![first.clone(), last.clone()], &usr()).unwrap()), expected);
+        // Whatever comes first.
+        let expected = ["last a/", "last a/f", "first g"];
+        assert_eq!(shown(&merge(vec![last, first], &usr()).unwrap()), expected);
     }
 
     #[test]

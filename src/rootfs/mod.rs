@@ -27,6 +27,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod toolchain;
+mod trust_store;
 mod unpack;
 mod unzip;
 

@@ -293,10 +293,11 @@ fn sigterm_ends_a_program_without_a_handler() {
 
 #[test]
 fn sigterm_reaches_the_whole_group() {
-    // This shell waits for `sleep` and passes nothing on.
+    // This shell waits for `sleep` and passes nothing on. `ready` comes from the process that becomes `sleep`, which
+    // has no trap: a signal between its start and that moment would be lost.
+    let script = "trap 'exit 9' TERM; (echo ready; exec sleep 60); exit 8";
     let init = Init::new();
-    let running =
-        Running::start(init.command(&["--", "sh", "-c", "trap 'exit 9' TERM; echo ready; sleep 60; exit 8"]));
+    let running = Running::start(init.command(&["--", "sh", "-c", script]));
     running.send(Signal::TERM);
     assert_eq!(running.end(), (Some(9), String::new()));
 }

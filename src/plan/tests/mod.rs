@@ -1,5 +1,6 @@
 //! Planning over stated facts and a stated catalogue.
 
+mod bases;
 mod errors;
 mod native;
 mod plans;
@@ -107,9 +108,11 @@ impl Catalogue for Fake {
                 };
                 versions.iter().map(release).collect()
             }
-            Source::Debian { package, .. } => {
+            Source::Debian { base, package, .. } => {
                 let version = match package.as_str() {
-                    "python3.13" => "3.13.5-2+deb13u1",
+                    "python3.11" if base == "debian-12" => "3.11.2-6+deb12u9",
+                    "python3.13" if base == "debian-13" => "3.13.5-2+deb13u1",
+                    "python3.14" if base == "debian-14" => "3.14.8-1",
                     "golang-1.24-go" => "1.24.4-1",
                     "golang-1.25-go" => "1.25.3-1~bpo13+1",
                     "golang-1.26-go" => "1.26.2-1~bpo13+1",

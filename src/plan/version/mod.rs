@@ -18,6 +18,9 @@ use crate::ui::Location;
 use choose::{Choice, choose};
 use requirement::Requirement;
 
+/// No line has more patch levels.
+const PATCHES: u64 = 100;
+
 /// The notation of versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,10 +60,12 @@ pub(super) struct Line {
     pub(super) eol: Option<String>,
     /// The Debian package that has it.
     pub(super) package: Option<String>,
+    /// Id of the base that has the package, where it is not the buildpack's.
+    pub(super) base: Option<String>,
 }
 
 impl Line {
-    fn numbers(&self) -> Vec<u64> {
+    pub(super) fn numbers(&self) -> Vec<u64> {
         self.name.split('.').filter_map(|part| part.parse().ok()).collect()
     }
 
@@ -156,7 +161,7 @@ pub(super) fn upstream(debian: &str) -> String {
 }
 
 /// A tool whose version is looked for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     /// `Node.js`.
     pub(super) title: &'a str,
@@ -231,6 +236,26 @@ fn default(wanted: &Wanted<'_>) -> Statement {
     Statement { value: wanted.default.to_owned(), file: "default".to_owned(), line: None, key: String::new() }
 }
 
+/// The lines of which the strongest statement admits some patch level, in the order of the file.
+pub(super) fn admitted_lines<'a>(
+    wanted: &Wanted<'_>,
+    statements: &[Statement],
+    lines: &'a [Line],
+) -> Result<Vec<&'a Line>, Error> {
+    let Some(first) = statements.first() else {
+        return Ok(lines.iter().filter(|line| line.name == wanted.default).collect());
+    };
+    let requirement = parse(wanted, first)?;
+    let admits = |line: &&Line| {
+        (0..PATCHES).any(|patch| {
+            let version = format!("{}.{patch}", line.name);
+            let release = Release { version, path: String::new(), integrity: None };
+            Offer::new(release).is_some_and(|offer| requirement.admits(&offer, wanted.patch))
+        })
+    };
+    Ok(lines.iter().filter(admits).collect())
+}
+
 fn parse(wanted: &Wanted<'_>, statement: &Statement) -> Result<Requirement, Error> {
     let minimum = wanted.scheme == Scheme::Go && statement.key == "go";
     Requirement::parse(wanted.scheme, &statement.value, minimum, wanted.lines, wanted.as_of)
@@ -285,6 +310,7 @@ fn not_offered(
         mirror: wanted.mirror,
         platform: wanted.platform.to_owned(),
         nearest: choose::nearest(requirement, offers),
+        bases: Box::default(),
     }
 }
 

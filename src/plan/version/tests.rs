@@ -22,6 +22,7 @@ fn line(line: &str, codename: &str, eol: &str) -> Line {
         lts: !codename.is_empty(),
         eol: Some(eol.into()),
         package: None,
+        base: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::sync::OnceLock;
 
 /// The fields that are kept, in the order of [`Field`]; those that are looked through come first.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 14] = [
     "Package",
     "Provides",
     "Version",
@@ -18,6 +18,9 @@ const FIELDS: [&str; 11] = [
     "Depends",
     "Pre-Depends",
     "Conflicts",
+    "Breaks",
+    "Multi-Arch",
+    "Essential",
     "Priority",
     "Filename",
     "Size",
@@ -38,6 +41,9 @@ enum Field {
     Depends,
     PreDepends,
     Conflicts,
+    Breaks,
+    MultiArch,
+    Essential,
     Priority,
     Filename,
     Size,
@@ -225,6 +231,21 @@ impl<'a> Record<'a> {
         self.field(Field::Conflicts)
     }
 
+    /// The field Breaks.
+    pub(in crate::rootfs) fn breaks(&self) -> &'a str {
+        self.field(Field::Breaks)
+    }
+
+    /// Whether packages of any architecture may depend on it as `NAME:any`.
+    pub(in crate::rootfs) fn is_multi_arch_allowed(&self) -> bool {
+        self.field(Field::MultiArch) == "allowed"
+    }
+
+    /// Whether dpkg refuses to remove it.
+    pub(in crate::rootfs) fn is_essential(&self) -> bool {
+        self.field(Field::Essential) == "yes"
+    }
+
     /// Whether Debian regards the package as part of every system, from 0 (required) to 4.
     pub(in crate::rootfs) fn priority(&self) -> u8 {
         match self.field(Field::Priority) {
@@ -307,8 +328,8 @@ SHA256: bb
         compact(PACKAGES.as_bytes(), &mut kept).unwrap();
         assert_eq!(
             String::from_utf8(kept).unwrap(),
-            "mawk\tawk (= 2), nawk\t1.3.4\tamd64\tlibc6 (>= 2.4), libm\t\t\trequired\tpool/m.deb\tx\tbb\n\
-             zlib1g\t\t1:1.3\tamd64\t\t\t\t\tpool/z.deb\t12\taa\n"
+            "mawk\tawk (= 2), nawk\t1.3.4\tamd64\tlibc6 (>= 2.4), libm\t\t\t\t\t\trequired\tpool/m.deb\tx\tbb\n\
+             zlib1g\t\t1:1.3\tamd64\t\t\t\t\t\t\t\tpool/z.deb\t12\taa\n"
         );
     }
 

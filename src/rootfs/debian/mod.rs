@@ -1,8 +1,9 @@
 //! Debian archives: from a signed InRelease file to unpacked packages.
 //!
 //! ```text
-//! suites   fetch and cache InRelease and Packages     release, openpgp, index   read and trust them
-//! select   names to exact packages (version, relation)        deb   a package to a tree
+//! suites    fetch and cache InRelease and Packages      release, openpgp, index   read and trust them
+//! universe  what all suites offer (version, relation)   select   names to exact packages
+//! deb       a package to a tree
 //! ```
 //!
 //! Invariant: nothing is used whose digest does not lead, step by step, to a signature by a key of the base.
@@ -14,14 +15,16 @@ pub(super) mod relation;
 pub(super) mod release;
 mod select;
 mod suites;
+mod universe;
 pub(super) mod version;
 
 use jiff::Timestamp;
 
 pub(super) use index::{Index, Record, compact};
 pub(super) use relation::parse as relations;
-pub(super) use select::{Choice, Refusal, Suite, Universe, lacking};
+pub(super) use select::Refusal;
 pub(super) use suites::{has_newer, load, tampered};
+pub(super) use universe::{Choice, Suite, Universe};
 
 use crate::ui::{Diagnose, ExitCode};
 
@@ -101,39 +104,42 @@ pub enum Error {
         newer: bool,
     },
     /// There is no package of this name.
-    #[error("base `{base}` has no package `{name}`{}", needed(needed_by.as_deref()))]
+    #[error("base `{base}` has no package `{name}`{}", needed(chain))]
     Unknown {
         /// The base.
         base: String,
         /// The name.
         name: String,
-        /// Who needs it.
-        needed_by: Option<String>,
+        /// Who needs it and who needs that, from what was asked for; empty if it was itself asked for.
+        chain: Vec<String>,
         /// Existing names that look like it.
         similar: Vec<String>,
     },
     /// No version fits.
-    #[error("base `{base}` has nothing that satisfies `{relation}`, which `{needed_by}` needs; it has {}",
+    #[error("base `{base}` has nothing that satisfies `{relation}`{}; it has {}", needed(chain),
         if available.is_empty() { "none of them".to_owned() } else { available.join(", ") })]
     Unsatisfied {
         /// The base.
         base: String,
         /// What is needed.
         relation: String,
-        /// By whom.
-        needed_by: String,
+        /// Who needs it and who needs that, from what was asked for.
+        chain: Vec<String>,
         /// What there is.
         available: Vec<String>,
     },
     /// Two packages exclude each other.
-    #[error("packages `{one}` and `{other}` cannot be in one root: the first conflicts with `{relation}`")]
+    #[error("packages `{}` and `{}` cannot be in one root: the first {} `{relation}`", last(one), last(other),
+        if *breaks { "breaks" } else { "conflicts with" })]
     Conflict {
-        /// Name and version.
-        one: String,
-        /// Name and version.
-        other: String,
+        /// Name and version, after those because of which it was chosen.
+        one: Vec<String>,
+        /// Name and version, after those because of which it was chosen.
+        other: Vec<String>,
         /// The relation that excludes the other.
         relation: String,
+        /// Whether it stands in Breaks, not in Conflicts.
+        breaks: bool,
     },
     /// A package cannot be unpacked.
     #[error("package `{package}` cannot be unpacked: {reason}")]
@@ -149,8 +155,17 @@ fn time(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
-fn needed(by: Option<&str>) -> String {
-    by.map(|by| format!(", which `{by}` needs")).unwrap_or_default()
+fn needed(chain: &[String]) -> String {
+    chain.last().map(|by| format!(", which `{by}` needs")).unwrap_or_default()
+}
+
+fn last(chain: &[String]) -> &str {
+    chain.last().map_or("", String::as_str)
+}
+
+/// Who needs whom, from what was asked for; nothing when it was asked for itself.
+fn because(chain: &[String]) -> Option<String> {
+    (chain.len() > 1).then(|| chain.join("\n  needs "))
 }
 
 impl Diagnose for Error {
@@ -174,7 +189,8 @@ impl Diagnose for Error {
         match self {
             Self::Vanished { newer: true, .. } => ExitCode::Retry,
             Self::Vanished { .. } => ExitCode::Network,
-            Self::Unknown { needed_by: None, .. } | Self::Conflict { .. } => ExitCode::Usage,
+            Self::Unknown { chain, .. } if chain.is_empty() => ExitCode::Usage,
+            Self::Conflict { .. } => ExitCode::Usage,
             _ => ExitCode::Failed,
         }
     }
@@ -182,6 +198,11 @@ impl Diagnose for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::Signature { reasons, .. } => Some(reasons.join("\n")),
+            Self::Unknown { chain, .. } | Self::Unsatisfied { chain, .. } => because(chain),
+            Self::Conflict { one, other, .. } => {
+                let chains: Vec<_> = [one, other].into_iter().filter_map(|chain| because(chain)).collect();
+                (!chains.is_empty()).then(|| chains.join("\n"))
+            }
             _ => None,
         }
     }
@@ -210,7 +231,14 @@ impl Diagnose for Error {
                 vec![format!("names that look like it: {}", names.join(", "))]
             }
             Self::Conflict { one, other, .. } => {
-                vec![format!("ask for only one of `{one}` and `{other}` in `build.packages` or `runtime.packages`")]
+                let asked = |chain: &[String]| chain.first().cloned().unwrap_or_default();
+                let (one, other) = (asked(one), asked(other));
+                let name = |package: &str| package.split(' ').next().unwrap_or_default().to_owned();
+                vec![format!(
+                    "ask for only one of `{}` and `{}` in `build.packages` or `runtime.packages`",
+                    name(&one),
+                    name(&other)
+                )]
             }
             _ => Vec::new(),
         }

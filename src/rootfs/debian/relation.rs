@@ -27,8 +27,10 @@ pub(in crate::rootfs) enum Operator {
 /// One package with an optional constraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::rootfs) struct Relation<'a> {
-    /// The package's name, without an architecture qualifier.
+    /// The package's name.
     pub(in crate::rootfs) name: &'a str,
+    /// What stands after the name and a colon: `any`, `native`, `amd64`.
+    pub(in crate::rootfs) qualifier: Option<&'a str>,
     /// What its version must satisfy.
     pub(in crate::rootfs) version: Option<(Operator, &'a str)>,
 }
@@ -51,6 +53,9 @@ impl Relation<'_> {
 impl fmt::Display for Relation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
+        if let Some(qualifier) = self.qualifier {
+            write!(f, ":{qualifier}")?;
+        }
         let Some((operator, version)) = self.version else { return Ok(()) };
         let operator = match operator {
             Operator::Less => "<<",
@@ -80,15 +85,17 @@ fn relation(text: &str) -> Result<Relation<'_>, &str> {
     let text = text.trim();
     let end = text.find(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | '<')).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
-    let name = name.split_once(':').map_or(name, |(name, _)| name);
-    if name.is_empty()
-        || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
-    {
+    let (name, qualifier) = name.split_once(':').map_or((name, None), |(name, rest)| (name, Some(rest)));
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
+    };
+    if !is_word(name) || !qualifier.is_none_or(is_word) {
         return Err(text);
     }
     let rest = rest.trim();
     if rest.is_empty() {
-        return Ok(Relation { name, version: None });
+        return Ok(Relation { name, qualifier, version: None });
     }
     let inner = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or(text)?.trim();
     let (operator, version) = [
@@ -104,7 +111,7 @@ fn relation(text: &str) -> Result<Relation<'_>, &str> {
     if version.is_empty() {
         return Err(text);
     }
-    Ok(Relation { name, version: Some((operator, version)) })
+    Ok(Relation { name, qualifier, version: Some((operator, version)) })
 }
 
 #[cfg(test)]
@@ -115,16 +122,17 @@ mod tests {
     #[test]
     fn clauses_alternatives_versions_and_qualifiers() {
         let found = parse("libc6 (>= 2.38), mawk | awk:any, python3:any (<< 3.14~),").unwrap();
-        let any = |name| Relation { name, version: None };
+        let relation = |name, qualifier, version| Relation { name, qualifier, version };
         assert_eq!(
             found,
             [
-                vec![Relation { name: "libc6", version: Some((Operator::AtLeast, "2.38")) }],
-                vec![any("mawk"), any("awk")],
-                vec![Relation { name: "python3", version: Some((Operator::Less, "3.14~")) }],
+                vec![relation("libc6", None, Some((Operator::AtLeast, "2.38")))],
+                vec![relation("mawk", None, None), relation("awk", Some("any"), None)],
+                vec![relation("python3", Some("any"), Some((Operator::Less, "3.14~")))],
             ]
         );
-        assert_eq!(found[0][0].to_string(), "libc6 (>= 2.38)");
+        let shown: Vec<_> = found.iter().flatten().map(ToString::to_string).collect();
+        assert_eq!(shown, ["libc6 (>= 2.38)", "mawk", "awk:any", "python3:any (<< 3.14~)"]);
     }
 
     #[test]
@@ -132,6 +140,7 @@ mod tests {
         assert_eq!(parse("libc6, x (= )"), Err("x (= )"));
         assert_eq!(parse("a | | b"), Err(""));
         assert_eq!(parse("../etc"), Err("../etc"));
+        assert_eq!(parse("a:"), Err("a:"));
     }
 
     #[test]

@@ -1,39 +1,19 @@
 //! Which packages a root consists of.
 //!
-//! In: the indexes of all suites of a base, names, and whether dependencies are followed. Out: one record per
-//! package, by name. The highest version wins over all suites; a suite with a list of packages (backports)
-//! offers only those. Deterministic: equal indexes and names give the same selection.
+//! In: a universe, names, and whether dependencies are followed. Out: one version per package, by name.
+//! Dependencies are followed into the depth as apt does it, alternatives tried from left to right; when a choice
+//! turns out to be impossible, the latest other one is taken instead. Deterministic: equal indexes and names give
+//! the same selection.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
-use super::index::{Index, Record};
+use super::index::Record;
 use super::relation::{self, Relation};
-use super::version;
+use super::universe::{Choice, Universe, covers};
 
-/// The packages of one suite.
-#[derive(Debug)]
-pub(in crate::rootfs) struct Suite {
-    /// `trixie-security`.
-    pub(in crate::rootfs) name: String,
-    /// When it was made, in seconds since 1970.
-    pub(in crate::rootfs) date: i64,
-    /// Name of the archive of the base that holds the files.
-    pub(in crate::rootfs) archive: String,
-    /// If not empty, only these packages are offered.
-    pub(in crate::rootfs) only: Vec<String>,
-    /// What the suite holds.
-    pub(in crate::rootfs) index: Index,
-}
-
-/// A chosen package.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::rootfs) struct Choice<'a> {
-    /// The archive that holds it.
-    pub(in crate::rootfs) archive: &'a str,
-    /// What the index says.
-    pub(in crate::rootfs) record: Record<'a>,
-}
+/// After this many impossible choices the first one is reported.
+const ATTEMPTS: usize = 5_000;
 
 /// Why there is no selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +22,8 @@ pub(in crate::rootfs) enum Refusal {
     Unknown {
         /// The name.
         name: String,
-        /// Who needs it, if it was not asked for.
-        needed_by: Option<String>,
+        /// Who needs it and who needs that, from what was asked for; empty if it was itself asked for.
+        chain: Vec<String>,
         /// Existing names that look like it.
         similar: Vec<String>,
     },
@@ -51,19 +31,21 @@ pub(in crate::rootfs) enum Refusal {
     Unsatisfied {
         /// The relation, with its alternatives.
         relation: String,
-        /// Who needs it.
-        needed_by: String,
+        /// Who needs it and who needs that, from what was asked for.
+        chain: Vec<String>,
         /// What there is: `libc6 2.41-12`.
         available: Vec<String>,
     },
-    /// Two chosen packages exclude each other.
+    /// Two packages exclude each other.
     Conflict {
-        /// Name and version of one.
-        one: String,
-        /// Name and version of the other.
-        other: String,
-        /// The relation that excludes it.
+        /// One and who needs it, from what was asked for.
+        one: Vec<String>,
+        /// The other and who needs it.
+        other: Vec<String>,
+        /// The relation of the first that excludes the other.
         relation: String,
+        /// Whether it stands in Breaks, not in Conflicts.
+        breaks: bool,
     },
     /// A dependency field cannot be read.
     Malformed {
@@ -74,43 +56,7 @@ pub(in crate::rootfs) enum Refusal {
     },
 }
 
-/// All suites of a base for one architecture.
-#[derive(Debug)]
-pub(in crate::rootfs) struct Universe {
-    /// In the order of the base's file.
-    pub(in crate::rootfs) suites: Vec<Arc<Suite>>,
-    /// Names of dependencies that only maintainer scripts need, which never run here.
-    pub(in crate::rootfs) unneeded: Vec<String>,
-    /// Packages of which only the one with this SHA-256 (in hexadecimal digits) is offered, by name.
-    pub(in crate::rootfs) pins: BTreeMap<String, String>,
-}
-
 impl Universe {
-    /// The highest version of the package `name` that `relation` (if any) accepts.
-    fn best<'a>(&'a self, name: &'a str, relation: Option<&Relation<'_>>) -> Option<Choice<'a>> {
-        self.offers(name)
-            .filter(|choice| relation.is_none_or(|relation| relation.accepts(choice.record.version())))
-            .reduce(|best, next| {
-                let order = version::compare(next.record.version(), best.record.version());
-                if order.is_gt() { next } else { best }
-            })
-    }
-
-    fn offers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Choice<'a>> {
-        self.suites
-            .iter()
-            .filter(move |suite| suite.only.is_empty() || suite.only.iter().any(|only| only == name))
-            .flat_map(move |suite| {
-                suite.index.named(name).map(move |record| Choice { archive: &suite.archive, record })
-            })
-            .filter(|choice| self.pins.get(name).is_none_or(|pin| pin == choice.record.sha256()))
-    }
-
-    /// The version of the package `name` that would be chosen.
-    pub(in crate::rootfs) fn version<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        self.best(name, None).map(|choice| choice.record.version())
-    }
-
     /// The packages called `listed`, those called `followed`, and all that the latter need.
     ///
     /// # Errors
@@ -120,139 +66,260 @@ impl Universe {
         listed: &[&'a str],
         followed: &[&'a str],
     ) -> Result<BTreeMap<&'a str, Choice<'a>>, Refusal> {
-        let mut chosen = BTreeMap::new();
-        let mut queue = VecDeque::new();
+        let mut search = Search::new(self);
         // All names first: what is asked for decides which alternatives hold already.
-        for (name, is_followed) in listed.iter().map(|n| (n, false)).chain(followed.iter().map(|n| (n, true)))
-        {
-            let choice = self.best(name, None).ok_or_else(|| self.unknown(name, None))?;
-            chosen.insert(choice.record.name(), choice);
-            if is_followed {
-                queue.push_back(choice);
-            }
+        for name in listed.iter().chain(followed) {
+            let unknown = || Refusal::Unknown {
+                name: (*name).to_owned(),
+                chain: Vec::new(),
+                similar: self.similar(name),
+            };
+            let choice = self.candidate(name).ok_or_else(unknown)?;
+            search.add(choice, None)?;
         }
-        while let Some(choice) = queue.pop_front() {
-            for field in choice.record.depends() {
-                for clause in parse(choice.record, field)? {
-                    if let Some(further) = self.resolve(&clause, choice.record, &chosen)? {
-                        chosen.insert(further.record.name(), further);
-                        queue.push_back(further);
-                    }
-                }
-            }
+        // The last that is put on the pile is the first that is looked at.
+        for name in followed.iter().rev() {
+            search.follow(search.by_name[name])?;
         }
-        check_conflicts(&chosen)?;
-        Ok(chosen)
-    }
-
-    /// What has to be added so that `clause` holds; nothing when it holds already.
-    fn resolve<'a>(
-        &'a self,
-        clause: &[Relation<'a>],
-        needed_by: Record<'_>,
-        chosen: &BTreeMap<&'a str, Choice<'a>>,
-    ) -> Result<Option<Choice<'a>>, Refusal> {
-        let holds = |relation: &Relation<'_>| {
-            self.unneeded.iter().any(|name| name == relation.name)
-                || chosen.get(relation.name).is_some_and(|choice| relation.accepts(choice.record.version()))
-        };
-        if clause.iter().any(holds) {
-            return Ok(None);
-        }
-        // Looking through all chosen packages is the slower test, so it comes second.
-        if clause.iter().any(|relation| chosen.values().any(|choice| provides(choice.record, relation))) {
-            return Ok(None);
-        }
-        for relation in clause {
-            if chosen.contains_key(relation.name) {
-                continue;
-            }
-            if let Some(choice) = self.best(relation.name, Some(relation)) {
-                return Ok(Some(choice));
-            }
-            if let Some(choice) = self.provider(relation) {
-                return Ok(Some(choice));
-            }
-        }
-        Err(self.unsatisfied(clause, needed_by))
-    }
-
-    /// The package that provides a virtual one: part of every Debian system if possible, else the first by name.
-    fn provider<'a>(&'a self, relation: &Relation<'a>) -> Option<Choice<'a>> {
-        self.suites
-            .iter()
-            .flat_map(|suite| suite.index.providers(relation.name))
-            .filter(|record| provides(*record, relation))
-            .filter_map(|record| self.best(record.name(), None))
-            .filter(|choice| provides(choice.record, relation))
-            .min_by_key(|choice| (choice.record.priority(), choice.record.name()))
-    }
-
-    fn unsatisfied(&self, clause: &[Relation<'_>], needed_by: Record<'_>) -> Refusal {
-        let available: Vec<String> = clause
-            .iter()
-            .flat_map(|relation| {
-                self.offers(relation.name).map(|choice| describe(choice.record)).collect::<Vec<_>>()
-            })
-            .collect();
-        if let ([relation], true) = (clause, available.is_empty()) {
-            return self.unknown(relation.name, Some(describe(needed_by)));
-        }
-        let relation = clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-        Refusal::Unsatisfied { relation, needed_by: describe(needed_by), available }
-    }
-
-    fn unknown(&self, name: &str, needed_by: Option<String>) -> Refusal {
-        let mut near: Vec<(usize, &str)> = Vec::new();
-        for record in self.suites.iter().flat_map(|suite| suite.index.records()) {
-            let candidate = record.name();
-            let distance = distance(name, candidate);
-            if distance <= 2 || (name.len() > 3 && candidate.starts_with(name)) {
-                near.push((distance, candidate));
-            }
-        }
-        near.sort_unstable();
-        near.dedup();
-        let similar = near.into_iter().take(4).map(|(_, name)| name.to_owned()).collect();
-        Refusal::Unknown { name: name.to_owned(), needed_by, similar }
+        search.run()?;
+        Ok(search.members.into_iter().map(|member| (member.choice.record.name(), member.choice)).collect())
     }
 }
 
-fn check_conflicts(chosen: &BTreeMap<&str, Choice<'_>>) -> Result<(), Refusal> {
-    for choice in chosen.values() {
-        for relation in parse(choice.record, choice.record.conflicts())?.into_iter().flatten() {
-            let other = chosen.values().find(|other| {
-                // A package may conflict with a name that it provides itself: the others must go.
-                other.record.name() != choice.record.name()
-                    && (other.record.name() == relation.name && relation.accepts(other.record.version())
-                        || provides(other.record, &relation))
+/// A chosen package.
+#[derive(Debug)]
+struct Member<'a> {
+    choice: Choice<'a>,
+    /// Who needed it, by number.
+    needed_by: Option<usize>,
+    provides: Vec<Relation<'a>>,
+    /// Whom it excludes, and whether by Breaks.
+    excludes: Vec<(Relation<'a>, bool)>,
+}
+
+/// A clause that has to hold.
+#[derive(Clone, Debug)]
+struct Task<'a> {
+    clause: Rc<[Relation<'a>]>,
+    /// Who needs it, by number.
+    by: usize,
+}
+
+/// A point to which the search can return.
+#[derive(Debug)]
+struct Fork<'a> {
+    task: Task<'a>,
+    /// Solutions that were not tried, the next one last.
+    rest: Vec<Choice<'a>>,
+    members: usize,
+    pile: Vec<Task<'a>>,
+}
+
+#[derive(Debug)]
+struct Search<'a> {
+    universe: &'a Universe,
+    members: Vec<Member<'a>>,
+    by_name: HashMap<&'a str, usize>,
+    /// Who provides a name, by number, in ascending order.
+    providers: HashMap<&'a str, Vec<usize>>,
+    /// Who excludes a name, by number, in ascending order.
+    excluders: HashMap<&'a str, Vec<usize>>,
+    /// What is still to be looked at, the next last.
+    pile: Vec<Task<'a>>,
+    forks: Vec<Fork<'a>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(universe: &'a Universe) -> Self {
+        Self {
+            universe,
+            members: Vec::new(),
+            by_name: HashMap::new(),
+            providers: HashMap::new(),
+            excluders: HashMap::new(),
+            pile: Vec::new(),
+            forks: Vec::new(),
+        }
+    }
+
+    /// Works the pile off.
+    fn run(&mut self) -> Result<(), Refusal> {
+        let mut first = None;
+        let mut attempts = 0;
+        while let Some(task) = self.pile.pop() {
+            if self.holds(&task.clause) {
+                continue;
+            }
+            let mut rest = self.universe.solutions(&task.clause);
+            rest.retain(|choice| !self.by_name.contains_key(choice.record.name()));
+            rest.reverse();
+            let mut result = self.try_next(task, rest);
+            while let Err(refusal) = result {
+                first.get_or_insert(refusal);
+                attempts += 1;
+                let fork = if attempts < ATTEMPTS { self.forks.pop() } else { None };
+                let Some(fork) = fork else {
+                    return Err(first.expect("a refusal was put there"));
+                };
+                self.undo(fork.members);
+                self.pile = fork.pile;
+                result = self.try_next(fork.task, fork.rest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next solution of `task`, and remembers that there are others.
+    fn try_next(&mut self, task: Task<'a>, mut rest: Vec<Choice<'a>>) -> Result<(), Refusal> {
+        let Some(choice) = rest.pop() else { return Err(self.unsatisfied(&task)) };
+        let by = task.by;
+        if !rest.is_empty() {
+            self.forks.push(Fork { task, rest, members: self.members.len(), pile: self.pile.clone() });
+        }
+        let number = self.add(choice, Some(by))?;
+        self.follow(number)
+    }
+
+    /// Chooses a package, unless it and a chosen one exclude each other.
+    fn add(&mut self, choice: Choice<'a>, needed_by: Option<usize>) -> Result<usize, Refusal> {
+        let record = choice.record;
+        if let Some(number) = self.by_name.get(record.name()) {
+            return Ok(*number);
+        }
+        let one = |clauses: Vec<Vec<Relation<'a>>>| clauses.into_iter().flatten();
+        let conflicts = one(parse(record, record.conflicts())?).map(|relation| (relation, false));
+        let breaks = one(parse(record, record.breaks())?).map(|relation| (relation, true));
+        let excludes: Vec<_> = conflicts.chain(breaks).collect();
+        let provides = one(parse(record, record.provides())?).collect();
+        let member = Member { choice, needed_by, provides, excludes };
+        self.check_conflicts(&member)?;
+        let number = self.members.len();
+        self.by_name.insert(record.name(), number);
+        for provided in &member.provides {
+            self.providers.entry(provided.name).or_default().push(number);
+        }
+        for (excluded, _) in &member.excludes {
+            self.excluders.entry(excluded.name).or_default().push(number);
+        }
+        self.members.push(member);
+        Ok(number)
+    }
+
+    /// Puts what a chosen package needs on the pile, so that its first need is the next to be looked at.
+    fn follow(&mut self, number: usize) -> Result<(), Refusal> {
+        let record = self.members[number].choice.record;
+        let mut tasks = Vec::new();
+        for field in record.depends() {
+            let clauses = parse(record, field)?.into_iter();
+            tasks.extend(clauses.map(|clause| Task { clause: clause.into(), by: number }));
+        }
+        self.pile.extend(tasks.into_iter().rev());
+        Ok(())
+    }
+
+    /// Takes back all choices from number `members` on.
+    fn undo(&mut self, members: usize) {
+        while self.members.len() > members {
+            let Some(member) = self.members.pop() else { break };
+            self.by_name.remove(member.choice.record.name());
+            let names = member.provides.iter().map(|relation| relation.name);
+            for name in names {
+                self.providers.entry(name).or_default().pop();
+            }
+            for (relation, _) in &member.excludes {
+                self.excluders.entry(relation.name).or_default().pop();
+            }
+        }
+    }
+
+    /// Whether one of the alternatives holds by what is chosen.
+    fn holds(&self, clause: &[Relation<'_>]) -> bool {
+        clause.iter().any(|relation| {
+            self.universe.unneeded.iter().any(|name| name == relation.name)
+                || self.named(relation).is_some()
+                || self.providing(relation).next().is_some()
+        })
+    }
+
+    /// The chosen package that is itself what `relation` names.
+    fn named(&self, relation: &Relation<'_>) -> Option<usize> {
+        let number = *self.by_name.get(relation.name)?;
+        self.universe.is(self.members[number].choice.record, relation).then_some(number)
+    }
+
+    /// The chosen packages that provide what `relation` names.
+    fn providing(&self, relation: &Relation<'_>) -> impl Iterator<Item = usize> {
+        let numbers = self.providers.get(relation.name).into_iter().flatten().copied();
+        numbers.filter(|number| {
+            let member = &self.members[*number];
+            self.universe.qualifies(member.choice.record, relation)
+                && member.provides.iter().any(|provided| covers(provided, relation))
+        })
+    }
+
+    /// Refuses `member` if it excludes a chosen package or the other way round. A package may exclude a name that
+    /// it provides itself: then the others must go.
+    fn check_conflicts(&self, member: &Member<'a>) -> Result<(), Refusal> {
+        let name = member.choice.record.name();
+        let names = std::iter::once(name).chain(member.provides.iter().map(|provided| provided.name));
+        let numbers = names.filter_map(|name| self.excluders.get(name)).flatten().copied();
+        for number in numbers {
+            let excluder = &self.members[number];
+            let hit = excluder.excludes.iter().find(|(relation, _)| {
+                self.universe.is(member.choice.record, relation)
+                    || self.universe.provides(member.choice.record, relation)
             });
-            if let Some(other) = other {
+            if let Some((relation, breaks)) = hit {
                 return Err(Refusal::Conflict {
-                    one: describe(choice.record),
-                    other: describe(other.record),
+                    one: self.chain(number),
+                    other: self.chain_of(member),
                     relation: relation.to_string(),
+                    breaks: *breaks,
                 });
             }
         }
-    }
-    Ok(())
-}
-
-/// Whether `record` provides what `relation` asks for; a provided name without a version satisfies only
-/// relations without one.
-fn provides(record: Record<'_>, relation: &Relation<'_>) -> bool {
-    if !record.provides().contains(relation.name) {
-        return false;
-    }
-    let provided = relation::parse(record.provides()).unwrap_or_default();
-    provided.into_iter().flatten().any(|provided| {
-        provided.name == relation.name
-            && match provided.version {
-                Some((_, version)) => relation.accepts(version),
-                None => relation.version.is_none(),
+        for (relation, breaks) in &member.excludes {
+            let hit = self.named(relation).filter(|_| relation.name != name);
+            if let Some(hit) = hit.or_else(|| self.providing(relation).next()) {
+                return Err(Refusal::Conflict {
+                    one: self.chain_of(member),
+                    other: self.chain(hit),
+                    relation: relation.to_string(),
+                    breaks: *breaks,
+                });
             }
-    })
+        }
+        Ok(())
+    }
+
+    fn unsatisfied(&self, task: &Task<'a>) -> Refusal {
+        let offers = task.clause.iter().flat_map(|relation| self.universe.offers(relation.name));
+        let mut available: Vec<String> = offers.map(|choice| describe(choice.record)).collect();
+        available.dedup();
+        let chain = self.chain(task.by);
+        if let ([relation], true) = (&*task.clause, available.is_empty()) {
+            let similar = self.universe.similar(relation.name);
+            return Refusal::Unknown { name: relation.name.to_owned(), chain, similar };
+        }
+        let relation = task.clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        Refusal::Unsatisfied { relation, chain, available }
+    }
+
+    /// The package with this number, after those because of which it was chosen.
+    fn chain(&self, number: usize) -> Vec<String> {
+        self.chain_of(&self.members[number])
+    }
+
+    fn chain_of(&self, member: &Member<'a>) -> Vec<String> {
+        let mut chain = vec![describe(member.choice.record)];
+        let mut next = member.needed_by;
+        while let Some(number) = next {
+            chain.push(describe(self.members[number].choice.record));
+            next = self.members[number].needed_by;
+        }
+        chain.reverse();
+        chain
+    }
 }
 
 fn parse<'a>(record: Record<'a>, field: &'a str) -> Result<Vec<Vec<Relation<'a>>>, Refusal> {
@@ -264,56 +331,41 @@ fn describe(record: Record<'_>) -> String {
     format!("{} {}", record.name(), record.version())
 }
 
-/// The number of edits between two names, or 3 when it is certainly more than 2.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len().abs_diff(b.len()) > 2 {
-        return 3;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()].min(3)
-}
-
-/// Of `chosen`, what a system that has `installed` lacks of `names` and of what they need: packages that are not there,
-/// and those that are there in a version that one of these does not accept. What only an installed package needs is
-/// left to whoever made the system.
-///
-/// # Errors
-/// When a dependency cannot be read.
-pub(in crate::rootfs) fn lacking<'a>(
-    mut chosen: BTreeMap<&'a str, Choice<'a>>,
-    names: &[&'a str],
-    installed: &BTreeMap<String, String>,
-) -> Result<BTreeMap<&'a str, Choice<'a>>, Refusal> {
-    let mut wanted: Vec<&str> = names.iter().copied().filter(|name| !installed.contains_key(*name)).collect();
-    let mut lacking = BTreeMap::new();
-    while let Some(name) = wanted.pop() {
-        let Some(choice) = chosen.remove(name) else { continue };
-        for field in choice.record.depends() {
-            for relation in parse(choice.record, field)?.into_iter().flatten() {
-                match installed.get(relation.name) {
-                    Some(version) if relation.accepts(version) => {}
-                    _ if chosen.contains_key(relation.name) => wanted.push(relation.name),
-                    _ => wanted.extend(
-                        chosen
-                            .values()
-                            .filter(|choice| provides(choice.record, &relation))
-                            .map(|choice| choice.record.name())
-                            .filter(|name| !installed.contains_key(*name)),
-                    ),
+impl Universe {
+    /// Of `chosen`, what a system that has `installed` lacks of `names` and of what they need: packages that are not there,
+    /// and those that are there in a version that one of these does not accept. What only an installed package needs is
+    /// left to whoever made the system.
+    ///
+    /// # Errors
+    /// When a dependency cannot be read.
+    pub(in crate::rootfs) fn lacking<'a>(
+        &self,
+        mut chosen: BTreeMap<&'a str, Choice<'a>>,
+        names: &[&'a str],
+        installed: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<&'a str, Choice<'a>>, Refusal> {
+        let mut wanted: Vec<&str> =
+            names.iter().copied().filter(|name| !installed.contains_key(*name)).collect();
+        let mut lacking = BTreeMap::new();
+        while let Some(name) = wanted.pop() {
+            let Some(choice) = chosen.remove(name) else { continue };
+            for field in choice.record.depends() {
+                for relation in parse(choice.record, field)?.into_iter().flatten() {
+                    match installed.get(relation.name) {
+                        Some(version) if relation.accepts(version) => {}
+                        _ if chosen.contains_key(relation.name) => wanted.push(relation.name),
+                        _ => wanted.extend(
+                            chosen
+                                .values()
+                                .filter(|choice| self.provides(choice.record, &relation))
+                                .map(|choice| choice.record.name())
+                                .filter(|name| !installed.contains_key(*name)),
+                        ),
+                    }
                 }
             }
+            lacking.insert(name, choice);
         }
-        lacking.insert(name, choice);
+        Ok(lacking)
     }
-    Ok(lacking)
 }

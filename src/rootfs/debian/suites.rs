@@ -18,7 +18,7 @@ use super::Error;
 use super::index::{self, Index};
 use super::openpgp::{self, Keyring};
 use super::release::{self, Release};
-use super::select::{Suite, Universe};
+use super::universe::{Suite, Universe};
 use crate::http::{self, Answer, Expected, Protection, shown};
 use crate::oci::Digest;
 use crate::rootfs::base::{self, Base};
@@ -27,7 +27,7 @@ use crate::rootfs::{Context, error};
 use crate::store;
 
 /// Changes when the compact form of an index changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// An InRelease file is some 100 kB.
 const LARGEST_RELEASE: u64 = 16 << 20;
 /// More unpacked bytes of an index than this are refused.
@@ -54,7 +54,12 @@ pub(in crate::rootfs) fn load(
         };
         tasks.into_iter().map(join).collect::<Result<Vec<Arc<Suite>>, error::Error>>()
     })?;
-    Ok(Universe { suites, unneeded: base.unneeded.clone(), pins: BTreeMap::new() })
+    Ok(Universe {
+        architecture: architecture.to_owned(),
+        suites,
+        unneeded: base.unneeded.clone(),
+        pins: BTreeMap::new(),
+    })
 }
 
 fn load_suite(
@@ -80,6 +85,7 @@ fn load_suite(
         name: suite.name.clone(),
         date: release.date,
         archive: suite.archive.clone(),
+        priority: suite.priority,
         only: suite.only.clone(),
         index,
     }))

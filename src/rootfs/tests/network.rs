@@ -12,7 +12,7 @@ use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose, directory, to
 use crate::store::{Kind, Store};
 use crate::ui::{Progress, Reporter};
 
-fn context(store: &Path) -> Context {
+pub(super) fn context(store: &Path) -> Context {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let machine =
         Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
@@ -274,6 +274,82 @@ fn network_maven_comes_from_its_repository() {
     wanted.strip = 1;
     let tree = timed("fetch maven", || toolchain(&wanted, &context).unwrap());
     assert_eq!(tree.get("opt/tool/bin/mvn").unwrap().mode, 0o755);
+}
+
+/// Runtimes of the language that each base is for, as images have them.
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_java_starts_on_each_base_and_trusts_the_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    for (base, versions) in [("debian-12", &["17"][..]), ("debian-13", &["21", "25"][..])] {
+        for version in versions {
+            let package = format!("openjdk-{version}-jre-headless");
+            let mut wanted = request(&[("@java", "base"), (&package, "runtime")], false);
+            base.clone_into(&mut wanted.base);
+            let root = context.root(&wanted).unwrap();
+            let tree = compose(&root, Purpose::Runtime, &context).unwrap();
+            assert!(tree.get("usr/bin/sh").is_none());
+            let path = context.store.materialise(&format!("java-{version}"), &tree).unwrap();
+            let listed = run(&path, "/usr/bin/keytool", &["-list", "-cacerts", "-storepass", "changeit"]);
+            let count = listed.lines().filter(|line| line.contains("trustedCertEntry")).count();
+            assert!(count > 100, "{listed}");
+            let shown = run(&path, "/usr/bin/java", &["-XshowSettings:properties", "--version"]);
+            assert!(shown.starts_with(&format!("openjdk {version}.")), "{shown}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "network: needs keytool, run by .ci/run"]
+fn network_keytool_reads_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let root = context.root(&request(&[("@java", "base")], false)).unwrap();
+    let tree = compose(&root, Purpose::Runtime, &context).unwrap();
+    let path = context.store.materialise("store", &tree).unwrap().join("etc/ssl/certs/java/cacerts");
+    let mut command = Command::new("keytool");
+    command.args(["-list", "-storepass", "changeit", "-storetype", "JKS", "-keystore"]).arg(path);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let count = text.lines().filter(|line| line.contains("trustedCertEntry")).count();
+    assert!(count > 100 && text.contains(&format!("Your keystore contains {count} entries")), "{text}");
+}
+
+#[test]
+#[ignore = "network: run by .ci/run"]
+fn network_each_base_has_its_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(folder.path());
+    let found = |base: &str, package: &str| {
+        let source = Source::Debian {
+            base: base.to_owned(),
+            architecture: "amd64".to_owned(),
+            package: package.to_owned(),
+        };
+        context.releases(&source).unwrap().pop().map_or(String::new(), |release| release.version)
+    };
+    for (base, package, expected) in [
+        ("debian-12", "python3.11", "3.11."),
+        ("debian-12", "openjdk-17-jre-headless", "17."),
+        ("debian-12", "golang-1.22-go", "1.22."),
+        ("debian-13", "python3.13", "3.13."),
+        ("debian-13", "openjdk-21-jre-headless", "21."),
+        ("debian-13", "openjdk-25-jre-headless", "25."),
+        ("debian-13", "golang-1.27-go", "1.27."),
+    ] {
+        let version = found(base, package);
+        assert!(version.starts_with(expected), "{base} {package} {version}");
+    }
+    assert_eq!(found("debian-13", "python3.11"), "");
+    // Rust is taken from backports by name, what it needs comes along.
+    let root = context.root(&request(&[("rustc", "build"), ("cargo", "build")], true)).unwrap();
+    let backported =
+        |name: &str| root.packages.iter().any(|p| p.name == name && p.version.contains("~bpo13+"));
+    assert!(backported("rustc") && backported("cargo") && backported("libstd-rust-dev"));
+    let others: Vec<_> = root.packages.iter().filter(|p| p.version.contains("~bpo13+")).collect();
+    assert!(others.len() < 10, "{others:?}");
 }
 
 fn npm(package: &str) -> Source {

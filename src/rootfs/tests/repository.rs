@@ -279,6 +279,107 @@ fn what_cannot_be_resolved_is_explained() {
 }
 
 #[test]
+fn who_needs_whom_is_shown() {
+    let fixture = Fixture::new(vec![
+        Package::new("app", "1").field("Depends: middle"),
+        Package::new("middle", "2").field("Depends: libapp (>= 2)"),
+        Package::new("libapp", "1.0"),
+        Package::new("other", "1").field("Depends: old"),
+        Package::new("old", "3"),
+        Package::new("new", "4").field("Breaks: old (<< 5)"),
+    ]);
+    let detail = |names: &[&str]| fixture.resolve(names).unwrap_err().detail();
+    assert_eq!(detail(&["app"]).as_deref(), Some("app 1\n  needs middle 2"));
+    assert_eq!(detail(&["new", "other"]).as_deref(), Some("other 1\n  needs old 3"));
+    assert_eq!(
+        failure(fixture.resolve(&["new", "other"])),
+        (
+            "debian/conflict",
+            ExitCode::Usage,
+            "packages `new 4` and `old 3` cannot be in one root: the first breaks `old (<< 5)`".to_owned()
+        )
+    );
+    let hints = fixture.resolve(&["new", "other"]).unwrap_err().hints();
+    assert_eq!(hints, ["ask for only one of `new` and `other` in `build.packages` or `runtime.packages`"]);
+}
+
+fn chosen(fixture: &Fixture, names: &[&str]) -> Vec<String> {
+    let root = fixture.resolve(names).unwrap();
+    root.packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect()
+}
+
+#[test]
+fn an_alternative_that_turns_out_impossible_is_taken_back() {
+    let fixture = Fixture::new(vec![
+        Package::new("app", "1").field("Depends: first | second, last"),
+        Package::new("first", "1").field("Depends: libfirst"),
+        Package::new("libfirst", "1"),
+        Package::new("second", "1"),
+        Package::new("last", "1").field("Conflicts: libfirst"),
+        Package::new("lost", "1").field("Depends: broken | second"),
+        Package::new("broken", "1").field("Depends: nothing"),
+    ]);
+    assert_eq!(chosen(&fixture, &["app"]), ["app 1", "last 1", "second 1"]);
+    assert_eq!(chosen(&fixture, &["lost"]), ["lost 1", "second 1"]);
+}
+
+#[test]
+fn provided_names_have_versions_and_architectures() {
+    let fixture = Fixture::new(vec![
+        Package::new("any", "1").field("Depends: tool:any"),
+        Package::new("here", "1").field("Depends: tool:amd64, plain:native"),
+        Package::new("there", "1").field("Depends: tool:i386"),
+        Package::new("strict", "1").field("Depends: plain:any"),
+        Package::new("tool", "1").field("Multi-Arch: allowed"),
+        Package::new("plain", "1").field("Provides: name (= 3)"),
+        Package::new("virtual", "1").field("Depends: name (>= 3)"),
+        Package::new("newer", "1").field("Depends: name (>= 4)"),
+        Package::new("foe", "1").field("Breaks: name (<< 4)"),
+        Package::new("friend", "1").field("Breaks: name (<< 3)"),
+    ]);
+    assert_eq!(chosen(&fixture, &["any"]), ["any 1", "tool 1"]);
+    assert_eq!(chosen(&fixture, &["here"]), ["here 1", "plain 1", "tool 1"]);
+    assert_eq!(chosen(&fixture, &["virtual", "friend"]), ["friend 1", "plain 1", "virtual 1"]);
+    for (name, id) in [
+        ("there", "debian/unsatisfied"),
+        ("strict", "debian/unsatisfied"),
+        ("newer", "debian/unknown-package"),
+    ] {
+        assert_eq!(failure(fixture.resolve(&[name])).0, id, "{name}");
+    }
+    assert_eq!(failure(fixture.resolve(&["foe", "virtual"])).0, "debian/conflict");
+}
+
+#[test]
+fn java_gets_a_store_of_the_certificates() {
+    let pem = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
+    let fixture = Fixture::new(vec![
+        Package::new("ca-certificates", "1").file("./usr/share/ca-certificates/mozilla/A.crt", pem, 0o644),
+        Package::new("openjdk-21-jre-headless", "21").file(
+            "./usr/lib/jvm/java-21-openjdk-amd64/bin/java",
+            "",
+            0o755,
+        ),
+        Package::new("openjdk-9-jre-headless", "9").file(
+            "./usr/lib/jvm/java-9-openjdk-amd64/bin/java",
+            "",
+            0o755,
+        ),
+    ]);
+    let without = fixture.compose(&["ca-certificates"], Purpose::Runtime).unwrap();
+    assert!(without.get("etc/ssl/certs/java/cacerts").is_none());
+    let names = ["ca-certificates", "openjdk-21-jre-headless", "openjdk-9-jre-headless"];
+    let tree = fixture.compose(&names, Purpose::Runtime).unwrap();
+    let store = tree.get("etc/ssl/certs/java/cacerts").unwrap();
+    assert_eq!(store.package.as_deref(), Some("ca-certificates"));
+    let java = &tree.get("usr/bin/java").unwrap().kind;
+    assert!(
+        matches!(java, Kind::Symlink { target } if target == "../lib/jvm/java-21-openjdk-amd64/bin/java"),
+        "{java:?}"
+    );
+}
+
+#[test]
 fn hostile_packages_write_nowhere_else() {
     let outside = |package: Package| {
         let fixture = Fixture::new(vec![package]);

@@ -229,21 +229,29 @@ impl Repository {
     /// Writes a definitions folder whose base `debian-13` is this archive: all groups hold just `base-files`, the
     /// rest of the base's data is the embedded one.
     pub(crate) fn write_definitions(&self, folder: &Path) {
-        let original = concat!(env!("CARGO_MANIFEST_DIR"), "/bases/debian-13.toml");
-        let text = fs::read_to_string(original).expect("the base is part of the source");
-        let mut base: toml::Table = text.parse().expect("the base is TOML");
+        let read = |name: &str| -> toml::Table {
+            let original = format!("{}/bases/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+            let text = fs::read_to_string(original).expect("the base is part of the source");
+            text.parse().expect("the base is TOML")
+        };
+        let (mut shared, mut base) = (read("debian"), read("debian-13"));
         let fingerprint = self.key.fingerprint().to_string();
         let replaced = format!(
             "suites = [{{ name = \"tiny\", archive = \"main\" }}]\n[archives.main]\nurl = \"{}/debian\"\nkeys = [\"{fingerprint}\"]\n",
             self.server.url()
         );
         base.extend(replaced.parse::<toml::Table>().expect("this is TOML"));
-        let groups = base["groups"].as_table_mut().expect("groups are a table");
+        base.remove("groups");
+        shared.remove("archives");
+        let groups = shared["groups"].as_table_mut().expect("groups are a table");
         for (_, group) in groups.iter_mut() {
             *group = toml::Value::Array(vec!["base-files".into()]);
         }
         fs::create_dir_all(folder.join("bases/keys")).expect("the folder is writable");
-        fs::write(folder.join("bases/debian-13.toml"), base.to_string()).expect("the folder is writable");
+        for (name, table) in [("debian", shared), ("debian-13", base)] {
+            let path = folder.join(format!("bases/{name}.toml"));
+            fs::write(path, table.to_string()).expect("the folder is writable");
+        }
         let public = SignedPublicKey::from(self.key.clone());
         let armored = public.to_armored_string(ArmorOptions::default()).expect("a key can be written");
         fs::write(folder.join("bases/keys/test.asc"), armored).expect("the folder is writable");

@@ -45,7 +45,7 @@ fn a_module_is_read_whole() {
                 "github.com/go-chi/chi/v5": "v5.1.0", "golang.org/x/text": "v0.3.0", "a.b/c": "v1.0.0",
             },
             "has_sum": true, "vendored": false, "workspace": false,
-            "mains": [".", "cmd/tool"], "cgo": false, "embeds": [],
+            "mains": [".", "cmd/tool"], "cgo": false, "cgo_libraries": [], "embeds": [],
             "replaces_outside": ["a.b/c => ../c"],
         })
     );
