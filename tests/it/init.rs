@@ -413,7 +413,7 @@ fn tool_the_helper_of_the_other_architecture_does_the_same() {
 
 /// The command of init/README.md gives the bytes that are embedded.
 #[test]
-#[ignore = "needs the network: run by .ci/run"]
+#[ignore = "needs the network and a quarter of an hour: run by hand when init/ changes"]
 fn network_the_helpers_are_those_that_their_sources_give() {
     let context = crate::support::TestContext::with_shared_store();
     let init = crate::support::repository().join("init");
