@@ -5,7 +5,7 @@
 //! locked   a Lock in front of a catalogue           compare   what differs between two locks
 //! ```
 //!
-//! In: the file in the app's folder. Out: a [`Catalogue`](super::Catalogue) that answers from it, so that planning
+//! In: the file in the app's folder. Out: a [`Catalogue`] that answers from it, so that planning
 //! reads no index and asks no registry, and the differences between what is locked and what the app wants.
 //!
 //! Invariants: the file names no host (archives are names of the base's data, paths are relative to them); equal
@@ -35,7 +35,7 @@ use crate::oci::Digest;
 /// The version of the file's format. A reader refuses any other.
 pub const VERSION: u32 = 1;
 
-/// Everything that is locked. Lists are sorted; see [`Lock::sort`].
+/// Everything that is locked. Lists are sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Lock {
