@@ -9,7 +9,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 
 use super::Error;
-use super::facts::Facts;
+use super::facts::{Facts, unknown_name};
 use crate::definitions::{Definition, Definitions};
 
 /// How much work one expression may cause, in minijinja's units (about one per instruction).
@@ -113,33 +113,6 @@ fn check(detector: &Detector) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// What is wrong with a dotted name, if anything.
-fn unknown_name(shape: &serde_json::Value, name: &str) -> Option<String> {
-    let mut value = shape;
-    let mut walked = String::new();
-    for part in name.split('.') {
-        match value {
-            serde_json::Value::Object(members) if members.is_empty() => return None,
-            serde_json::Value::Object(members) => {
-                let Some(member) = members.get(part) else {
-                    let known: Vec<String> = members.keys().map(|key| format!("`{key}`")).collect();
-                    let place =
-                        if walked.is_empty() { "the facts".to_owned() } else { format!("`{walked}`") };
-                    return Some(format!("`{name}` is not a fact: {place} has {}", known.join(", ")));
-                };
-                value = member;
-            }
-            serde_json::Value::Array(_) => return None,
-            _ => return Some(format!("`{name}` is not a fact: `{walked}` has no members")),
-        }
-        if !walked.is_empty() {
-            walked.push('.');
-        }
-        walked.push_str(part);
-    }
-    None
 }
 
 /// What expressions of a detector see: the facts (absent ones as none), `lists`, `manifests` (the manifests of all

@@ -324,13 +324,13 @@ fn a_detector_is_checked_when_it_is_loaded() {
     assert_eq!(
         with_detector(&row("node.pakage")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: \
-         `node.pakage` is not a fact: `node` has `entry`, `lock`, `main_file`, `package`, `typescript`, \
+         `node.pakage` is not a fact: `node` knows `entry`, `lock`, `main_file`, `package`, `typescript`, \
          `typescript_entry`, `versions`\n"
     );
     assert_eq!(
         with_detector(&row("nod")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: `nod` \
-         is not a fact: the facts has `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`\n"
+         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`\n"
     );
     assert_eq!(
         with_detector(&row("node.package.scripts.start")),

@@ -3,120 +3,32 @@
 
 use std::collections::HashSet;
 
-/// Values that planning adds. Their members depend on the buildpack and are checked when they are used.
-const OPEN: [&str; 6] = ["arch", "base", "config", "start", "value", "versions"];
+use serde_json::{Value, json};
 
-/// Ecosystems whose facts are described by [`FACTS`]. Facts of other names are an extension and are not checked.
-const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];
+use crate::detect::facts::{Facts, unknown_name};
 
-/// Every fact; `*` stands for any key.
-const FACTS: [&str; 62] = [
-    "files.has",
-    "node.entry",
-    "node.lock.drift",
-    "node.lock.file",
-    "node.lock.kind",
-    "node.lock.scripts",
-    "node.lock.version",
-    "node.main_file",
-    "node.package.dependencies.*",
-    "node.package.dev_dependencies.*",
-    "node.package.engines.*",
-    "node.package.main",
-    "node.package.name",
-    "node.package.optional_dependencies.*",
-    "node.package.package_manager",
-    "node.package.script_lines.*",
-    "node.package.scripts.*",
-    "node.package.type",
-    "node.package.version",
-    "node.package.workspaces",
-    "node.typescript",
-    "node.typescript_entry",
-    "node.versions",
-    "python.apps.directory",
-    "python.apps.factory",
-    "python.apps.file",
-    "python.apps.framework",
-    "python.apps.interface",
-    "python.apps.line",
-    "python.apps.module",
-    "python.apps.variable",
-    "python.dependencies",
-    "python.files",
-    "python.hashed",
-    "python.local",
-    "python.mains",
-    "python.manager",
-    "python.no_binary",
-    "python.project.build_system",
-    "python.project.declared",
-    "python.project.name",
-    "python.project.poetry",
-    "python.project.scripts.*",
-    "python.requirements",
-    "python.requirements_file",
-    "python.unpinned",
-    "python.versions",
-    "go.cgo",
-    "go.cgo_libraries",
-    "go.embeds",
-    "go.has_sum",
-    "go.mains",
-    "go.module",
-    "go.replaces_outside",
-    "go.requires.*",
-    "go.vendored",
-    "go.versions",
-    "go.workspace",
-    "procfile.default",
-    "procfile.processes.*.command",
-    "procfile.processes.*.line",
-    "procfile.program",
-];
+/// Values that planning adds. Their members depend on the buildpack and are checked when they are used; `facts` holds
+/// those of ecosystems that rpack does not know.
+const OPEN: [&str; 9] = ["arch", "base", "config", "facts", "outcome", "part", "start", "value", "versions"];
 
 /// Refuses the first of `used` (in order of spelling) that is no known name.
 pub(super) fn check(used: HashSet<String>) -> Result<(), String> {
+    let shape = shape();
     let mut used: Vec<String> = used.into_iter().collect();
     used.sort();
-    for name in used {
-        let first = name.split('.').next().unwrap_or(&name);
-        let open = OPEN.contains(&first) || first == "facts";
-        if open || FACTS.iter().any(|fact| fits(&name, fact)) {
-            continue;
-        }
-        if !DESCRIBED.contains(&first) {
-            return Err(format!(
-                "there is no value `{first}`: expected one of {}, or `facts.NAME` for other ecosystems",
-                listed()
-            ));
-        }
-        return Err(format!("there is no fact `{name}`{}", similar(&name)));
+    match used.iter().find_map(|name| unknown_name(&shape, name)) {
+        Some(reason) => Err(reason),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn listed() -> String {
-    let mut all: Vec<String> = OPEN.iter().chain(&DESCRIBED).map(|name| format!("`{name}`")).collect();
-    all.sort();
-    all.join(", ")
-}
-
-/// Whether `name` is the fact or a part of the way to it.
-fn fits(name: &str, fact: &str) -> bool {
-    let mut parts = fact.split('.');
-    name.split('.').all(|part| parts.next().is_some_and(|expected| expected == "*" || expected == part))
-}
-
-fn similar(name: &str) -> String {
-    let (parent, last) = name.rsplit_once('.').unwrap_or(("", name));
-    let near: Vec<String> = FACTS
-        .iter()
-        .filter(|fact| fact.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.')))
-        .filter(|fact| fact.rsplit('.').next().is_some_and(|end| end.chars().next() == last.chars().next()))
-        .map(|fact| format!("`{fact}`"))
-        .collect();
-    if near.is_empty() { String::new() } else { format!(": did you mean {}?", near.join(", ")) }
+/// The facts with the values that planning adds to them.
+fn shape() -> Value {
+    let mut shape = Facts::shape();
+    for name in OPEN {
+        shape[name] = json!({});
+    }
+    shape
 }
 
 #[cfg(test)]
@@ -137,19 +49,16 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_fact_names_its_neighbours() {
-        assert_eq!(
-            refusal("node.lock.fiel").unwrap(),
-            "there is no fact `node.lock.fiel`: did you mean `node.lock.file`?"
-        );
+    fn a_misspelt_fact_names_what_there_is() {
+        assert_eq!(refusal("files.hass").unwrap(), "`files.hass` is not a fact: `files` knows `has`");
     }
 
     #[test]
     fn an_unknown_value_lists_the_known_ones() {
         assert_eq!(
             refusal("nod").unwrap(),
-            "there is no value `nod`: expected one of `arch`, `base`, `config`, `files`, `go`, `node`, `procfile`, \
-             `python`, `start`, `value`, `versions`, or `facts.NAME` for other ecosystems"
+            "`nod` is not a fact: rpack knows `arch`, `base`, `config`, `facts`, `files`, `go`, `node`, `outcome`, \
+             `part`, `procfile`, `python`, `start`, `value`, `versions`"
         );
     }
 }

@@ -114,7 +114,7 @@ impl Facts {
 
     /// The shape of all facts, for checking the names that expressions use: every optional member is present,
     /// lists are empty, and an empty object stands for a map with any key.
-    pub(super) fn shape() -> serde_json::Value {
+    pub(crate) fn shape() -> serde_json::Value {
         let facts = Self {
             files: Root::default(),
             node: Some(Node::shape()),
@@ -124,4 +124,30 @@ impl Facts {
         };
         serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")
     }
+}
+
+/// What is wrong with a dotted name that an expression over values of this shape uses, if anything.
+pub(crate) fn unknown_name(shape: &serde_json::Value, name: &str) -> Option<String> {
+    let mut value = shape;
+    let mut walked = String::new();
+    for part in name.split('.') {
+        match value {
+            serde_json::Value::Object(members) if members.is_empty() => return None,
+            serde_json::Value::Object(members) => {
+                let Some(member) = members.get(part) else {
+                    let known: Vec<String> = members.keys().map(|key| format!("`{key}`")).collect();
+                    let place = if walked.is_empty() { "rpack".to_owned() } else { format!("`{walked}`") };
+                    return Some(format!("`{name}` is not a fact: {place} knows {}", known.join(", ")));
+                };
+                value = member;
+            }
+            serde_json::Value::Array(_) => return None,
+            _ => return Some(format!("`{name}` is not a fact: `{walked}` has no members")),
+        }
+        if !walked.is_empty() {
+            walked.push('.');
+        }
+        walked.push_str(part);
+    }
+    None
 }
