@@ -238,7 +238,6 @@ pub fn build(
         context.remember_dates(lock.dates());
     }
     let toolchains = toolchains(plan, &plan.build_platform, context)?;
-    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let engine = Engine {
         store: &session.store,
         reporter: &session.reporter,
@@ -251,6 +250,8 @@ pub fn build(
     let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);
     let work =
         build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
+    let plan = &settled(plan, &work.tree, checkout, session)?;
+    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let shipped = if plan.platform == plan.build_platform {
         toolchains
     } else {
@@ -271,6 +272,15 @@ pub fn build(
     };
     let input = package::Input { platform: &plan.platform, layers, image: &plan.image, base };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
+}
+
+/// The plan for what the build has made, where that was open.
+fn settled(plan: &Plan, work: &Tree, checkout: &Checkout, session: &Session) -> Result<Plan, Error> {
+    let settled = package::settle(plan, work, &checkout.source.tree).map_err(boxed)?;
+    if let Some(outcome) = &settled.outcome {
+        session.reporter.info(&format!("made {}: {} is there", outcome.title, outcome.files.join(", ")));
+    }
+    Ok(settled)
 }
 
 /// The plan and its runtime root with the packages that files of the image need besides those listed; nothing when

@@ -42,6 +42,9 @@ pub(super) struct Settings {
     /// The command that starts the app
     #[arg(long, value_name = "COMMAND")]
     start: Option<String>,
+    /// The process that the image starts, such as `worker` of the Procfile
+    #[arg(long, value_name = "NAME")]
+    process: Option<String>,
     /// The command that builds the app, instead of the ecosystem's own
     #[arg(long, value_name = "COMMAND")]
     build_command: Option<String>,
@@ -82,6 +85,11 @@ impl AppArguments {
 }
 
 impl Settings {
+    /// The process that is asked for.
+    pub(super) fn process(&self) -> Option<&str> {
+        self.process.as_deref()
+    }
+
     /// The app at `path` with these settings.
     pub(super) fn app(&self, path: PathBuf) -> Result<App, Error> {
         let mut flags = Vec::new();
@@ -89,6 +97,7 @@ impl Settings {
             ("name", "--name", &self.name),
             ("language", "--language", &self.language),
             ("start.command", "--start", &self.start),
+            ("start.process", "--process", &self.process),
             ("build.command", "--build-command", &self.build_command),
         ];
         for (key, flag, value) in named {

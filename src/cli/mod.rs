@@ -199,6 +199,14 @@ enum Failure {
     /// The lock is not what `rpack lock` would write.
     #[error("`{}` is out of date", crate::plan::lock::NAME)]
     LockOutdated,
+    /// The image has no such process.
+    #[error("the image has no process `{name}`")]
+    NoProcess {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// All ports are taken.
     #[error("port {port} is in use")]
     PortTaken {
@@ -215,6 +223,7 @@ impl Diagnose for Failure {
             Self::Read { .. } => "cli/read",
             Self::Argument { .. } => "cli/argument",
             Self::LockOutdated => "lock/outdated",
+            Self::NoProcess { .. } => "start/no-process",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -224,13 +233,17 @@ impl Diagnose for Failure {
             Self::Signals { .. } | Self::Output { .. } | Self::LockOutdated | Self::PortTaken { .. } => {
                 ExitCode::Failed
             }
-            Self::Read { .. } | Self::Argument { .. } => ExitCode::Usage,
+            Self::Read { .. } | Self::Argument { .. } | Self::NoProcess { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::LockOutdated => vec!["bring it up to date and commit it: `rpack lock`".to_owned()],
+            Self::NoProcess { known, .. } if known.is_empty() => {
+                vec!["it was built from an app with one process; leave out `--process`".to_owned()]
+            }
+            Self::NoProcess { known, .. } => vec![format!("it has {}", known.join(", "))],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! `rpack run`
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use super::{Failure, boxed};
 use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin, Tmpfs};
 use crate::interrupt;
 use crate::pipeline::{self, Error, Session};
+use crate::plan::model::{PROCESSES, Process};
 use crate::publish::{self, Unpacked};
 use crate::store::Kind;
 
@@ -25,6 +27,7 @@ const PORTS: std::ops::RangeInclusive<u16> = 8080..=8179;
 Examples:
   rpack run                       build the app in this folder and start it
   rpack run shop/web:1.4          start an image of the store
+  rpack run shop/web:1.4 --process release  start another process of it
   rpack run --port 3000 -e DEBUG  with PORT=3000 and this shell's DEBUG")]
 pub(super) struct Arguments {
     /// A folder to build, or an image: a tag or digest of the store, or oci:DIR[:TAG]
@@ -44,12 +47,32 @@ pub(super) struct Arguments {
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let image = image(arguments, session)?;
     let port = port(arguments.port)?;
-    let spec = spec(&image, port, arguments, session);
+    let mut spec = spec(&image, port, arguments, session);
+    if !Path::new(&arguments.target).is_dir()
+        && let Some(name) = arguments.settings.process()
+    {
+        become_process(&mut spec, &image, name)?;
+    }
     session.reporter.info(&format!("starting on port {port}: http://localhost:{port}/"));
     let mut running = Sandbox::default().spawn(&spec).map_err(boxed)?;
     let _forwarding = interrupt::forward_to(running.handle(), true);
     let outcome = running.wait().map_err(boxed)?;
     Ok(u8::try_from(outcome.code).unwrap_or(u8::MAX))
+}
+
+/// Starts the process `name` of a finished image instead of its default one.
+fn become_process(spec: &mut Spec, image: &Unpacked, name: &str) -> Result<(), Error> {
+    let label = image.config.config.labels.get(PROCESSES);
+    let mut processes: BTreeMap<String, Process> =
+        label.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let Some(process) = processes.remove(name) else {
+        let known = processes.into_keys().collect();
+        return Err(boxed(Failure::NoProcess { name: name.to_owned(), known }));
+    };
+    spec.argv = process.argv;
+    spec.directory = process.directory;
+    spec.env.extend(process.env);
+    Ok(())
 }
 
 /// The image to start: a folder is built first.
@@ -90,7 +113,7 @@ fn port(asked: Option<u16>) -> Result<u16, Error> {
 
 fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -> Spec {
     let config = &image.config.config;
-    let mut env: std::collections::BTreeMap<String, String> = config
+    let mut env: BTreeMap<String, String> = config
         .env
         .iter()
         .filter_map(|variable| variable.split_once('='))

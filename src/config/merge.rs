@@ -52,25 +52,27 @@ impl Merged {
             name: self.one("name", text),
             language: self.one("language", text),
             base: self.one("base.name", text),
-            versions: self.map("runtime.TOOL.version"),
+            versions: self.map("runtime.TOOL.version", text),
             build_command: self.one("build.command", text),
-            build_env: self.map("build.env.NAME"),
+            build_env: self.map("build.env.NAME", text),
             build_packages: self.list("build.packages"),
             ignored_libraries: self.list("closure.ignore"),
             start: self.one("start.command", command),
-            runtime_env: self.map("runtime.env.NAME"),
+            process: self.one("start.process", text),
+            processes: self.map("process.NAME", command),
+            runtime_env: self.map("runtime.env.NAME", text),
             runtime_packages: self.list("runtime.packages"),
             exclude: self.list("source.exclude"),
             include: self.list("source.include"),
             ports: self.ports(),
             user: self.one("image.user", text),
             writable: self.list("image.writable"),
-            labels: self.map("image.labels.KEY"),
-            mirrors: self.map("mirror.ECOSYSTEM"),
+            labels: self.map("image.labels.KEY", text),
+            mirrors: self.map("mirror.ECOSYSTEM", text),
             base_build: self.one("base.build", text),
             base_runtime: self.one("base.runtime", text),
             insecure_registries: self.list("registry.insecure"),
-            registry_mirrors: self.map("registry.mirrors.HOST"),
+            registry_mirrors: self.map("registry.mirrors.HOST", text),
             folder: std::path::PathBuf::new(),
             locked: self
                 .one("locked", |value| Some(value == Value::Boolean(true)))
@@ -86,10 +88,10 @@ impl Merged {
         resolve(self.single.remove(&(name, String::new()))?, read)
     }
 
-    fn map(&self, name: &'static str) -> BTreeMap<String, Resolved<String>> {
+    fn map<T>(&self, name: &'static str, read: fn(Value) -> Option<T>) -> BTreeMap<String, Resolved<T>> {
         let entries = self.single.range((name, String::new())..).take_while(|((key, _), _)| *key == name);
         let stated = entries.map(|((_, argument), stated)| (argument.clone(), stated.clone()));
-        stated.filter_map(|(argument, stated)| Some((argument, resolve(stated, text)?))).collect()
+        stated.filter_map(|(argument, stated)| Some((argument, resolve(stated, read)?))).collect()
     }
 
     fn list(&mut self, name: &str) -> Vec<Resolved<String>> {

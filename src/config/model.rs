@@ -69,6 +69,10 @@ pub struct Config {
     pub ignored_libraries: Vec<Resolved<String>>,
     /// `start.command`.
     pub start: Option<Resolved<Command>>,
+    /// `start.process`: the process that the image starts.
+    pub process: Option<Resolved<String>>,
+    /// `process.NAME`, by name.
+    pub processes: BTreeMap<String, Resolved<Command>>,
     /// `runtime.env`: environment of the image.
     pub runtime_env: BTreeMap<String, Resolved<String>>,
     /// `runtime.packages`: further Debian packages in the image.

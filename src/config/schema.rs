@@ -62,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 24] = [
+pub static KEYS: [Key; 26] = [
     key(
         "base.build",
         Kind::Image,
@@ -159,6 +159,12 @@ pub static KEYS: [Key; 24] = [
         "The app's name, which becomes the image's repository. Default: the name of the folder.",
     ),
     key(
+        "process.NAME",
+        Kind::Command,
+        r#"process.worker = "celery -A shop worker""#,
+        "A process of the app, written as `start.command`. It stands above the one of the same name in the Procfile.",
+    ),
+    key(
         "registry.insecure",
         Kind::Hosts,
         r#"registry.insecure = ["registry.example:5000"]"#,
@@ -208,6 +214,13 @@ pub static KEYS: [Key; 24] = [
         Kind::Command,
         r#"start.command = ["node", "server.js"]"#,
         "The process of the image: a line as in a Procfile, or a list of exact arguments.",
+    ),
+    key(
+        "start.process",
+        Kind::Word,
+        r#"start.process = "worker""#,
+        "The process that the image starts, of those in the Procfile, in `process` or known to the language. Same as \
+         `--process`. Default: `web`, or the only one.",
     ),
     key(
         "strict",

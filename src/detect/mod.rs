@@ -29,6 +29,8 @@ const LISTED: usize = 20;
 /// How deep, and how many, folders with manifests are searched for when there is nothing at the root.
 const DEPTH: usize = 3;
 const FOLDERS: usize = 10;
+/// The role of an ecosystem that makes files for another one.
+const ASSETS: &str = "assets";
 /// Folders whose manifests are nobody's app.
 const NOT_THE_APP: [&str; 4] = ["docs", "node_modules", "testdata", "vendor"];
 
@@ -38,6 +40,12 @@ const NOT_THE_APP: [&str; 4] = ["docs", "node_modules", "testdata", "vendor"];
 pub struct Detection {
     /// Id of the buildpack that owns the start command.
     pub language: String,
+    /// The app's folder in the source, for a member of a workspace; empty for the whole source.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub folder: String,
+    /// What makes files for the app, in the order in which it is built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<Assets>,
     /// Every ecosystem with evidence, best first; the first is the winner.
     pub candidates: Vec<Candidate>,
     /// What the manifests say: an object with one member per ecosystem that left evidence, as the fact types of
@@ -45,6 +53,18 @@ pub struct Detection {
     pub facts: serde_json::Value,
     /// Warnings met on the way.
     pub notices: Vec<Notice>,
+}
+
+/// An ecosystem that makes files for the app of another one: a front end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Assets {
+    /// Id of the buildpack.
+    pub language: String,
+    /// Its folder in the source; empty for the source itself.
+    pub folder: String,
+    /// What the manifests in that folder say.
+    pub facts: serde_json::Value,
 }
 
 /// One ecosystem with what speaks for it.
@@ -96,7 +116,15 @@ pub fn detect(source: &Source, definitions: &Definitions, config: &Config) -> Re
         return Err(unrecognised(source, &files, &detectors));
     };
     facts.complete(&files, &winner, &mut notices)?;
-    Ok(Detection { language: winner, candidates, facts: value(&facts), notices })
+    let facts = value(&facts);
+    let is_assets = |one: &&Candidate| one.role == ASSETS;
+    let assets = candidates.iter().filter(is_assets).map(|one| Assets {
+        language: one.language.clone(),
+        folder: String::new(),
+        facts: facts.clone(),
+    });
+    let assets = assets.collect();
+    Ok(Detection { language: winner, folder: String::new(), assets, candidates, facts, notices })
 }
 
 fn value(facts: &facts::Facts) -> serde_json::Value {

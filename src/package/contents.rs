@@ -215,7 +215,7 @@ fn normalised(entry: &Entry) -> Entry {
 }
 
 /// Globs over whole paths: `*` stays inside a component, `**` does not.
-fn globs(patterns: &[String]) -> Result<GlobSet, Error> {
+pub(super) fn globs(patterns: &[String]) -> Result<GlobSet, Error> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();

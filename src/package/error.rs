@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::plan::model::Outcome;
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
 
@@ -40,6 +41,14 @@ pub enum Error {
         origin: String,
         /// Files of the image that are named alike.
         nearest: Vec<String>,
+    },
+    /// The build made nothing that the plan knows what to do with.
+    #[error("the build has made nothing that could be started or served")]
+    NoOutput {
+        /// What was looked for.
+        expected: Vec<Outcome>,
+        /// What is new in the app's folder.
+        made: Vec<String>,
     },
     /// There is no layer.
     #[error("an image needs at least one layer")]
@@ -159,6 +168,7 @@ impl Diagnose for Error {
             Self::UnknownToolchain { .. } => "plan/toolchain",
             Self::Glob { .. } => "plan/glob",
             Self::StartMissing { .. } => "start/missing-file",
+            Self::NoOutput { .. } => "build/no-output",
             Self::Empty => "package/empty",
             Self::Whiteout { .. } => "package/whiteout",
             Self::ReservedName { .. } => "package/reserved-name",
@@ -179,6 +189,7 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.exit(),
             Self::StartMissing { .. }
+            | Self::NoOutput { .. }
             | Self::UnknownToolchain { .. }
             | Self::Glob { .. }
             | Self::Platform(_)
@@ -187,6 +198,14 @@ impl Diagnose for Error {
             Self::Changed { .. } => ExitCode::Retry,
             _ => ExitCode::Failed,
         }
+    }
+
+    fn detail(&self) -> Option<String> {
+        let Self::NoOutput { expected, made } = self else { return None };
+        let row = |outcome: &Outcome| format!("  {}: {}", outcome.title, outcome.files.join(", "));
+        let rows: Vec<String> = expected.iter().map(row).collect();
+        let made = if made.is_empty() { "nothing".to_owned() } else { made.join(", ") };
+        Some(format!("looked for:\n{}\nmade: {made}", rows.join("\n")))
     }
 
     fn hints(&self) -> Vec<String> {
@@ -207,6 +226,12 @@ impl Diagnose for Error {
                 }
                 hints
             }
+            Self::NoOutput { .. } => vec![
+                "look at what the build script does, and where its output goes".to_owned(),
+                "name what the image starts in rpack.toml: `start.command = \"node dist/server.js\"`"
+                    .to_owned(),
+                "or the folder that it serves: `static.root = \"dist\"`".to_owned(),
+            ],
             Self::UnknownToolchain { .. } | Self::Glob { .. } => {
                 vec!["make the plan anew: `rpack plan --json`".to_owned()]
             }

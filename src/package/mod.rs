@@ -13,12 +13,14 @@ mod contents;
 mod error;
 mod image;
 mod layers;
+mod outcome;
 pub(crate) mod tar;
 
 pub use base::Base;
 pub use contents::{Parts, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
+pub use outcome::settle;
 
 use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};

@@ -32,6 +32,7 @@ impl Fixture {
             writable: Vec::new(),
             created: 1_700_000_000,
             start_origin: "package.json:6 scripts.start".to_owned(),
+            processes: BTreeMap::new(),
         };
         Self { folder, store, image }
     }

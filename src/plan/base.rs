@@ -10,7 +10,7 @@ use crate::ui::Location;
 pub(super) const LAYER: &str = "base";
 
 /// What is configured.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Bases {
     /// `base.build`
     pub(super) build: Option<ResolvedImage>,

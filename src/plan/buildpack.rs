@@ -29,6 +29,9 @@ pub(super) struct Buildpack {
     pub(super) port: u16,
     /// Whether the start helper is PID 1 always or only when the command needs it.
     pub(super) init: Init,
+    /// Ids of buildpacks that may make files for an app of this one.
+    #[serde(default)]
+    pub(super) assets: Vec<String>,
     #[serde(default, rename = "tool")]
     pub(super) tools: Vec<Tool>,
     #[serde(default, rename = "value")]
@@ -50,8 +53,12 @@ pub(super) struct Buildpack {
     pub(super) layers: Vec<Layer>,
     #[serde(default)]
     pub(super) commands: Commands,
+    #[serde(default, rename = "outcome")]
+    pub(super) outcomes: Vec<Outcome>,
     #[serde(default, rename = "start")]
     pub(super) starts: Vec<Start>,
+    #[serde(default, rename = "process")]
+    pub(super) processes: Vec<Process>,
     pub(super) image: Image,
 }
 
@@ -263,6 +270,9 @@ pub(super) struct Step {
     pub(super) when: Expression,
     /// Elements that render empty are left out.
     pub(super) argv: Vec<Text>,
+    /// Where it runs, and what its inputs are relative to.
+    #[serde(default)]
+    pub(super) at: At,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Text>,
     pub(super) inputs: Vec<Text>,
@@ -274,6 +284,17 @@ pub(super) struct Step {
     pub(super) network: bool,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Text>,
+}
+
+/// A folder that a step runs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum At {
+    /// The app's own.
+    #[default]
+    App,
+    /// That of the whole source, above the members of a workspace.
+    Root,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -365,11 +386,47 @@ pub(super) struct Reject {
     pub(super) instead: String,
 }
 
-/// A candidate for the start command; the first whose condition holds wins.
+/// Something that a build may turn out to have made. Layers, runtime packages, start commands and variables are
+/// planned for each whose condition holds; the first whose files exist after the build counts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Outcome {
+    /// What expressions see as `outcome.id`.
+    pub(super) id: String,
+    /// What people read: `a static site in dist`.
+    pub(super) title: Text,
+    #[serde(default)]
+    pub(super) when: Expression,
+    /// Globs below the app's folder, for each of which there must be a file after the build.
+    #[serde(default)]
+    pub(super) files: Vec<Text>,
+    /// Texts that expressions see as `outcome.NAME`.
+    #[serde(default)]
+    pub(super) values: BTreeMap<String, Text>,
+}
+
+/// A process besides the one that the image starts, which `start.process` can choose instead.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Process {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) when: Expression,
+    /// Exact words; the first goes through [`Commands`].
+    pub(super) argv: Vec<Text>,
+    /// Where it comes from.
+    pub(super) origin: Text,
+}
+
+/// A candidate for the start command; the first whose condition holds, and whose files exist after the build, wins.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Start {
     pub(super) when: Expression,
+    /// Globs below the app's folder, for each of which there must be a file after the build. They are for what the
+    /// build makes; what the source holds is for `when`.
+    #[serde(default)]
+    pub(super) files: Vec<Text>,
     /// A script of [`Commands::scripts`].
     pub(super) script: Option<String>,
     /// Exact words; the first goes through [`Commands`].
@@ -391,6 +448,9 @@ pub(super) struct Image {
     pub(super) env: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, Text>,
+    /// Globs below its folder of what is no result when it makes files for another ecosystem.
+    #[serde(default)]
+    pub(super) no_assets: Vec<String>,
     /// A line of a start command that would fit this ecosystem, for hints.
     pub(super) example: String,
 }

@@ -186,12 +186,20 @@ pub enum Error {
         hints: Vec<String>,
     },
     /// Several processes, none of which is the default.
-    #[error("`Procfile` has several processes and none is named `web`: {}", .processes.join(", "))]
+    #[error("there are several processes and none is named `web`: {}", .processes.join(", "))]
     NoDefaultProcess {
         /// Their names.
         processes: Vec<String>,
-        /// The command of the first.
-        command: String,
+    },
+    /// A process was asked for that nobody has stated.
+    #[error("there is no process `{name}` ({origin})")]
+    NoProcess {
+        /// What was asked for.
+        name: String,
+        /// Who asked.
+        origin: String,
+        /// What there is.
+        known: Vec<String>,
     },
     /// A variable that breaks tools or that the platform owns.
     #[error("`{name}` cannot be set in `{table}`: {reason}")]
@@ -314,6 +322,7 @@ impl Diagnose for Error {
             Self::Check { id, .. } | Self::Start { id, .. } => id,
             Self::StartNone { .. } => "start/none",
             Self::NoDefaultProcess { .. } => "procfile/no-default",
+            Self::NoProcess { .. } => "start/no-process",
             Self::ReservedEnv { .. } => "config/reserved-env",
             Self::ConfigValue { .. } => "config/value",
             Self::Format { .. } => "plan/format",
@@ -343,7 +352,6 @@ impl Diagnose for Error {
                 location.as_deref().cloned()
             }
             Self::Check { file, .. } => file.as_deref().and_then(whole),
-            Self::NoDefaultProcess { .. } => whole("Procfile"),
             Self::Catalogue(error) => error.0.location(),
             _ => None,
         }
@@ -403,14 +411,19 @@ impl Diagnose for Error {
             }
             Self::Check { hints, .. } | Self::Start { hints, .. } => hints.clone(),
             Self::StartNone { example, .. } => start_hints(example),
-            Self::NoDefaultProcess { processes, command } => {
+            Self::NoDefaultProcess { processes } => {
                 let first = processes.first().map_or("worker", String::as_str);
                 vec![
-                    format!("rename the one that the image should start: `web: {command}`"),
-                    format!(
-                        "or name its command in rpack.toml, here that of `{first}`: `start.command = \"{command}\"`"
-                    ),
+                    format!("choose one, here `{first}`: `rpack build --process {first}`"),
+                    format!("or for every build, in rpack.toml: `start.process = \"{first}\"`"),
+                    "or call the one that the image should start `web`".to_owned(),
                 ]
+            }
+            Self::NoProcess { name, known, .. } => {
+                let line =
+                    format!("name its command in rpack.toml: `process.{name} = \"PROGRAM ARGUMENTS\"`");
+                let there = format!("there is {}", known.join(", "));
+                if known.is_empty() { vec![line] } else { vec![there, line] }
             }
             Self::ReservedEnv { name, table, .. } => vec![format!("delete `{name}` from `{table}`")],
             Self::ConfigValue { hint, .. } => vec![hint.clone()],

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::model::{Contents, Plan, Root, Step};
+use super::model::{Contents, Image, Plan, Process, Root, Step};
 
 /// Renders the plan as text, with a line end behind every line.
 pub fn explain(plan: &Plan) -> String {
@@ -24,7 +24,22 @@ pub fn explain(plan: &Plan) -> String {
                 .collect::<Vec<_>>(),
         ),
     );
-    section(&mut text, "start", start(plan));
+    let alternatives = plan.alternatives.iter().flat_map(|one| {
+        let mut lines =
+            vec![format!("{} if the build makes {}", one.outcome.title, one.outcome.files.join(", "))];
+        lines.extend(start(&one.image).into_iter().map(|line| format!("  {line}")));
+        lines
+    });
+    let own = start(&plan.image);
+    let own = match &plan.outcome {
+        Some(outcome) if outcome.files.is_empty() => indented("otherwise", own),
+        Some(outcome) => {
+            indented(&format!("{} if the build makes {}", outcome.title, outcome.files.join(", ")), own)
+        }
+        None => own,
+    };
+    section(&mut text, "start", alternatives.chain(own).collect());
+    section(&mut text, "processes", processes(&plan.image));
     let notices = plan.notices.iter().map(|notice| {
         let kind = if notice.warning { "warning" } else { "note" };
         format!("{kind}[{}]: {}", notice.id, notice.text)
@@ -109,8 +124,22 @@ fn layer_row(id: &str, comment: &str, contents: &[Contents]) -> Vec<String> {
     vec![id.to_owned(), comment.to_owned(), parts.collect::<Vec<_>>().join(", ")]
 }
 
-fn start(plan: &Plan) -> Vec<String> {
-    let image = &plan.image;
+/// The processes besides the one that is started.
+fn processes(image: &Image) -> Vec<String> {
+    let others = image.processes.iter().filter(|(_, process)| process.argv != image.entrypoint);
+    let row = |(name, process): (&String, &Process)| {
+        let argv: Vec<String> = process.argv.iter().map(|word| quoted(word)).collect();
+        vec![name.clone(), argv.join(" "), format!("({})", process.origin)]
+    };
+    table(&others.map(row).collect::<Vec<_>>())
+}
+
+fn indented(title: &str, lines: Vec<String>) -> Vec<String> {
+    let lines = lines.into_iter().map(|line| format!("  {line}"));
+    std::iter::once(title.to_owned()).chain(lines).collect()
+}
+
+fn start(image: &Image) -> Vec<String> {
     let ports: Vec<String> = image.ports.iter().map(u16::to_string).collect();
     let command: Vec<String> = image.entrypoint.iter().chain(&image.cmd).map(|word| quoted(word)).collect();
     vec![

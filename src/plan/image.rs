@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Image, ResolvedImage};
-use super::start::StartCommand;
+use super::model::{Image, PROCESSES, Process, ResolvedImage};
+use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner};
 use crate::config::{Config, Origin, Resolved};
@@ -164,7 +164,7 @@ fn component(text: &str) -> String {
 /// The image's config.
 pub(super) fn image(
     planner: &mut Planner<'_>,
-    start: &StartCommand,
+    candidate: &Candidate,
     init: bool,
     name: &str,
     commit: Option<&Commit>,
@@ -177,23 +177,46 @@ pub(super) fn image(
     }
     ports.sort_unstable();
     ports.dedup();
-    let mut entrypoint = Vec::new();
-    if init {
-        entrypoint.extend([INIT.to_owned(), "--port".to_owned(), port.to_string(), "--".to_owned()]);
-    }
-    entrypoint.extend(start.argv.iter().cloned());
+    let start = &candidate.start;
+    let processes = processes(candidate, init, port);
     Ok(Image {
         user: user(planner)?,
         working_directory: start.directory.clone(),
         env: env(planner, start)?,
         ports,
-        entrypoint,
+        entrypoint: argv(start, init, port),
         cmd: Vec::new(),
-        labels: labels(planner, name, commit, options)?,
+        labels: labels(planner, name, &processes, commit, options)?,
         writable: writable(planner.config)?,
         created: time(commit, options).unwrap_or(CONSTANT_TIME),
         start_origin: start.origin.clone(),
+        processes,
     })
+}
+
+/// The command with the start helper in front of it.
+fn argv(start: &StartCommand, init: bool, port: u16) -> Vec<String> {
+    let mut argv = Vec::new();
+    if init {
+        argv.extend([INIT.to_owned(), "--port".to_owned(), port.to_string(), "--".to_owned()]);
+    }
+    argv.extend(start.argv.iter().cloned());
+    argv
+}
+
+/// All processes where there are several.
+fn processes(candidate: &Candidate, init: bool, port: u16) -> BTreeMap<String, Process> {
+    if candidate.others.is_empty() {
+        return BTreeMap::new();
+    }
+    let all = candidate.others.iter().chain([(&candidate.process, &candidate.start)]);
+    let process = |start: &StartCommand| Process {
+        argv: argv(start, init, port),
+        directory: start.directory.clone(),
+        env: start.env.clone(),
+        origin: start.origin.clone(),
+    };
+    all.map(|(name, start)| (name.clone(), process(start))).collect()
 }
 
 fn time(commit: Option<&Commit>, options: &Options) -> Option<i64> {
@@ -312,6 +335,7 @@ fn env(planner: &Planner<'_>, start: &StartCommand) -> Result<Vec<String>, Error
 fn labels(
     planner: &Planner<'_>,
     name: &str,
+    processes: &BTreeMap<String, Process>,
     commit: Option<&Commit>,
     options: &Options,
 ) -> Result<BTreeMap<String, String>, Error> {
@@ -337,6 +361,10 @@ fn labels(
     let created = time(commit, options).and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     if let Some(created) = created {
         set("created", created.to_string());
+    }
+    if !processes.is_empty() {
+        let text = serde_json::to_string(processes).expect("processes are tables of texts");
+        labels.insert(PROCESSES.to_owned(), text);
     }
     labels.extend(planner.config.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())));
     Ok(labels)

@@ -15,6 +15,8 @@ pub mod lock;
 pub mod model;
 mod names;
 mod native;
+mod outcome;
+mod part;
 mod platform;
 mod release;
 mod root;
@@ -25,8 +27,6 @@ mod template;
 mod tool;
 mod version;
 
-use serde_json::json;
-
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::detect::Detection;
@@ -34,8 +34,10 @@ use crate::source::Commit;
 
 use buildpack::Buildpack;
 use check::Phase;
+use part::Part;
 use platform::Platforms;
 use release::Base;
+use start::StartCommand;
 use template::Scope;
 
 pub use error::Error;
@@ -65,6 +67,8 @@ pub struct Options {
 /// Everything that the parts of planning share.
 struct Planner<'a> {
     buildpack: Buildpack,
+    /// The app's folder below [`APP`]; empty for the whole source.
+    folder: String,
     base: Base,
     scope: Scope,
     platforms: Platforms,
@@ -87,75 +91,79 @@ pub fn plan(
     let language = config.language.as_ref().map_or(&detection.language, |language| &language.value);
     let (buildpack, file) = Buildpack::load(definitions, language)?;
     let name = image::name(config, &options.folder_name);
-    let scope = scope(&file, detection, config, &platforms, &name);
     if detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
         return Err(Error::NoFacts { language: language.clone() });
     }
     image::check_config(config)?;
-    let notices = detection.notices.clone();
+    let whole = Part { is_assets: false, folder: detection.folder.clone() };
+    let scope = part::scope(&file, &detection.facts, &whole, config, &platforms, &name);
     let bases = base::resolve(config, &platforms, catalogue)?;
     let base = Base::new(definitions, config, &buildpack.base)?;
-    let mut planner = Planner { buildpack, base, scope, platforms, config, catalogue, notices, bases };
+    let notices = detection.notices.clone();
+    let mut planner = Planner {
+        buildpack,
+        folder: whole.folder,
+        base,
+        scope,
+        platforms,
+        config,
+        catalogue,
+        notices,
+        bases,
+    };
     planner.values()?;
     check::run(&mut planner, Phase::Early)?;
     let tools = tool::resolve(&mut planner)?;
     planner.scope.set("base", &planner.base.value(definitions));
     planner.note_end_of_base(definitions);
-    let start =
-        start::start(&planner.buildpack, &planner.scope, config, &detection.facts, &mut planner.notices)?;
-    planner.scope.set(
-        "start",
-        &json!({
-            "program": start.program(), "argv": start.argv, "origin": start.origin,
-        }),
-    );
+    let possible = outcome::possible(&mut planner, &detection.facts)?;
+    outcome::show(&mut planner, &possible[0]);
     check::run(&mut planner, Phase::Late)?;
-    let init = planner.buildpack.init == buildpack::Init::Always || start.expands();
-    let steps = step::steps(&planner)?;
-    let layers = layer::layers(&planner, init)?;
-    let image = image::image(&mut planner, &start, init, &name, commit, options)?;
-    let toolchains = tool::toolchains(&mut planner, &tools, &steps, &layers)?;
+    let assets = part::assets(&mut planner, detection, definitions, &name)?;
+    let mut decided = Vec::new();
+    let mut layers = Vec::new();
+    for one in &possible {
+        outcome::show(&mut planner, one);
+        let expands = one.candidate.commands().any(StartCommand::expands);
+        let init = planner.buildpack.init == buildpack::Init::Always || expands;
+        let made = layer::layers(&planner, init, &assets)?;
+        layers.extend(made.iter().cloned());
+        let image = image::image(&mut planner, &one.candidate, init, &name, commit, options)?;
+        decided.push((one, made, image));
+    }
+    outcome::show(&mut planner, &possible[0]);
+    let own_steps = step::steps(&planner)?;
+    let toolchains = tool::toolchains(&mut planner, &tools, &own_steps, &layers)?;
     let native = native::packages(&mut planner)?;
-    let build_root = root::build_root(&mut planner, &native)?;
-    let runtime_root = root::runtime_root(&planner, &native)?;
+    let packages = root::build_packages(&planner, &native)?;
+    let build_root = root::build_root(&mut planner, packages.into_iter().chain(assets.packages()).collect())?;
+    let mut all = Vec::new();
+    for (one, layers, image) in decided {
+        outcome::show(&mut planner, one);
+        let runtime_root = root::runtime_root(&planner, &native)?;
+        all.push(outcome::Decided { outcome: one.outcome.clone(), runtime_root, layers, image });
+    }
+    let (own, alternatives) = outcome::split(all);
+    let depends = !alternatives.is_empty() || !own.outcome.files.is_empty();
+    let ignored = config.ignored_libraries.iter().map(|glob| glob.value.clone()).collect();
     Ok(Plan {
         format: model::FORMAT,
         name,
         platform: options.platform.clone(),
         build_platform: options.build_platform.clone(),
         language: language.clone(),
-        versions: tools.versions,
+        versions: assets.versions(tools.versions),
         build_root,
-        runtime_root,
-        toolchains,
-        steps,
-        layers,
-        image,
-        ignored_libraries: config.ignored_libraries.iter().map(|glob| glob.value.clone()).collect(),
+        runtime_root: own.runtime_root,
+        toolchains: assets.toolchains(toolchains),
+        steps: assets.steps(own_steps),
+        layers: own.layers,
+        image: own.image,
+        outcome: depends.then_some(own.outcome),
+        alternatives,
+        ignored_libraries: ignored,
         notices: planner.notices,
     })
-}
-
-fn scope(file: &str, detection: &Detection, config: &Config, platforms: &Platforms, name: &str) -> Scope {
-    let mut scope = Scope::new(file);
-    for ecosystem in ["files", "node", "python", "go", "procfile"] {
-        let facts = detection.facts.get(ecosystem).unwrap_or(&serde_json::Value::Null);
-        scope.set(ecosystem, facts);
-    }
-    scope.set("facts", &detection.facts);
-    scope.set("arch", &platforms.scope(platforms.target));
-    scope.set(
-        "config",
-        &json!({
-            "name": name,
-            "strict": config.strict,
-            "build_packages": config.build_packages.iter().map(|package| &package.value).collect::<Vec<_>>(),
-            "build_command": config.build_command.as_ref().map(|command| &command.value),
-        }),
-    );
-    scope.set("value", &json!({}));
-    scope.set("versions", &json!({}));
-    scope
 }
 
 impl Planner<'_> {

@@ -15,6 +15,9 @@ use crate::oci::image::ContainerConfig;
 /// The version of this format. A reader refuses any other.
 pub const FORMAT: u32 = 1;
 
+/// The label that holds an image's processes: JSON, an object of [`Process`] by name.
+pub const PROCESSES: &str = "rpack.processes";
+
 /// What is to be built, completely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -44,11 +47,59 @@ pub struct Plan {
     pub layers: Vec<Layer>,
     /// The image's config.
     pub image: Image,
+    /// What `runtime-root`, `layers` and `image` are for, where a build can turn out in more than one way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Other ways in which the build may turn out, the likeliest first. The first whose files exist after the build
+    /// replaces the plan's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
     /// Globs over names of libraries that need not be found: `closure.ignore`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_libraries: Vec<String>,
     /// What the user should know; shown at build time as well.
     pub notices: Vec<Notice>,
+}
+
+/// Something that a build may turn out to have made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Outcome {
+    /// What people read: `a static site in dist`.
+    pub title: String,
+    /// Globs relative to `/`, for each of which the build must have made a file.
+    pub files: Vec<String>,
+}
+
+/// An outcome with what it makes of the image. What is not there is as in the plan itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Alternative {
+    /// When it counts.
+    pub outcome: Outcome,
+    /// What the image is made on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_root: Option<Root>,
+    /// From the bottom up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<Layer>>,
+    /// The image's config.
+    pub image: Image,
+}
+
+/// A command that the image can start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Process {
+    /// The whole argv, with the start helper where it needs it.
+    pub argv: Vec<String>,
+    /// Its working directory.
+    pub directory: String,
+    /// Variables of this process alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Who said so: `Procfile:2`.
+    pub origin: String,
 }
 
 /// A resolved tool version.
@@ -282,6 +333,10 @@ pub struct Image {
     pub created: i64,
     /// What the start command is and where it came from: `Procfile:1`, `package.json:6 scripts.start`.
     pub start_origin: String,
+    /// Every process of the app by name, where it has more than the one that the image starts. They are in the label
+    /// [`PROCESSES`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub processes: BTreeMap<String, Process>,
 }
 
 /// Something the user should know.

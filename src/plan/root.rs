@@ -7,8 +7,8 @@ use super::native::Packages;
 use super::platform::Architecture;
 use super::{Error, Planner, base};
 
-/// What steps see as `/`, on the build platform: the listed packages with all that they depend on.
-pub(super) fn build_root(planner: &mut Planner<'_>, native: &Packages) -> Result<Root, Error> {
+/// The packages that the buildpack and known dependencies ask for to build.
+pub(super) fn build_packages(planner: &Planner<'_>, native: &Packages) -> Result<Vec<String>, Error> {
     let rule = &planner.buildpack.build_root;
     let mut names = planner.scope.texts("build-root.packages", &rule.packages)?;
     for (index, extra) in rule.extra.iter().enumerate() {
@@ -18,6 +18,11 @@ pub(super) fn build_root(planner: &mut Planner<'_>, native: &Packages) -> Result
         }
     }
     names.extend(native.build.iter().cloned());
+    Ok(names)
+}
+
+/// What steps see as `/`, on the build platform: `names` and what the user adds, with all that they depend on.
+pub(super) fn build_root(planner: &mut Planner<'_>, mut names: Vec<String>) -> Result<Root, Error> {
     let added: Vec<String> =
         planner.config.build_packages.iter().map(|package| package.value.clone()).collect();
     let image = planner.bases.build.clone();

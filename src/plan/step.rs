@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::buildpack::Step as Rule;
+use super::buildpack::{At, Step as Rule};
 use super::model::Step;
-use super::{APP, Error, Planner};
+use super::{Error, Planner, part};
 
 /// The time that build tools see, in seconds since 1970: 1980-01-01T00:00:01Z, the first that zip files can hold.
 /// It is no commit's time, so that a commit does not change what installing gives.
@@ -45,6 +45,13 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         inputs.sort();
         inputs.dedup();
     }
+    let folder = match rule.at {
+        At::App => planner.folder.as_str(),
+        At::Root => "",
+    };
+    if !folder.is_empty() {
+        inputs = inputs.iter().map(|glob| below(folder, glob)).collect();
+    }
     let mut files = BTreeMap::new();
     for (path, text) in &rule.files {
         files.insert(path.clone(), scope.text(&key("files"), text)?);
@@ -53,11 +60,19 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         id: rule.id.clone(),
         title: scope.text(&key("title"), &rule.title)?,
         argv: scope.texts(&key("argv"), &rule.argv)?,
-        directory: APP.to_owned(),
+        directory: part::directory(folder),
         env,
         inputs,
         caches: rule.caches.clone(),
         network: rule.network,
         files,
     })
+}
+
+/// A pattern of inputs below `folder`.
+fn below(folder: &str, glob: &str) -> String {
+    match glob.strip_prefix('!') {
+        Some(glob) => format!("!{folder}/{glob}"),
+        None => format!("{folder}/{glob}"),
+    }
 }

@@ -46,6 +46,8 @@ fn root(context: &Context, architecture: &str, packages: &[&str], closure: bool)
 /// A plan without steps that starts `/app/tool`.
 fn plan(build_root: Root, runtime_root: Root) -> Plan {
     Plan {
+        outcome: None,
+        alternatives: Vec::new(),
         format: FORMAT,
         name: "app".to_owned(),
         platform: format!("linux/{}", runtime_root.architecture),
@@ -68,6 +70,7 @@ fn plan(build_root: Root, runtime_root: Root) -> Plan {
             writable: Vec::new(),
             created: 0,
             start_origin: "Procfile:1".to_owned(),
+            processes: BTreeMap::new(),
         },
         ignored_libraries: Vec::new(),
         notices: Vec::new(),

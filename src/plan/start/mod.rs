@@ -1,23 +1,23 @@
 //! The start command: which one counts, and its argv.
 //!
-//! In: configuration, Procfile and the candidates of a buildpack. Out: a [`StartCommand`] that needs no shell.
-//! Order: `start.command`, the Procfile's default process, the buildpack's candidates.
+//! In: configuration, Procfile and the candidates of a buildpack. Out: commands that need no shell. Order:
+//! `start.process`, `start.command`, the default process of the Procfile, the buildpack's candidates.
 
 mod lexer;
+pub(super) mod process;
 mod resolve;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::buildpack::{Buildpack, Start};
 use super::model::Notice;
 use super::template::Scope;
-use super::{APP, Error, origin};
-use crate::config::{Command, Config, Origin};
-use crate::ui::Location;
+use super::{APP, Error};
+use crate::config::Config;
 
+use process::Processes;
 use resolve::{Outcome, Place, Resolver};
 
 /// What the image starts.
@@ -47,95 +47,79 @@ impl StartCommand {
     }
 }
 
-#[derive(Deserialize)]
-struct Process {
-    command: String,
-    line: usize,
+/// A command that the image may start.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) start: StartCommand,
+    /// Globs below the app's folder, for each of which there must be a file after the build.
+    pub(super) files: Vec<String>,
+    /// The name of the process.
+    pub(super) process: String,
+    /// The other processes.
+    pub(super) others: BTreeMap<String, StartCommand>,
 }
 
-#[derive(Deserialize)]
-struct Procfile {
-    processes: BTreeMap<String, Process>,
-    default: Option<String>,
+impl Candidate {
+    /// The start command and those of the other processes.
+    pub(super) fn commands(&self) -> impl Iterator<Item = &StartCommand> {
+        std::iter::once(&self.start).chain(self.others.values())
+    }
 }
 
-/// Finds the start command.
-pub(super) fn start(
+/// Finds what the image may start, the likeliest first. All but the last depend on files that the build makes.
+pub(super) fn starts(
     buildpack: &Buildpack,
     scope: &Scope,
     config: &Config,
     facts: &Value,
     notices: &mut Vec<Notice>,
-) -> Result<StartCommand, Error> {
+) -> Result<Vec<Candidate>, Error> {
     let resolver = Resolver::new(&buildpack.commands, scope)?;
-    let mut found = match configured(&resolver, config)? {
-        Some(found) => found,
-        None => match procfile(&resolver, facts)? {
-            Some(found) => found,
-            None => candidates(buildpack, scope, &resolver, notices)?,
-        },
+    let processes = Processes::read(config, facts)?;
+    let found = match (processes.default(&resolver, config)?, &config.process) {
+        (Some((name, start)), _) => vec![(name, start, Vec::new())],
+        (None, Some(chosen)) if chosen.value != process::DEFAULT => {
+            let start = processes.of_language(chosen, buildpack, scope, &resolver)?;
+            vec![(chosen.value.clone(), start, Vec::new())]
+        }
+        _ => candidates(buildpack, scope, &resolver, notices)?
+            .into_iter()
+            .map(|(start, files)| (process::DEFAULT.to_owned(), start, files))
+            .collect(),
     };
+    let name = found.first().map_or(process::DEFAULT, |(name, ..)| name);
+    let others = processes.others(name, buildpack, scope, &resolver, notices)?;
+    let candidate = |(process, start, files)| {
+        let start = without_port(start, notices);
+        Candidate { start, files, process, others: others.clone() }
+    };
+    Ok(found.into_iter().map(candidate).collect())
+}
+
+/// The command without the port that it sets: that is for whoever runs the image.
+fn without_port(mut found: StartCommand, notices: &mut Vec<Notice>) -> StartCommand {
     if let Some(port) = found.env.remove("PORT") {
-        notices.push(Notice {
-            id: "start/fixed-port".to_owned(),
-            text: format!(
-                "{} sets PORT={port}, which is left out: whoever runs the image chooses the port",
-                found.origin
-            ),
-            warning: true,
-        });
+        let text = format!(
+            "{} sets PORT={port}, which is left out: whoever runs the image chooses the port",
+            found.origin
+        );
+        let notice = Notice { id: "start/fixed-port".to_owned(), text, warning: true };
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
     }
-    Ok(found)
+    found
 }
 
-fn configured(resolver: &Resolver<'_>, config: &Config) -> Result<Option<StartCommand>, Error> {
-    let Some(start) = &config.start else { return Ok(None) };
-    let place = match &start.origin {
-        Origin::File { path, line, column } => Place {
-            origin: origin(path, Some(*line), "start.command"),
-            location: Some(Location { file: path.clone(), line: Some(*line), column: Some(*column) }),
-        },
-        other => Place { origin: other.to_string(), location: None },
-    };
-    let outcome = match &start.value {
-        Command::Line(text) => resolver.line(text, &place)?,
-        Command::Argv(words) => resolver.words(words.clone(), &place)?,
-    };
-    outcome.accepted().map(Some)
-}
-
-fn procfile(resolver: &Resolver<'_>, facts: &Value) -> Result<Option<StartCommand>, Error> {
-    let Some(procfile) = facts.get("procfile").filter(|value| !value.is_null()) else { return Ok(None) };
-    let procfile: Procfile = serde_json::from_value(procfile.clone()).map_err(|error| Error::Expression {
-        file: "the detection".to_owned(),
-        key: "procfile".to_owned(),
-        source_text: String::new(),
-        reason: error.to_string(),
-    })?;
-    let Some(process) = procfile.default.as_ref().and_then(|name| procfile.processes.get(name)) else {
-        let on_demand = |name: &str| matches!(name, "release" | "migrate");
-        let mut others = procfile.processes.iter().filter(|(name, _)| !on_demand(name)).peekable();
-        let Some((_, first)) = others.peek() else { return Ok(None) };
-        return Err(Error::NoDefaultProcess {
-            command: first.command.clone(),
-            processes: others.map(|(name, _)| name.clone()).collect(),
-        });
-    };
-    let place = Place {
-        origin: format!("Procfile:{}", process.line),
-        location: Some(Location { file: "Procfile".to_owned(), line: Some(process.line), column: None }),
-    };
-    resolver.line(&process.command, &place)?.accepted().map(Some)
-}
-
-/// The first candidate of the buildpack that is no development server.
+/// The candidates of the buildpack that are no development servers, up to the first that depends on no file.
 fn candidates(
     buildpack: &Buildpack,
     scope: &Scope,
     resolver: &Resolver<'_>,
     notices: &mut Vec<Notice>,
-) -> Result<StartCommand, Error> {
+) -> Result<Vec<(StartCommand, Vec<String>)>, Error> {
     let mut rejected = Vec::new();
+    let mut accepted: Vec<(StartCommand, Vec<String>)> = Vec::new();
     for (index, candidate) in buildpack.starts.iter().enumerate() {
         let key = format!("start.{index}");
         if !scope.holds(&format!("{key}.when"), &candidate.when)? {
@@ -143,30 +127,42 @@ fn candidates(
         }
         match candidate_outcome(candidate, &key, scope, resolver)? {
             Outcome::Accepted(found) => {
-                notices.extend(rejected.iter().map(|error: &Error| Notice {
-                    id: "start/dev-server".to_owned(),
-                    text: format!(
-                        "{error}; `{}` is started instead ({})",
-                        found.argv.join(" "),
-                        found.origin
-                    ),
-                    warning: true,
-                }));
-                return Ok(found);
+                let files = scope.texts(&format!("{key}.files"), &candidate.files)?;
+                let is_certain = files.is_empty();
+                accepted.push((found, files));
+                if is_certain {
+                    break;
+                }
             }
             Outcome::Rejected(error) => rejected.push(error),
         }
     }
-    match rejected.into_iter().next() {
-        Some(error) => Err(error),
-        None => Err(Error::StartNone {
-            language: buildpack.title.clone(),
-            looked_for: std::iter::once("`start.command` in rpack.toml".to_owned())
-                .chain(std::iter::once("a `Procfile`".to_owned()))
-                .chain(buildpack.starts.iter().map(|start| start.looks_for.clone()))
-                .collect(),
-            example: buildpack.image.example.clone(),
+    match (accepted.first(), rejected.into_iter().next()) {
+        (Some((first, _)), Some(error)) => notices.push(Notice {
+            id: "start/dev-server".to_owned(),
+            text: format!("{error}; `{}` is started instead ({})", first.argv.join(" "), first.origin),
+            warning: true,
         }),
+        (Some(_), None) => {}
+        (None, Some(error)) => return Err(error),
+        (None, None) => return Err(none(buildpack)),
+    }
+    Ok(accepted)
+}
+
+/// What to say where there is no candidate.
+pub(super) fn none(buildpack: &Buildpack) -> Error {
+    let stated = ["`start.command` in rpack.toml", "a `Procfile`"].map(str::to_owned);
+    let mut looked_for = stated.to_vec();
+    for start in &buildpack.starts {
+        if !looked_for.contains(&start.looks_for) {
+            looked_for.push(start.looks_for.clone());
+        }
+    }
+    Error::StartNone {
+        language: buildpack.title.clone(),
+        looked_for,
+        example: buildpack.image.example.clone(),
     }
 }
 

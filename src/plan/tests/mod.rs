@@ -3,6 +3,7 @@
 mod bases;
 mod errors;
 mod native;
+mod outcomes;
 mod plans;
 mod starts;
 
@@ -244,7 +245,14 @@ fn worker() -> Value {
 }
 
 fn detection(language: &str, facts: Value) -> Detection {
-    Detection { language: language.to_owned(), candidates: Vec::new(), facts, notices: Vec::new() }
+    Detection {
+        language: language.to_owned(),
+        folder: String::new(),
+        assets: Vec::new(),
+        candidates: Vec::new(),
+        facts,
+        notices: Vec::new(),
+    }
 }
 
 fn options() -> Options {

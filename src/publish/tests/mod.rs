@@ -63,6 +63,7 @@ impl Fixture {
             writable: vec!["/data".to_owned()],
             created: 1_700_000_000,
             start_origin: String::new(),
+            processes: std::collections::BTreeMap::new(),
         };
         let layers = vec![layer("base", &base), layer("app", &app)];
         let input = Input { platform, layers, image: &image, base: None };
