@@ -43,8 +43,10 @@ pub struct Session {
 /// An app to build: its folder and what the command line says about it.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The folder.
+    /// The folder of the source.
     pub path: PathBuf,
+    /// The app's folder below it, as typed; none for the source itself.
+    pub app: Option<String>,
     /// What the command line sets.
     pub flags: Vec<config::Flag>,
     /// What images are made for, such as `linux/amd64`; more than one makes an index.
@@ -56,6 +58,10 @@ pub struct App {
 pub struct Checkout {
     /// The files and the commit.
     pub source: Source,
+    /// The app's folder in `source`, for a member of a workspace; empty for the source itself.
+    pub folder: String,
+    /// Where the app's lock is.
+    pub home: PathBuf,
     /// What was configured, where.
     pub config: Config,
     /// What is locked, if anything.
@@ -65,22 +71,33 @@ pub struct Checkout {
 /// Any stage's error.
 pub type Error = Box<dyn Diagnose + Send + Sync>;
 
-/// Reads the app: configuration first, because it says what to leave out.
+/// Reads the app: configuration first, because it says what to leave out. An app in a folder of its own is read as
+/// if there were nothing around it, unless it is a member of a workspace.
 pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
-    let config = config::load(&app.path, &session.environment, &app.flags).map_err(boxed)?;
+    let folder = match &app.app {
+        Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
+        None => String::new(),
+    };
+    let config = config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)?;
     for warning in &config.warnings {
         session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
     }
     let patterns = |list: &[config::Resolved<String>]| list.iter().map(|item| item.value.clone()).collect();
     let options = source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
-    let source = source::read(&app.path, &options).map_err(boxed)?;
-    let lock = Lock::read(&app.path).map_err(boxed)?;
-    Ok(Checkout { source, config, lock })
+    let home = app.path.join(&folder);
+    let mut source = source::read(&app.path, &options).map_err(boxed)?;
+    let is_member = detect::is_member(&source, &folder).map_err(boxed)?;
+    if !is_member && !folder.is_empty() {
+        source = source::read(&home, &options).map_err(boxed)?;
+    }
+    let lock = Lock::read(&home).map_err(boxed)?;
+    let folder = if is_member { folder } else { String::new() };
+    Ok(Checkout { source, folder, home, config, lock })
 }
 
 /// Recognises what the app is.
 pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error> {
-    detect::detect(&checkout.source, &session.definitions, &checkout.config).map_err(boxed)
+    detect::detect(&checkout.source, &checkout.folder, &session.definitions, &checkout.config).map_err(boxed)
 }
 
 /// Decides everything, once for each platform of the app.
@@ -170,7 +187,7 @@ fn plan_with(
         build_platform: machine().to_owned(),
         platforms: app.platforms.clone(),
         source_date_epoch: session.environment.source_date_epoch().map_err(boxed)?,
-        folder_name: folder_name(&checkout.source.root),
+        folder_name: folder_name(&checkout.home),
     };
     let commit = checkout.source.commit.as_ref();
     plan::plan(detection, &checkout.config, commit, &session.definitions, catalogue, &options).map_err(boxed)

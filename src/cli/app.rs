@@ -33,6 +33,9 @@ struct Platforms {
 /// Configuration by flag.
 #[derive(Args, Debug)]
 pub(super) struct Settings {
+    /// The app's folder below PATH, such as `apps/web` of a workspace
+    #[arg(long, value_name = "DIR")]
+    app: Option<String>,
     /// The app's name; the default tag is NAME:latest [default: the folder's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -121,7 +124,7 @@ impl Settings {
             })?;
             flags.push(set(key, &format!("--set {key}"), value));
         }
-        Ok(App { path, flags, platforms: vec![machine().to_owned()] })
+        Ok(App { path, app: self.app.clone(), flags, platforms: vec![machine().to_owned()] })
     }
 }
 

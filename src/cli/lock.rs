@@ -64,7 +64,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let changed = checkout.lock.as_ref() != Some(&new);
     let written = changed && !arguments.check && !arguments.dry_run;
     if written {
-        new.write(&checkout.source.root).map_err(boxed)?;
+        new.write(&checkout.home).map_err(boxed)?;
     }
     if arguments.json {
         print_json(&Report { file: lock::NAME, changed, written, differences })?;

@@ -14,15 +14,16 @@ use super::statement::Statement;
 use super::suggest;
 use super::value::{Reader, Site, list};
 
-/// The file's name, at the root of the repository.
+/// The file's name.
 pub(super) const NAME: &str = "rpack.toml";
 
 /// No configuration is as long as this many bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Reads the file in `repository`; a missing one says nothing.
-pub(super) fn read(repository: &Path) -> Result<(Vec<Statement>, Vec<Problem>), Error> {
-    let path = repository.join(NAME);
+/// Reads the file in `folder` of `repository`; a missing one says nothing.
+pub(super) fn read(repository: &Path, folder: &str) -> Result<(Vec<Statement>, Vec<Problem>), Error> {
+    let name = if folder.is_empty() { NAME.to_owned() } else { format!("{folder}/{NAME}") };
+    let path = repository.join(&name);
     let failed = |source| Error::Read { path: path.clone(), source };
     let metadata = match std::fs::metadata(&path) {
         Ok(metadata) => metadata,
@@ -39,7 +40,7 @@ pub(super) fn read(repository: &Path) -> Result<(Vec<Statement>, Vec<Problem>), 
         return bare(Fault::TooLarge { limit: LIMIT });
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(parse(NAME, &text)),
+        Ok(text) => Ok(parse(&name, &text)),
         Err(_) => bare(Fault::NotText),
     }
 }

@@ -1,6 +1,6 @@
 //! Configuration: layers merged into values that carry their origin.
 //!
-//! In: the repository's `rpack.toml`, the environment, flags. Out: a [`Config`]. All problems of all layers are
+//! In: the `rpack.toml` of the repository and of the app, the environment, flags. Out: a [`Config`]. All problems of all layers are
 //! reported at once, each with its place; what is unknown is an error with a suggestion, never ignored.
 
 mod check;
@@ -40,9 +40,20 @@ pub struct Flag {
     pub value: String,
 }
 
-/// Reads and merges all layers. `repository` is the root of the source tree; later flags are stronger.
-pub fn load(repository: &Path, environment: &Environment, flags: &[Flag]) -> Result<Config, Error> {
-    let (mut statements, mut problems) = file::read(repository)?;
+/// Reads and merges all layers. `repository` is the root of the source tree, and `app` the app's folder in it, whose
+/// own file is stronger; it is empty for the root. Later flags are stronger.
+pub fn load(
+    repository: &Path,
+    app: &str,
+    environment: &Environment,
+    flags: &[Flag],
+) -> Result<Config, Error> {
+    let (mut statements, mut problems) = file::read(repository, "")?;
+    if !app.is_empty() {
+        let (of_app, wrong) = file::read(repository, app)?;
+        statements.extend(of_app);
+        problems.extend(wrong);
+    }
     for mut words in [word::environment(environment), word::flags(flags)] {
         statements.append(&mut words.statements);
         problems.append(&mut words.problems);

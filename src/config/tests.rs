@@ -22,7 +22,7 @@ fn read(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Resul
             value: (*value).to_owned(),
         })
         .collect();
-    load(folder.path(), &variables.iter().copied().collect::<Environment>(), &flags)
+    load(folder.path(), "", &variables.iter().copied().collect::<Environment>(), &flags)
 }
 
 fn message(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> String {
@@ -104,7 +104,7 @@ fn every_key_of_the_file_with_its_place() {
 #[test]
 fn a_repository_without_a_file_has_an_empty_configuration() {
     let folder = tempfile::tempdir().unwrap();
-    let config = load(folder.path(), &Environment::default(), &[]).unwrap();
+    let config = load(folder.path(), "", &Environment::default(), &[]).unwrap();
     let empty = Config { folder: folder.path().to_owned(), ..Config::default() };
     assert_eq!(format!("{config:?}"), format!("{empty:?}"));
 }
@@ -329,11 +329,11 @@ fn a_file_that_is_no_text_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rpack.toml");
     fs::write(&path, [0xff, 0xfe]).unwrap();
-    let error = load(folder.path(), &Environment::default(), &[]).unwrap_err();
+    let error = load(folder.path(), "", &Environment::default(), &[]).unwrap_err();
     assert_eq!(render(&error, false), "error[config/not-text]: `rpack.toml` is not UTF-8 text\n");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    let error = load(folder.path(), &Environment::default(), &[]).unwrap_err();
+    let error = load(folder.path(), "", &Environment::default(), &[]).unwrap_err();
     let expected =
         format!("error[config/read]: cannot read {}\ncaused by: it is not a regular file\n", path.display());
     assert_eq!(render(&error, false), expected);

@@ -91,14 +91,30 @@ pub struct Evidence {
     pub reason: String,
 }
 
-/// Recognises what the source is.
+/// Whether the app in `folder` is a member of a workspace, which only the whole source can build.
+///
+/// # Errors
+/// When the file that declares the workspace cannot be read.
+pub fn is_member(source: &Source, folder: &str) -> Result<bool, Error> {
+    if folder.is_empty() {
+        return Ok(false);
+    }
+    facts::is_member(&Files::new(source, ""), folder)
+}
+
+/// Recognises what the app is that stands in `folder` of the source; empty for the source itself.
 ///
 /// # Errors
 /// A manifest that cannot be read, nothing that is recognised, a configured language that does not exist, and,
 /// under `strict`, two ecosystems that cannot be told apart.
-pub fn detect(source: &Source, definitions: &Definitions, config: &Config) -> Result<Detection, Error> {
+pub fn detect(
+    source: &Source,
+    folder: &str,
+    definitions: &Definitions,
+    config: &Config,
+) -> Result<Detection, Error> {
     let detectors = definition::load(definitions)?;
-    let files = Files::new(source);
+    let files = Files::new(source, folder);
     let language = config.language.as_ref();
     if let Some(language) = language {
         known(language, &detectors)?;
@@ -120,11 +136,11 @@ pub fn detect(source: &Source, definitions: &Definitions, config: &Config) -> Re
     let is_assets = |one: &&Candidate| one.role == ASSETS;
     let assets = candidates.iter().filter(is_assets).map(|one| Assets {
         language: one.language.clone(),
-        folder: String::new(),
+        folder: folder.to_owned(),
         facts: facts.clone(),
     });
     let assets = assets.collect();
-    Ok(Detection { language: winner, folder: String::new(), assets, candidates, facts, notices })
+    Ok(Detection { language: winner, folder: folder.to_owned(), assets, candidates, facts, notices })
 }
 
 fn value(facts: &facts::Facts) -> serde_json::Value {

@@ -39,7 +39,7 @@ pub(in crate::detect) fn rendered(error: &Error) -> String {
 }
 
 fn run(files: &[(&str, &str)], config: &Config) -> Result<Detection, Error> {
-    detect(&source(files), &Definitions::embedded(), config)
+    detect(&source(files), "", &Definitions::embedded(), config)
 }
 
 fn detected(files: &[(&str, &str)]) -> Detection {
@@ -288,7 +288,7 @@ fn a_single_app_below_is_offered_and_not_entered() {
 fn a_manifest_that_is_not_text_says_so() {
     let mut source = source(&[]);
     source.tree.insert("requirements.txt", Entry::bytes(*b"\xff\xfef\0"));
-    let error = detect(&source, &Definitions::embedded(), &Config::default()).unwrap_err();
+    let error = detect(&source, "", &Definitions::embedded(), &Config::default()).unwrap_err();
     assert_eq!(
         rendered(&error),
         "error[detect/encoding] exit 2: `requirements.txt` is not UTF-8 text: it is UTF-16\nat requirements.txt\n\
@@ -298,7 +298,7 @@ fn a_manifest_that_is_not_text_says_so() {
     let kind = crate::store::tree::Kind::File { size: 1, content: crate::store::tree::Content::Path(path) };
     source.tree.insert("Procfile", Entry::new(kind, 0o644));
     source.tree.remove("requirements.txt");
-    let error = detect(&source, &Definitions::embedded(), &Config::default()).unwrap_err();
+    let error = detect(&source, "", &Definitions::embedded(), &Config::default()).unwrap_err();
     assert_eq!(
         rendered(&error),
         "error[detect/read] exit 1: cannot read `Procfile` of the source\nat Procfile\n"
@@ -310,7 +310,7 @@ fn with_detector(text: &str) -> String {
     std::fs::create_dir(folder.path().join("detectors")).unwrap();
     std::fs::write(folder.path().join("detectors/extra.toml"), text).unwrap();
     let definitions = Definitions::with_folder(folder.path()).unwrap();
-    let result = detect(&source(&[("package.json", "{}")]), &definitions, &Config::default());
+    let result = detect(&source(&[("package.json", "{}")]), "", &definitions, &Config::default());
     let error = rendered(&result.unwrap_err());
     error.replace(&folder.path().display().to_string(), "DIR")
 }

@@ -25,6 +25,14 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// There is no such folder for an app.
+    #[error("there is no folder `{typed}` below {}", path.display())]
+    NoSuchApp {
+        /// The source.
+        path: PathBuf,
+        /// What was asked for.
+        typed: String,
+    },
     /// A symbolic link leads out of the tree.
     #[error("the symbolic link `{path}` points to `{target}`, which is outside the source tree")]
     LinkOutside {
@@ -102,6 +110,7 @@ impl Diagnose for Error {
         match self {
             Self::Io { .. } => "source/read",
             Self::NotAFolder { .. } => "source/not-a-folder",
+            Self::NoSuchApp { .. } => "source/no-such-app",
             Self::LinkOutside { .. } => "source/link-outside",
             Self::NotText { .. } => "source/not-text",
             Self::TooDeep { .. } => "source/too-deep",
@@ -115,7 +124,7 @@ impl Diagnose for Error {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::NotAFolder { .. } | Self::Pattern { .. } => ExitCode::Usage,
+            Self::NotAFolder { .. } | Self::NoSuchApp { .. } | Self::Pattern { .. } => ExitCode::Usage,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ExitCode::Usage,
             Self::Changed { .. } => ExitCode::Retry,
             Self::Store(error) => error.exit(),
@@ -144,6 +153,9 @@ impl Diagnose for Error {
             }
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 vec![format!("make it readable: `chmod u+rX {}`", path.display())]
+            }
+            Self::NoSuchApp { .. } => {
+                vec!["name a folder below the source, such as `--app apps/web`".to_owned()]
             }
             Self::LinkOutside { path, .. } => vec![
                 format!(

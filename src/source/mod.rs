@@ -64,6 +64,19 @@ pub struct Options {
     pub include: Vec<String>,
 }
 
+/// The folder of an app below `path`, without `.` components: a typed `./apps/web/` is `apps/web`.
+///
+/// # Errors
+/// When there is no such folder below `path`.
+pub fn folder(path: &Path, typed: &str) -> Result<String, Error> {
+    let parts: Vec<&str> = typed.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let outside = typed.starts_with('/') || parts.contains(&"..");
+    if outside || !path.join(parts.join("/")).is_dir() {
+        return Err(Error::NoSuchApp { path: path.to_owned(), typed: typed.to_owned() });
+    }
+    Ok(parts.join("/"))
+}
+
 /// Reads the source tree at `path`.
 pub fn read(path: &Path, options: &Options) -> Result<Source, Error> {
     let root = path.canonicalize().map_err(Error::io("read", path))?;

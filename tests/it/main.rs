@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one file per feature.
 #![expect(clippy::unwrap_used, reason = "a failed assumption of a test is a failed test")]
 
+mod app_folder;
 mod archive;
 mod bad_input;
 mod bases;

@@ -11,18 +11,38 @@ const MANIFEST_LIMIT: u64 = 64 << 20;
 /// The largest program text that is scanned, in bytes; longer ones are generated.
 const PROGRAM_LIMIT: u64 = 1 << 20;
 
-/// The files of a source.
+/// The files of a source, or of one folder of it: paths are relative to that folder.
 #[derive(Debug)]
 pub(in crate::detect) struct Files<'a> {
     source: &'a Source,
+    /// With a slash behind it; empty for the whole source.
+    prefix: String,
     root: Vec<String>,
 }
 
 impl<'a> Files<'a> {
-    pub(in crate::detect) fn new(source: &'a Source) -> Self {
-        let root: BTreeSet<&str> =
-            source.tree.iter().map(|(path, _)| path.split('/').next().unwrap_or(path)).collect();
-        Self { source, root: root.into_iter().map(str::to_owned).collect() }
+    /// The files below `folder`; all of them when it is empty.
+    pub(in crate::detect) fn new(source: &'a Source, folder: &str) -> Self {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let below = source.tree.iter().filter_map(|(path, _)| path.strip_prefix(&prefix));
+        let root: BTreeSet<&str> = below.map(|path| path.split('/').next().unwrap_or(path)).collect();
+        let root = root.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        Self { source, prefix, root }
+    }
+
+    /// The folder in the source; empty for the whole of it.
+    pub(in crate::detect) fn folder(&self) -> &str {
+        self.prefix.trim_end_matches('/')
+    }
+
+    /// The whole source.
+    pub(in crate::detect) fn whole(&self) -> Self {
+        Self::new(self.source, "")
+    }
+
+    /// The path in the whole source.
+    fn full(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 
     /// The names at the root, sorted.
@@ -34,17 +54,17 @@ impl<'a> Files<'a> {
     pub(in crate::detect) fn has(&self, path: &str) -> bool {
         self.source
             .tree
-            .get(path)
+            .get(&self.full(path))
             .is_some_and(|entry| matches!(entry.kind, Kind::File { .. } | Kind::Symlink { .. }))
     }
 
     /// The paths of all files, sorted.
-    pub(in crate::detect) fn paths(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub(in crate::detect) fn paths(&self) -> impl Iterator<Item = &'a str> + use<'_, 'a> {
         self.source
             .tree
             .iter()
             .filter(|(_, entry)| matches!(entry.kind, Kind::File { .. }))
-            .map(|(path, _)| path)
+            .filter_map(|(path, _)| path.strip_prefix(&self.prefix))
     }
 
     /// The names of the files at the root that end in `suffix`, sorted.
@@ -54,6 +74,7 @@ impl<'a> Files<'a> {
 
     /// The text of a manifest without its byte order mark, or nothing when there is no such file.
     pub(in crate::detect) fn text(&self, path: &str) -> Result<Option<String>, Error> {
+        let path = &self.full(path);
         let bytes = match self.source.read(path, MANIFEST_LIMIT) {
             None => return Ok(None),
             Some(Err(source)) => return Err(Error::Read { path: path.to_owned(), source }),
@@ -67,7 +88,7 @@ impl<'a> Files<'a> {
 
     /// The text of a program; nothing when it is missing, unreadable or too long to have been written by hand.
     pub(in crate::detect) fn program(&self, path: &str) -> Option<String> {
-        let bytes = self.source.read(path, PROGRAM_LIMIT)?.ok()?;
+        let bytes = self.source.read(&self.full(path), PROGRAM_LIMIT)?.ok()?;
         Some(String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)).into_owned())
     }
 }

@@ -54,6 +54,11 @@ pub(super) fn warning(id: &str, text: String) -> Notice {
     Notice { id: id.to_owned(), text, warning: true }
 }
 
+/// Whether something at the root of the source says that `folder` is a member of its workspace.
+pub(super) fn is_member(files: &Files<'_>, folder: &str) -> Result<bool, Error> {
+    go::has_member(files, folder)
+}
+
 /// Reads the facts. When `only` names an ecosystem, it is present even without a trace, and a broken manifest of
 /// another one is a warning: the user has said what the app is.
 pub(super) fn read(files: &Files<'_>, only: Option<&str>, notices: &mut Vec<Notice>) -> Result<Facts, Error> {

@@ -56,6 +56,12 @@ pub(super) fn is_present(files: &Files<'_>) -> bool {
     files.has("go.mod") || files.has("go.work") || files.at_root(".go").next().is_some()
 }
 
+/// Whether `go.work` at the root of the source uses the module in `folder`.
+pub(super) fn has_member(files: &Files<'_>, folder: &str) -> Result<bool, Error> {
+    let work = module::read(files, "go.work")?.unwrap_or_default();
+    Ok(work.uses.iter().any(|used| used == folder))
+}
+
 /// Reads the facts of Go.
 pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
     let mut facts = Go {

@@ -8,7 +8,7 @@ use crate::detect::tests::{refused, source};
 
 fn facts(files: &[(&str, &str)]) -> serde_json::Value {
     let source = source(files);
-    serde_json::to_value(super::read(&Files::new(&source)).unwrap()).unwrap()
+    serde_json::to_value(super::read(&Files::new(&source, "")).unwrap()).unwrap()
 }
 
 const MOD: &str = "// The app.\nmodule example.com/shop // comment\n\ngo 1.22\n\ntoolchain go1.27.1\n\nrequire (\n\t\
@@ -150,9 +150,9 @@ proptest! {
     ) {
         for text in [&text, &module, &program] {
             let source = source(&[("go.mod", text), ("go.work", text)]);
-            let _ = super::read(&Files::new(&source));
+            let _ = super::read(&Files::new(&source, ""));
             let source = crate::detect::tests::source(&[("x.go", text)]);
-            prop_assert!(super::read(&Files::new(&source)).is_ok());
+            prop_assert!(super::read(&Files::new(&source, "")).is_ok());
         }
     }
 }

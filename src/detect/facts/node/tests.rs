@@ -9,7 +9,7 @@ use crate::detect::tests::{refused, source};
 fn facts(files: &[(&str, &str)]) -> (serde_json::Value, Vec<String>) {
     let source = source(files);
     let mut notices = Vec::new();
-    let node = super::read(&Files::new(&source), &mut notices).unwrap();
+    let node = super::read(&Files::new(&source, ""), &mut notices).unwrap();
     let notices = notices.into_iter().map(|one| format!("{}: {}", one.id, one.text)).collect();
     (serde_json::to_value(node).unwrap(), notices)
 }
@@ -179,10 +179,10 @@ proptest! {
     #[test]
     fn no_text_panics(manifest in any::<String>(), lock in any::<String>(), range in r"[0-9x.*^~<>=| v-]{0,20}") {
         let source = source(&[("package.json", &manifest), ("package-lock.json", &lock)]);
-        let _ = super::read(&Files::new(&source), &mut Vec::new());
+        let _ = super::read(&Files::new(&source, ""), &mut Vec::new());
         let manifest = serde_json::json!({"dependencies": {"a": range}}).to_string();
         let lock = serde_json::json!({"packages": {"node_modules/a": {"version": range}}}).to_string();
         let source = crate::detect::tests::source(&[("package.json", &manifest), ("package-lock.json", &lock)]);
-        let _ = super::read(&Files::new(&source), &mut Vec::new());
+        let _ = super::read(&Files::new(&source, ""), &mut Vec::new());
     }
 }

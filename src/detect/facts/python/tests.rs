@@ -9,7 +9,7 @@ use crate::detect::tests::{refused, source};
 fn facts(files: &[(&str, &str)]) -> (serde_json::Value, Vec<String>) {
     let source = source(files);
     let mut notices = Vec::new();
-    let python = super::read(&Files::new(&source), &mut notices).unwrap();
+    let python = super::read(&Files::new(&source, ""), &mut notices).unwrap();
     let notices = notices.into_iter().map(|one| format!("{}: {}", one.id, one.text)).collect();
     (serde_json::to_value(python).unwrap(), notices)
 }
@@ -337,10 +337,10 @@ proptest! {
         for text in [&text, &line, &program] {
             for name in ["requirements.txt", "pyproject.toml", "runtime.txt"] {
                 let source = source(&[(name, text)]);
-                let _ = super::read(&Files::new(&source), &mut Vec::new());
+                let _ = super::read(&Files::new(&source, ""), &mut Vec::new());
             }
             let source = crate::detect::tests::source(&[("main.py", text)]);
-            prop_assert!(super::read(&Files::new(&source), &mut Vec::new()).is_ok());
+            prop_assert!(super::read(&Files::new(&source, ""), &mut Vec::new()).is_ok());
         }
     }
 }

@@ -1,0 +1,67 @@
+//! Apps in a folder of a larger source: `--app`.
+
+use serde_json::Value;
+
+use crate::support::TestContext;
+
+fn detected(context: &TestContext, arguments: &[&str]) -> Value {
+    let text = context.rpack(&[&["detect", "--json"], arguments].concat()).success();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn an_app_with_nothing_around_it_is_read_alone() {
+    let context = TestContext::new();
+    context
+        .file("package.json", r#"{"name": "tools", "scripts": {"start": "node tools.js"}}"#)
+        .file("services/api/requirements.txt", "")
+        .file("services/api/main.py", "if __name__ == \"__main__\":\n    print(1)\n");
+    let found = detected(&context, &["--app", "./services/api/"]);
+    assert_eq!(
+        (&found["language"], &found["facts"]["files"]["has"]),
+        (&"python".into(), &serde_json::json!(["main.py", "requirements.txt"]))
+    );
+    assert_eq!(found.get("folder"), None);
+}
+
+#[test]
+fn a_module_of_a_go_workspace_keeps_its_workspace() {
+    let context = TestContext::new();
+    context
+        .file("go.work", "go 1.24\n\nuse (\n\t./api\n\t./lib\n)\n")
+        .file("api/go.mod", "module example.com/api\n\ngo 1.24\n")
+        .file("api/main.go", "package main\n\nfunc main() {}\n")
+        .file("lib/go.mod", "module example.com/lib\n\ngo 1.24\n");
+    let found = detected(&context, &["--app", "api"]);
+    assert_eq!((&found["language"], &found["folder"]), (&"go".into(), &"api".into()));
+}
+
+#[test]
+fn a_folder_that_is_not_there() {
+    let context = TestContext::new();
+    for folder in ["apps/wbe", "..", "/etc"] {
+        let finished = context.rpack(&["detect", "--app", folder]);
+        assert_eq!(
+            (finished.status, finished.stderr),
+            (
+                2,
+                format!(
+                    "error[source/no-such-app]: there is no folder `{folder}` below .\n\nhint: name a folder below the source, such as `--app apps/web`\n"
+                )
+            )
+        );
+    }
+}
+
+#[test]
+fn the_file_of_the_app_is_stronger_than_that_of_the_repository() {
+    let context = TestContext::new();
+    context
+        .file("rpack.toml", "name = \"all\"\nstart.command = \"bin/all\"\n")
+        .file("web/rpack.toml", "name = \"web\"\nlanguage = \"procfile\"\n")
+        .file("web/Procfile", "web: bin/web\n");
+    assert_eq!(detected(&context, &["--app", "web"])["language"], "procfile");
+    context.file("web/rpack.toml", "language = 3\n");
+    let finished = context.rpack(&["detect", "--app", "web"]);
+    assert!(finished.stderr.contains("web/rpack.toml:1:12"), "{}", finished.stderr);
+}
