@@ -100,6 +100,11 @@ pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error
     detect::detect(&checkout.source, &checkout.folder, &session.definitions, &checkout.config).map_err(boxed)
 }
 
+/// Looks at every rule of every detector.
+pub fn explain_detection(checkout: &Checkout, session: &Session) -> Result<Vec<detect::Explained>, Error> {
+    detect::explain(&checkout.source, &checkout.folder, &session.definitions, &checkout.config).map_err(boxed)
+}
+
 /// Decides everything, once for each platform of the app.
 pub fn plans(
     app: &App,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::app::AppArguments;
 use super::{print, print_json};
-use crate::detect::Detection;
+use crate::detect::{Detection, Explained};
 use crate::pipeline::{self, Error, Session};
 use crate::ui::ExitCode;
 
@@ -15,10 +15,14 @@ use crate::ui::ExitCode;
 #[command(after_help = "\
 Examples:
   rpack detect             what is this, and what speaks for it
+  rpack detect --explain   with the rules that say nothing, and why
   rpack detect api --json  with every fact that was read")]
 pub(super) struct Arguments {
     #[command(flatten)]
     app: AppArguments,
+    /// Show every rule, those that do not hold as well, and why
+    #[arg(long)]
+    explain: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -27,6 +31,15 @@ pub(super) struct Arguments {
 /// Runs the command.
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let checkout = pipeline::read(&arguments.app.app()?, session)?;
+    if arguments.explain {
+        let explained = pipeline::explain_detection(&checkout, session)?;
+        if arguments.json {
+            print_json(&explained)?;
+        } else {
+            print(rules(&explained).as_bytes())?;
+        }
+        return Ok(ExitCode::Done as u8);
+    }
     let detection = pipeline::detect(&checkout, session)?;
     if arguments.json {
         print_json(&detection)?;
@@ -37,6 +50,23 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         print(table(&detection).as_bytes())?;
     }
     Ok(ExitCode::Done as u8)
+}
+
+/// A block for each detector: its file, then its rules. `+` marks what counts, `=` what holds beside a better one.
+fn rules(explained: &[Explained]) -> String {
+    let mut text = String::new();
+    for detector in explained {
+        let _ = writeln!(text, "{} ({})", detector.language, detector.file);
+        for rule in &detector.rules {
+            let mark = match (rule.counts, rule.holds) {
+                (true, _) => '+',
+                (false, true) => '=',
+                (false, false) => '-',
+            };
+            let _ = writeln!(text, "  {mark} {:>4}  {:<18} {}", rule.score, rule.id, rule.why);
+        }
+    }
+    text
 }
 
 fn table(detection: &Detection) -> String {

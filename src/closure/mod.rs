@@ -8,7 +8,7 @@
 //! scan      ELF files (elf) and first lines of scripts      rules   what files do not say: bases/libraries.toml
 //! load      what the dynamic loader would find (search, view)
 //! supply    the build root: who owns what is missing        shebang interpreters of scripts
-//! growth    adds packages until nothing is missing          report  the same about a finished image
+//! growth    adds packages until nothing is missing          report  the same about a finished image; its size
 //! ```
 //!
 //! Invariants: nothing is executed; a package is added only for a file that names one of its files (or as the
@@ -26,6 +26,7 @@ mod rules;
 mod scan;
 mod search;
 mod shebang;
+mod size;
 mod supply;
 mod view;
 
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Unresolved};
 pub use report::{Bundled, Report, Used, report};
+pub use size::{LayerSize, Place, Sizes, sizes};
 
 use crate::package::LayerInput;
 use crate::plan::Plan;

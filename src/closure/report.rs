@@ -104,7 +104,7 @@ pub fn report(
 }
 
 /// The package of each file.
-fn owners(tree: &Tree, view: &View<'_>) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn owners(tree: &Tree, view: &View<'_>) -> Result<BTreeMap<String, String>, Error> {
     let mut owners = BTreeMap::new();
     for (path, entry) in tree.below(RECORDS) {
         let Some(package) = load::base_name(path).strip_suffix(".md5sums") else { continue };

@@ -21,19 +21,10 @@ pub(super) fn score(
     facts: &serde_json::Value,
     manifests: &[String],
 ) -> Result<Vec<Candidate>, Error> {
-    let mut scored = Vec::new();
-    for detector in detectors {
-        let rows = |row: &Row| row.role.is_none();
-        let candidate =
-            Candidate { language: detector.id.clone(), score: 0, role: APP.to_owned(), evidence: Vec::new() };
-        scored.push(add(candidate, detector, &context(facts.clone(), detector, manifests, None), rows)?);
-    }
-    let plain: Vec<(bool, i32)> =
-        detectors.iter().zip(&scored).map(|(detector, one)| (detector.fallback, one.score)).collect();
+    let scored = without_roles(detectors, facts, manifests)?;
+    let rivals = best_others(detectors, &scored);
     let mut candidates = Vec::new();
-    for (index, (detector, candidate)) in detectors.iter().zip(scored).enumerate() {
-        let others = plain.iter().enumerate().filter(|(other, (fallback, _))| *other != index && !fallback);
-        let rivals = others.map(|(_, (_, score))| *score).max().unwrap_or(0);
+    for ((detector, candidate), rivals) in detectors.iter().zip(scored).zip(rivals) {
         let context = context(facts.clone(), detector, manifests, Some(rivals));
         let candidate = add(candidate, detector, &context, |row| row.role.is_some())?;
         if !candidate.evidence.is_empty() {
@@ -44,6 +35,40 @@ pub(super) fn score(
     candidates.retain(|(detector, _)| !detector.fallback || !decided);
     candidates.sort_by_key(|(detector, one)| (!can_win(one), one.role != APP, -one.score, detector.order));
     Ok(candidates.into_iter().map(|(_, candidate)| candidate).collect())
+}
+
+/// For each detector the best score of the others, which rows with a role may use.
+pub(super) fn rivals(
+    detectors: &[Detector],
+    facts: &serde_json::Value,
+    manifests: &[String],
+) -> Result<Vec<i32>, Error> {
+    Ok(best_others(detectors, &without_roles(detectors, facts, manifests)?))
+}
+
+fn best_others(detectors: &[Detector], scored: &[Candidate]) -> Vec<i32> {
+    let plain: Vec<(bool, i32)> =
+        detectors.iter().zip(scored).map(|(detector, one)| (detector.fallback, one.score)).collect();
+    let best = |index: usize| {
+        let others = plain.iter().enumerate().filter(|(other, (fallback, _))| *other != index && !fallback);
+        others.map(|(_, (_, score))| *score).max().unwrap_or(0)
+    };
+    (0..plain.len()).map(best).collect()
+}
+
+/// What each detector scores by the rows that have no role.
+fn without_roles(
+    detectors: &[Detector],
+    facts: &serde_json::Value,
+    manifests: &[String],
+) -> Result<Vec<Candidate>, Error> {
+    let score = |detector: &Detector| {
+        let candidate =
+            Candidate { language: detector.id.clone(), score: 0, role: APP.to_owned(), evidence: Vec::new() };
+        let context = context(facts.clone(), detector, manifests, None);
+        add(candidate, detector, &context, |row| row.role.is_none())
+    };
+    detectors.iter().map(score).collect()
 }
 
 /// Adds the rows that `select` picks and that hold: of each kind the one with the most points.

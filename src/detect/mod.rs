@@ -5,6 +5,7 @@
 
 mod definition;
 mod error;
+mod explain;
 pub mod facts;
 mod matching;
 
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Malformed};
+pub use explain::{Explained, Rule, explain};
 
 use crate::config::{Config, Resolved};
 use crate::definitions::Definitions;

@@ -13,7 +13,7 @@ mod unpack;
 pub use destination::Destination;
 pub use error::Error;
 pub use source::{find, list};
-pub use unpack::{Unpacked, unpack};
+pub use unpack::{Unpacked, layer_of_paths, unpack};
 
 use crate::oci::Reference;
 use crate::package::{Image, Product};

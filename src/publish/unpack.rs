@@ -1,5 +1,6 @@
 //! Unpacks an image of the store into a directory that it can be run on.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Error;
@@ -41,6 +42,21 @@ pub(super) fn unpack_within(limits: Limits, image: &Image, store: &Store) -> Res
         .collect();
     let (root, tree) = unpack::unpack(image.manifest.digest, &layers, limits, store)?;
     Ok(Unpacked { root, tree, config })
+}
+
+/// The layer of each path of `image`, as an index into its layers: the uppermost that has the path.
+///
+/// # Errors
+/// When a layer cannot be read. The image has been unpacked before.
+pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, usize>, Error> {
+    let mut found = BTreeMap::new();
+    for (index, layer) in image.layers.iter().enumerate() {
+        let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
+        for path in unpack::paths(&layer, store)? {
+            found.insert(path, index);
+        }
+    }
+    Ok(found)
 }
 
 fn config(image: &Image, store: &Store) -> Result<ImageConfig, Error> {

@@ -5,10 +5,12 @@ use crate::support::TestContext;
 #[test]
 fn help_of_every_command() {
     let context = TestContext::new();
-    for command in ["", "build", "run", "detect", "plan", "lock", "explain", "doctor"] {
-        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+    for command in
+        ["", "build", "run", "detect", "plan", "lock", "explain", "doctor", "explain size", "explain libs"]
+    {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = context.rpack(&arguments).success();
-        let name = if command.is_empty() { "rpack" } else { command };
+        let name = if command.is_empty() { "rpack".to_owned() } else { command.replace(' ', "_") };
         insta::assert_snapshot!(format!("help_{name}"), help);
     }
 }
@@ -52,6 +54,15 @@ fn detection_as_a_table_and_as_json() {
         serde_json::from_str(&context.rpack(&["detect", "--json"]).success()).unwrap();
     assert_eq!(json["language"], "go");
     assert_eq!(json["facts"]["go"]["module"], "example.com/shop");
+}
+
+#[test]
+fn detection_with_every_rule() {
+    let context = TestContext::new();
+    context
+        .file("Procfile", "worker: bin/worker\n")
+        .file("package.json", r#"{"scripts": {"start": "node x.js"}}"#);
+    insta::assert_snapshot!(context.rpack(&["detect", "--explain"]).success());
 }
 
 #[test]

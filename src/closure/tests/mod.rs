@@ -2,6 +2,7 @@
 
 mod elf;
 mod network;
+mod size;
 
 use std::collections::BTreeMap;
 

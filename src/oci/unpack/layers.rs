@@ -31,6 +31,20 @@ pub(super) fn read(layers: &[Layer], limits: Limits, folder: &Path, store: &Stor
     Ok(tree)
 }
 
+/// The paths in a layer that has been unpacked before, and is what its digest says.
+pub(super) fn paths(layer: &Layer, store: &Store) -> Result<Vec<String>, Error> {
+    let path = store.blob_path(&layer.digest);
+    let unreadable = |reason: String| Error::Unreadable { digest: layer.digest, reason };
+    let mut blob = BufReader::new(File::open(&path).map_err(store::Error::io("read", &path))?);
+    let mut plain = compression::open(&mut blob).map_err(|error| unreadable(error.to_string()))?;
+    let mut entries = Entries::new(&mut plain);
+    let mut found = Vec::new();
+    while let Some(entry) = entries.next().map_err(|error| unreadable(error.reason))? {
+        found.push(entry.path);
+    }
+    Ok(found)
+}
+
 struct Reader<'a> {
     folder: &'a Path,
     written: u64,

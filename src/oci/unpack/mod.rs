@@ -109,6 +109,14 @@ pub fn unpack(
     Ok((root, tree))
 }
 
+/// The paths in a layer of an image that has been unpacked.
+///
+/// # Errors
+/// When the blob is not in the store or cannot be read.
+pub fn paths(layer: &Layer, store: &Store) -> Result<Vec<String>, Error> {
+    layers::paths(layer, store)
+}
+
 fn record_path(key: &str, store: &Store) -> PathBuf {
     store.root().join("metadata").join(format!("{key}.json"))
 }
