@@ -5,6 +5,7 @@ mod build;
 mod detect;
 mod doctor;
 mod explain;
+mod init;
 mod lock;
 mod plan;
 mod run;
@@ -86,6 +87,7 @@ enum ProgressStyle {
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(build::Arguments),
+    Init(init::Arguments),
     Run(run::Arguments),
     Detect(detect::Arguments),
     Plan(plan::Arguments),
@@ -137,6 +139,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
     match cli.command {
         Command::Build(arguments) => build::execute(&arguments, &session),
         Command::Run(arguments) => run::execute(&arguments, &session),
+        Command::Init(arguments) => init::execute(&arguments, &session),
         Command::Detect(arguments) => detect::execute(&arguments, &session),
         Command::Plan(arguments) => plan::execute(&arguments, &session),
         Command::Explain(arguments) => explain::execute(&arguments, &session),
@@ -186,6 +189,20 @@ enum Failure {
         /// The system's answer.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// There is a configuration already.
+    #[error("{} is there already", path.display())]
+    InitExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// An argument is not what its flag takes.
     #[error("`{flag} {value}` is not understood: {expected}")]
     Argument {
@@ -223,6 +240,8 @@ impl Diagnose for Failure {
             Self::Read { .. } => "cli/read",
             Self::Argument { .. } => "cli/argument",
             Self::LockOutdated => "lock/outdated",
+            Self::Write { .. } => "cli/write",
+            Self::InitExists { .. } => "init/exists",
             Self::NoProcess { .. } => "start/no-process",
             Self::PortTaken { .. } => "run/port-taken",
         }
@@ -233,13 +252,21 @@ impl Diagnose for Failure {
             Self::Signals { .. } | Self::Output { .. } | Self::LockOutdated | Self::PortTaken { .. } => {
                 ExitCode::Failed
             }
-            Self::Read { .. } | Self::Argument { .. } | Self::NoProcess { .. } => ExitCode::Usage,
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::InitExists { .. }
+            | Self::Argument { .. }
+            | Self::NoProcess { .. } => ExitCode::Usage,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::LockOutdated => vec!["bring it up to date and commit it: `rpack lock`".to_owned()],
+            Self::InitExists { .. } => vec![
+                "print what it would be: `rpack init --dry-run`".to_owned(),
+                "replace it: `rpack init --force`".to_owned(),
+            ],
             Self::NoProcess { known, .. } if known.is_empty() => {
                 vec!["it was built from an app with one process; leave out `--process`".to_owned()]
             }

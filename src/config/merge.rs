@@ -51,6 +51,7 @@ impl Merged {
         Config {
             name: self.one("name", text),
             language: self.one("language", text),
+            edition: self.one("edition", text),
             base: self.one("base.name", text),
             versions: self.map("runtime.TOOL.version", text),
             build_command: self.one("build.command", text),

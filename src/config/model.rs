@@ -55,6 +55,8 @@ pub struct Config {
     pub name: Option<Resolved<String>>,
     /// `language`: the buildpack to use, instead of detection.
     pub language: Option<Resolved<String>>,
+    /// `edition`: the set of defaults.
+    pub edition: Option<Resolved<String>>,
     /// `base.name`: the base to use, instead of what the app needs.
     pub base: Option<Resolved<String>>,
     /// `runtime.TOOL.version`, by tool.

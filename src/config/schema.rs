@@ -62,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 26] = [
+pub static KEYS: [Key; 27] = [
     key(
         "base.build",
         Kind::Image,
@@ -107,6 +107,13 @@ pub static KEYS: [Key; 26] = [
         r#"closure.ignore = ["libQt6Sql.so.*"]"#,
         "Shared libraries that need not be found although a file of the image names them, as globs over their \
          names: for parts of dependencies that the app never loads.",
+    ),
+    key(
+        "edition",
+        Kind::Version,
+        r#"edition = "2026.11""#,
+        "The defaults that the app was set up with, such as versions that nobody states: a newer rpack keeps them. \
+         `rpack init` writes it. Default: the newest.",
     ),
     key(
         "image.labels.KEY",

@@ -163,6 +163,16 @@ pub enum Error {
         /// The file that it is about.
         file: Option<String>,
     },
+    /// There is no such edition.
+    #[error("there is no edition `{wanted}` ({origin})")]
+    Edition {
+        /// What was asked for.
+        wanted: String,
+        /// Who asked.
+        origin: String,
+        /// What there is, oldest first.
+        known: Vec<String>,
+    },
     /// Nothing says how the app is started.
     #[error("nothing says how to start this {language} app")]
     StartNone {
@@ -320,6 +330,7 @@ impl Diagnose for Error {
             Self::VersionPatch { .. } => "version/patch",
             Self::NoIntegrity { .. } => "version/no-integrity",
             Self::Check { id, .. } | Self::Start { id, .. } => id,
+            Self::Edition { .. } => "config/edition",
             Self::StartNone { .. } => "start/none",
             Self::NoDefaultProcess { .. } => "procfile/no-default",
             Self::NoProcess { .. } => "start/no-process",
@@ -410,6 +421,10 @@ impl Diagnose for Error {
                 vec![format!("write `{}` in {}", line.join("."), asked.origin)]
             }
             Self::Check { hints, .. } | Self::Start { hints, .. } => hints.clone(),
+            Self::Edition { known, .. } => vec![
+                format!("this rpack has {}", known.join(", ")),
+                "a later one needs a newer rpack".to_owned(),
+            ],
             Self::StartNone { example, .. } => start_hints(example),
             Self::NoDefaultProcess { processes } => {
                 let first = processes.first().map_or("worker", String::as_str);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::model::{Contents, Image, Plan, Process, Root, Step};
+use super::model::{Contents, Image, Plan, Process, Root, Statement, Step, Verdict};
 
 /// Renders the plan as text, with a line end behind every line.
 pub fn explain(plan: &Plan) -> String {
@@ -78,16 +78,32 @@ fn table(rows: &[Vec<String>]) -> Vec<String> {
         .collect()
 }
 
+/// A line for each tool, and below it who asked for what.
 fn versions(plan: &Plan) -> Vec<String> {
-    let rows = plan.versions.iter().map(|version| {
-        vec![
-            version.tool.clone(),
-            version.version.clone(),
-            format!("{} ({})", version.requested, version.origin),
-            version.source.clone(),
-        ]
+    let heads = plan.versions.iter().map(|version| {
+        vec![format!("{} {}", version.tool, version.version), version.source.clone(), version.line.clone()]
     });
-    table(&rows.collect::<Vec<_>>())
+    let heads = table(&heads.collect::<Vec<_>>());
+    let mut lines = Vec::new();
+    for (version, head) in plan.versions.iter().zip(heads) {
+        lines.push(head);
+        let rows: Vec<Vec<String>> = version.statements.iter().map(statement).collect();
+        lines.extend(table(&rows).into_iter().map(|row| format!("  {row}")));
+        if version.candidates.len() > 1 {
+            lines.push(format!("  candidates: {}", version.candidates.join(", ")));
+        }
+    }
+    lines
+}
+
+fn statement(statement: &Statement) -> Vec<String> {
+    let verdict = match statement.verdict {
+        Verdict::Decides => "decides",
+        Verdict::Admits => "fits as well",
+        Verdict::Refuses => "does not fit",
+        Verdict::Unused => "not used",
+    };
+    vec![statement.origin.clone(), statement.value.clone(), verdict.to_owned()]
 }
 
 fn root(name: &str, root: &Root) -> String {

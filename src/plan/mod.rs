@@ -7,6 +7,7 @@ mod base;
 mod buildpack;
 mod check;
 mod document;
+mod edition;
 mod error;
 mod explain;
 mod image;
@@ -30,16 +31,18 @@ mod version;
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::detect::Detection;
+use crate::detect::facts::Facts;
 use crate::source::Commit;
 
 use buildpack::Buildpack;
 use check::Phase;
-use part::Part;
+use part::{Named, Part};
 use platform::Platforms;
 use release::Base;
 use start::StartCommand;
 use template::Scope;
 
+pub use edition::newest as newest_edition;
 pub use error::Error;
 pub use explain::explain;
 pub use model::{Catalogue, Notice, Plan};
@@ -91,12 +94,15 @@ pub fn plan(
     let language = config.language.as_ref().map_or(&detection.language, |language| &language.value);
     let (buildpack, file) = Buildpack::load(definitions, language)?;
     let name = image::name(config, &options.folder_name);
-    if detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
+    let is_described = Facts::shape().get(language).is_some();
+    if is_described && detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
         return Err(Error::NoFacts { language: language.clone() });
     }
     image::check_config(config)?;
+    let edition = edition::of(config, definitions)?;
     let whole = Part { is_assets: false, folder: detection.folder.clone() };
-    let scope = part::scope(&file, &detection.facts, &whole, config, &platforms, &name);
+    let named = Named { name: &name, edition: &edition };
+    let scope = part::scope(&file, &detection.facts, &whole, config, &platforms, named);
     let bases = base::resolve(config, &platforms, catalogue)?;
     let base = Base::new(definitions, config, &buildpack.base)?;
     let notices = detection.notices.clone();
@@ -119,7 +125,7 @@ pub fn plan(
     let possible = outcome::possible(&mut planner, &detection.facts)?;
     outcome::show(&mut planner, &possible[0]);
     check::run(&mut planner, Phase::Late)?;
-    let assets = part::assets(&mut planner, detection, definitions, &name)?;
+    let assets = part::assets(&mut planner, detection, definitions, named)?;
     let mut decided = Vec::new();
     let mut layers = Vec::new();
     for one in &possible {

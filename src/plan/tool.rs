@@ -72,6 +72,9 @@ fn resolve_one(planner: &mut Planner<'_>, tool: &Tool, key: &str) -> Result<(Ver
         requested: resolution.requested,
         origin: resolution.origin,
         source,
+        line: resolution.line,
+        statements: resolution.statements,
+        candidates: resolution.candidates,
     };
     Ok((version, resolution.offer, asked))
 }

@@ -5,9 +5,19 @@ use crate::support::TestContext;
 #[test]
 fn help_of_every_command() {
     let context = TestContext::new();
-    for command in
-        ["", "build", "run", "detect", "plan", "lock", "explain", "doctor", "explain size", "explain libs"]
-    {
+    for command in [
+        "",
+        "init",
+        "build",
+        "run",
+        "detect",
+        "plan",
+        "lock",
+        "explain",
+        "doctor",
+        "explain size",
+        "explain libs",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = context.rpack(&arguments).success();
         let name = if command.is_empty() { "rpack".to_owned() } else { command.replace(' ', "_") };

@@ -10,7 +10,7 @@ mod requirement;
 use serde::Deserialize;
 
 use super::error::Asked;
-use super::model::{Notice, Release};
+use super::model::{self, Notice, Release, Verdict};
 use super::{Error, origin};
 use crate::config::{Config, Origin};
 use crate::ui::Location;
@@ -18,6 +18,8 @@ use crate::ui::Location;
 use choose::{Choice, choose};
 use requirement::Requirement;
 
+/// How many of the releases that fit a plan names.
+const CANDIDATES: usize = 6;
 /// No line has more patch levels.
 const PATCHES: u64 = 100;
 
@@ -187,6 +189,12 @@ pub(super) struct Resolution {
     pub(super) requested: String,
     /// Who asked, or `default`.
     pub(super) origin: String,
+    /// See [`model::Version::line`].
+    pub(super) line: String,
+    /// See [`model::Version::statements`].
+    pub(super) statements: Vec<model::Statement>,
+    /// See [`model::Version::candidates`].
+    pub(super) candidates: Vec<String>,
 }
 
 /// Resolves one tool.
@@ -204,8 +212,9 @@ pub(super) fn resolve(
     if admitted.is_empty() {
         return Err(not_offered(wanted, first, &requirement, offers));
     }
+    let mut verdicts = vec![Verdict::Decides];
     for other in others {
-        narrow(wanted, first, other, &mut admitted, notices)?;
+        verdicts.push(narrow(wanted, first, other, &mut admitted, notices)?);
     }
     let chosen = match choose(wanted, &requirement, &admitted) {
         Choice::Taken(offer) => offer.clone(),
@@ -213,7 +222,40 @@ pub(super) fn resolve(
     };
     patch_notice(wanted, first, &requirement, &chosen, notices)?;
     line_notices(wanted, first, &requirement, &chosen, offers, notices);
-    Ok(Resolution { offer: chosen, requested: first.value.clone(), origin: first.origin() })
+    let stated = std::iter::once(first).chain(others).zip(verdicts);
+    let unused = (!statements.is_empty()).then_some((&default, Verdict::Unused));
+    let shown = |(statement, verdict): (&Statement, Verdict)| model::Statement {
+        origin: statement.origin(),
+        value: statement.value.clone(),
+        verdict,
+    };
+    Ok(Resolution {
+        requested: first.value.clone(),
+        origin: first.origin(),
+        line: about_line(wanted, &chosen),
+        statements: stated.chain(unused).map(shown).collect(),
+        candidates: candidates(admitted),
+        offer: chosen,
+    })
+}
+
+/// What the buildpack knows of the line of `chosen`.
+fn about_line(wanted: &Wanted<'_>, chosen: &Offer) -> String {
+    let Some(line) = wanted.lines.iter().find(|line| chosen.in_line(&line.numbers())) else {
+        return String::new();
+    };
+    let end = |eol: &String| {
+        let word = if line.ended(wanted.as_of) { "without fixes since" } else { "supported until" };
+        format!("{word} {eol}")
+    };
+    let parts = [line.codename.clone(), line.lts.then(|| "LTS".to_owned()), line.eol.as_ref().map(end)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// The newest of what was admitted.
+fn candidates(mut admitted: Vec<&Offer>) -> Vec<String> {
+    admitted.sort_by(|one, other| (&other.numbers, one.prerelease).cmp(&(&one.numbers, other.prerelease)));
+    admitted.into_iter().take(CANDIDATES).map(|offer| offer.release.version.clone()).collect()
 }
 
 /// Whether every statement, or without any the default, admits `offer`.
@@ -269,13 +311,13 @@ fn narrow<'a>(
     other: &Statement,
     admitted: &mut Vec<&'a Offer>,
     notices: &mut Vec<Notice>,
-) -> Result<(), Error> {
+) -> Result<Verdict, Error> {
     let requirement = parse(wanted, other)?;
     let both: Vec<&'a Offer> =
         admitted.iter().copied().filter(|offer| requirement.admits(offer, wanted.patch)).collect();
     if !both.is_empty() {
         *admitted = both;
-        return Ok(());
+        return Ok(Verdict::Admits);
     }
     if wanted.strict {
         return Err(Error::VersionConflict {
@@ -295,7 +337,7 @@ fn narrow<'a>(
         ),
         warning: true,
     });
-    Ok(())
+    Ok(Verdict::Refuses)
 }
 
 fn not_offered(
