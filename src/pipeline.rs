@@ -7,10 +7,10 @@
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::build::{Engine, Host, Toolchain};
+use crate::build::{Engine, Host, Secrets, Toolchain};
 use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
@@ -234,6 +234,7 @@ pub fn build_all(
     plans: &[Plan],
     checkout: &Checkout,
     context: &rootfs::Context,
+    secrets: &Secrets,
     session: &Session,
 ) -> Result<Product, Error> {
     let images: Vec<Image> = plans
@@ -242,7 +243,7 @@ pub fn build_all(
             if plans.len() > 1 {
                 session.reporter.info(&format!("for {}", plan.platform));
             }
-            build(plan, checkout, context, session)
+            build(plan, checkout, context, secrets, session)
         })
         .collect::<Result<_, _>>()?;
     package::index(images, &session.store).map_err(boxed)
@@ -253,9 +254,11 @@ pub fn build(
     plan: &Plan,
     checkout: &Checkout,
     context: &rootfs::Context,
+    secrets: &Secrets,
     session: &Session,
 ) -> Result<Image, Error> {
     build::check_machine(plan, machine()).map_err(boxed)?;
+    warn_of_secrets(plan, secrets, session);
     if let Some(lock) = &checkout.lock {
         context.remember_dates(lock.dates());
     }
@@ -268,6 +271,7 @@ pub fn build(
         // Looking for registries may start clients of the machine.
         host: LazyCell::new(Box::new(|| Host::read(&session.environment, registries(context, plan)))),
         offline: session.offline,
+        secrets,
     };
     let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);
     let work =
@@ -294,6 +298,18 @@ pub fn build(
     };
     let input = package::Input { platform: &plan.platform, layers, image: &plan.image, base };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
+}
+
+/// Says which given secrets no step asks for: a misspelt id would only show as a refusal of a registry.
+fn warn_of_secrets(plan: &Plan, secrets: &Secrets, session: &Session) {
+    let wanted: BTreeSet<&str> =
+        plan.steps.iter().flat_map(|step| &step.secrets).map(|secret| secret.id.as_str()).collect();
+    let wanted_names: Vec<&str> = wanted.iter().copied().collect();
+    for id in secrets.keys().filter(|id| !wanted.contains(id.as_str())) {
+        let hint = format!("steps of this plan ask for {}", wanted_names.join(", "));
+        let hint = (!wanted.is_empty()).then_some(hint.as_str());
+        session.reporter.warn("secret/unused", &format!("no step asks for the secret `{id}`"), hint);
+    }
 }
 
 /// The plan for what the build has made, where that was open.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::oci::{Digest, to_canonical_json};
-use crate::plan::model::Step;
+use crate::plan::model::{Secret, Step};
 
 /// Changes when the sandbox itself changes in a way that steps can see.
 const SANDBOX_RULES: u32 = 1;
@@ -35,6 +35,9 @@ struct Key<'a> {
     files: &'a BTreeMap<String, String>,
     caches: &'a BTreeMap<String, String>,
     network: bool,
+    /// Which it may see; whether they are given, and their values, are not in the key.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    secrets: &'a [Secret],
     lowers: &'a Lowers<'a>,
 }
 
@@ -48,6 +51,7 @@ pub(super) fn key(step: &Step, lowers: &Lowers<'_>) -> Digest {
         files: &step.files,
         caches: &step.caches,
         network: step.network,
+        secrets: &step.secrets,
         lowers,
     };
     Digest::of(&to_canonical_json(&key).expect("maps with string keys always serialise"))
@@ -72,6 +76,7 @@ mod tests {
             caches: BTreeMap::new(),
             network: true,
             files: BTreeMap::new(),
+            secrets: Vec::new(),
         }
     }
 

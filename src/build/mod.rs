@@ -8,11 +8,13 @@ mod engine;
 mod host;
 mod key;
 pub mod sandbox;
+mod secret;
 
 use std::path::Path;
 
 pub use engine::{Engine, Toolchain};
 pub use host::Host;
+pub use secret::{Secret, Secrets};
 
 use crate::oci::Digest;
 use crate::plan::Plan;
@@ -74,6 +76,22 @@ pub enum Error {
     /// The source could not be read.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
+    /// A secret is wanted as a variable and is no text.
+    #[error("the secret `{id}` is wanted as a variable, and its value is no text")]
+    SecretNotText {
+        /// Its id.
+        id: String,
+    },
+    /// A step wrote a secret into its result.
+    #[error("step `{step}` wrote the secret `{id}` into `{path}`")]
+    SecretKept {
+        /// The step's id.
+        step: String,
+        /// The secret's id.
+        id: String,
+        /// The file.
+        path: String,
+    },
     /// The plan's steps run on another kind of machine.
     #[error("the steps of this plan run on {wanted}, and this machine is {machine}")]
     OtherMachine {
@@ -98,6 +116,8 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.id(),
             Self::Store(error) => error.id(),
             Self::Source(error) => error.id(),
+            Self::SecretNotText { .. } => "secret/not-text",
+            Self::SecretKept { .. } => "secret/kept",
             Self::OtherMachine { .. } => "build/other-machine",
             Self::UnknownToolchain { .. } => "plan/toolchain",
         }
@@ -105,12 +125,14 @@ impl Diagnose for Error {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Step { .. } => ExitCode::BuildStep,
+            Self::Step { .. } | Self::SecretKept { .. } => ExitCode::BuildStep,
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Sandbox(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Source(error) => error.exit(),
-            Self::OtherMachine { .. } | Self::UnknownToolchain { .. } => ExitCode::Usage,
+            Self::OtherMachine { .. } | Self::UnknownToolchain { .. } | Self::SecretNotText { .. } => {
+                ExitCode::Usage
+            }
         }
     }
 
@@ -136,7 +158,11 @@ impl Diagnose for Error {
                 ));
                 hints
             }
-            Self::Interrupted { .. } => Vec::new(),
+            Self::Interrupted { .. } | Self::SecretNotText { .. } => Vec::new(),
+            Self::SecretKept { .. } => vec![
+                "the result was thrown away; find out which program writes it, and keep it from that"
+                    .to_owned(),
+            ],
             Self::Sandbox(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Source(error) => error.hints(),

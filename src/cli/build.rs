@@ -7,6 +7,7 @@ use std::{fs, io};
 use clap::Args;
 
 use super::app::AppArguments;
+use super::secret::SecretArguments;
 use super::{Failure, boxed, print};
 use crate::oci::Reference;
 use crate::package::Product;
@@ -25,6 +26,7 @@ Examples:
   rpack build                                 build the app in this folder
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
+  rpack build --secret id=NPM_TOKEN           with this shell's NPM_TOKEN for the steps that install
   rpack build --platform linux/arm64          for another architecture; nothing is emulated
   rpack build --platform linux/amd64,linux/arm64  one index with an image for each
   rpack plan --json | rpack build --plan -    the same image from its plan")]
@@ -34,6 +36,8 @@ pub(super) struct Arguments {
     /// Build this plan (`-` is stdin) instead of making one; PATH is still the source
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: SecretArguments,
     /// The image's tag [default: NAME:latest]
     #[arg(long, short, value_name = "NAME[:TAG]")]
     tag: Option<Reference>,
@@ -47,6 +51,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     // Before any work: a typo in an output must not be found after the build.
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
+    let secrets = arguments.secrets.read(&session.environment)?;
     let app = arguments.app.app()?;
     let checkout = pipeline::read(&app, session)?;
     let (plans, context) = if let Some(file) = &arguments.plan {
@@ -65,7 +70,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         super::plan::announce(plan, session);
     }
     let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plans[0]));
-    let product = pipeline::build_all(&plans, &checkout, &context, session)?;
+    let product = pipeline::build_all(&plans, &checkout, &context, &secrets, session)?;
     pipeline::publish(&product, &tag, &outputs, session)?;
     session.reporter.info(&summary(&product, &tag));
     print(format!("{}\n", product.root.digest).as_bytes())?;

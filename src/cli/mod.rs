@@ -9,6 +9,7 @@ mod init;
 mod lock;
 mod plan;
 mod run;
+mod secret;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -216,6 +217,14 @@ enum Failure {
     /// The lock is not what `rpack lock` would write.
     #[error("`{}` is out of date", crate::plan::lock::NAME)]
     LockOutdated,
+    /// A secret comes from a variable that is not set.
+    #[error("the secret `{id}` comes from the variable `{name}`, which is not set")]
+    NoVariable {
+        /// The secret.
+        id: String,
+        /// The variable.
+        name: String,
+    },
     /// The image has no such process.
     #[error("the image has no process `{name}`")]
     NoProcess {
@@ -241,6 +250,7 @@ impl Diagnose for Failure {
             Self::Argument { .. } => "cli/argument",
             Self::LockOutdated => "lock/outdated",
             Self::Write { .. } => "cli/write",
+            Self::NoVariable { .. } => "secret/no-variable",
             Self::InitExists { .. } => "init/exists",
             Self::NoProcess { .. } => "start/no-process",
             Self::PortTaken { .. } => "run/port-taken",
@@ -255,6 +265,7 @@ impl Diagnose for Failure {
             Self::Read { .. }
             | Self::Write { .. }
             | Self::InitExists { .. }
+            | Self::NoVariable { .. }
             | Self::Argument { .. }
             | Self::NoProcess { .. } => ExitCode::Usage,
         }
@@ -263,6 +274,9 @@ impl Diagnose for Failure {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::LockOutdated => vec!["bring it up to date and commit it: `rpack lock`".to_owned()],
+            Self::NoVariable { id, .. } => {
+                vec![format!("set it, or name a file: `--secret id={id},src=FILE`")]
+            }
             Self::InitExists { .. } => vec![
                 "print what it would be: `rpack init --dry-run`".to_owned(),
                 "replace it: `rpack init --force`".to_owned(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::app::Settings;
+use super::secret::SecretArguments;
 use super::{Failure, boxed};
 use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin, Tmpfs};
 use crate::interrupt;
@@ -39,6 +40,8 @@ pub(super) struct Arguments {
     /// Set an environment variable; without a value it is copied from this shell
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
+    #[command(flatten)]
+    secrets: SecretArguments,
     #[command(flatten)]
     settings: Settings,
 }
@@ -85,7 +88,8 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let context = pipeline::rootfs_context(session, &checkout.config)?;
         let plan = pipeline::plan(&app, pipeline::machine(), &checkout, &detection, &context, session)?;
         super::plan::announce(&plan, session);
-        let image = pipeline::build(&plan, &checkout, &context, session)?;
+        let secrets = arguments.secrets.read(&session.environment)?;
+        let image = pipeline::build(&plan, &checkout, &context, &secrets, session)?;
         pipeline::publish(&image.clone().into(), &super::app::tag(&plan), &[], session)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Error;
+use super::model::Secret;
 use super::template::{Expression, Text};
 use super::version::{Line, Patch, Scheme};
 use crate::definitions::Definitions;
@@ -282,6 +283,11 @@ pub(super) struct Step {
     pub(super) caches: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) network: bool,
+    /// Secrets that it may see.
+    #[serde(default)]
+    pub(super) secrets: Vec<Secret>,
+    /// A list of the names of further ones, which it sees as variables of the same names.
+    pub(super) secrets_from: Option<Expression>,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Text>,
 }

@@ -291,9 +291,26 @@ pub struct Step {
     /// Whether it may use the network.
     #[serde(default)]
     pub network: bool,
+    /// The secrets that it may see, where they are given to the build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
     /// Further read-only input files made by the plan itself (absolute path → content).
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+}
+
+/// A secret that a step may see: the file `/run/secrets/ID`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Secret {
+    /// As in `--secret id=ID`.
+    pub id: String,
+    /// The variable that holds its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// The variable that holds the path of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_variable: Option<String>,
 }
 
 /// One layer of the image.

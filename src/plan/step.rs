@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::buildpack::{At, Step as Rule};
-use super::model::Step;
+use super::model::{Secret, Step};
 use super::{Error, Planner, part};
 
 /// The time that build tools see, in seconds since 1970: 1980-01-01T00:00:01Z, the first that zip files can hold.
@@ -65,8 +65,23 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         inputs,
         caches: rule.caches.clone(),
         network: rule.network,
+        secrets: secrets(planner, rule)?,
         files,
     })
+}
+
+/// The secrets that the rule and the facts name, each once.
+fn secrets(planner: &Planner<'_>, rule: &Rule) -> Result<Vec<Secret>, Error> {
+    let mut secrets = rule.secrets.clone();
+    if let Some(expression) = &rule.secrets_from {
+        let key = format!("step.{}.secrets-from", rule.id);
+        for name in planner.scope.read::<Vec<String>>(&key, expression)? {
+            if !secrets.iter().any(|known| known.id == name) {
+                secrets.push(Secret { id: name.clone(), variable: Some(name), path_variable: None });
+            }
+        }
+    }
+    Ok(secrets)
 }
 
 /// A pattern of inputs below `folder`.

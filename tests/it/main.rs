@@ -20,6 +20,7 @@ mod root;
 mod run;
 mod sandbox;
 mod scanner;
+mod secrets;
 mod style;
 mod support;
 mod toolchains;

@@ -10,7 +10,8 @@ use std::sync::Once;
 use std::time::Instant;
 
 use super::key::{Lowers, key};
-use super::sandbox::{Bind, Outcome, Sandbox, Spec};
+use super::sandbox::{Bind, Outcome, Sandbox, SecretFiles, Spec};
+use super::secret::{self, Hidden, Secrets};
 use super::{Error, Host, StepResult, Work};
 use crate::interrupt;
 use crate::oci::Digest;
@@ -47,6 +48,8 @@ pub struct Engine<'a> {
     pub host: LazyCell<Host, Box<dyn FnOnce() -> Host + 'a>>,
     /// Whether the network is off for all steps.
     pub offline: bool,
+    /// What steps may see that their plan names it for.
+    pub secrets: &'a Secrets,
 }
 
 /// The growing view: what the next step stands on.
@@ -100,13 +103,15 @@ impl Engine<'_> {
         }
         let temporary = self.store.temporary_folder()?;
         let lowers = self.lowers(step, selection, view)?;
-        let spec = self.spec(step, lowers, temporary.path())?;
+        let seen = secret::of_step(step, self.secrets);
+        let hidden = Hidden::new(&seen);
+        let spec = self.spec(step, lowers, temporary.path(), &seen)?;
         let mut running = Sandbox::default().spawn(&spec)?;
         if let Some(text) = running.tier.announcement() {
             self.announce(text);
         }
         let forwarding = interrupt::forward_to(running.handle(), false);
-        let (outcome, tail) = output::follow(&mut running, &step.id, self.reporter)?;
+        let (outcome, tail) = output::follow(&mut running, &step.id, self.reporter, &hidden)?;
         drop(forwarding);
         if interrupt::requested() {
             return Err(Error::Interrupted { step: step.id.clone() });
@@ -120,6 +125,10 @@ impl Engine<'_> {
                 source_root: source.root.clone().into(),
                 advice: Box::default(),
             });
+        }
+        let upper = temporary.path().join("fs");
+        if let Some((id, path)) = hidden.find(&upper).map_err(store::Error::io("read", &upper))? {
+            return Err(Error::SecretKept { step: step.id.clone(), id, path });
         }
         let work = temporary.path().join("work");
         store::remove_all(&work).map_err(store::Error::io("remove", &work))?;
@@ -158,7 +167,7 @@ impl Engine<'_> {
         Ok(self.store.materialise(&format!("files-{}", Digest::of(&bytes).hex()), &tree)?)
     }
 
-    fn spec(&self, step: &Step, lowers: Vec<PathBuf>, folder: &Path) -> Result<Spec, Error> {
+    fn spec(&self, step: &Step, lowers: Vec<PathBuf>, folder: &Path, seen: &Secrets) -> Result<Spec, Error> {
         let (upper, work) = (folder.join("fs"), folder.join("work"));
         for path in [&upper, &work] {
             fs::create_dir(path).map_err(store::Error::io("create", path))?;
@@ -175,7 +184,10 @@ impl Engine<'_> {
         for (id, target) in &step.caches {
             binds.push(Bind { source: self.store.cache(id)?, target: target.clone(), read_only: false });
         }
+        env.extend(secret::variables(step, seen)?);
+        let files = seen.iter().map(|(id, secret)| (id.clone(), secret.bytes().to_vec())).collect();
         Ok(Spec {
+            secrets: SecretFiles { folder: secret::FOLDER.to_owned(), files },
             upper: Some(upper),
             work: Some(work),
             binds,

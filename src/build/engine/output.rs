@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use crate::build::Error;
 use crate::build::sandbox::{Outcome, Running};
+use crate::build::secret::Hidden;
 use crate::ui::Reporter;
 
 /// Lines kept for the message of a failing step.
@@ -18,34 +19,47 @@ pub(super) fn follow(
     running: &mut Running,
     step: &str,
     reporter: &Reporter,
+    hidden: &Hidden,
 ) -> Result<(Outcome, Vec<String>), Error> {
     let tail = Mutex::new(VecDeque::with_capacity(TAIL));
     let (stdout, stderr) = (running.stdout.take(), running.stderr.take());
     std::thread::scope(|scope| {
-        scope.spawn(|| stderr.map(|stream| copy(stream, step, reporter, &tail)));
-        scope.spawn(|| stdout.map(|stream| copy(stream, step, reporter, &tail)));
+        let lines = Lines { step, reporter, hidden, tail: &tail };
+        scope.spawn(move || stderr.map(|stream| lines.copy(stream)));
+        scope.spawn(move || stdout.map(|stream| lines.copy(stream)));
     });
     let outcome = running.wait()?;
     let tail = tail.into_inner().unwrap_or_default();
     Ok((outcome, tail.into()))
 }
 
-fn copy(stream: impl Read, step: &str, reporter: &Reporter, tail: &Mutex<VecDeque<String>>) {
-    let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match reader.by_ref().take(LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let text = printable(&line);
-        reporter.output(step, &text);
-        if let Ok(mut tail) = tail.lock() {
-            if tail.len() == TAIL {
-                tail.pop_front();
+/// Where the lines of a step go.
+#[derive(Clone, Copy)]
+struct Lines<'a> {
+    step: &'a str,
+    reporter: &'a Reporter,
+    hidden: &'a Hidden,
+    tail: &'a Mutex<VecDeque<String>>,
+}
+
+impl Lines<'_> {
+    fn copy(self, stream: impl Read) {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match reader.by_ref().take(LINE).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
             }
-            tail.push_back(text);
+            let text = self.hidden.hide(printable(&line));
+            self.reporter.output(self.step, &text);
+            if let Ok(mut tail) = self.tail.lock() {
+                if tail.len() == TAIL {
+                    tail.pop_front();
+                }
+                tail.push_back(text);
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ pub use parent::{Handle, Outcome, Running, Sandbox};
 pub use probe::{Check, Probe, Tier, tier};
 pub use resolve::resolve_in_root;
 pub use rustix::process::Signal;
-pub use spec::{Bind, Isolation, Output, Overlay, Spec, Stdin, Tmpfs};
+pub use spec::{Bind, Isolation, Output, Overlay, SecretFiles, Spec, Stdin, Tmpfs};
 
 use channel::{Channel, Job};
 

@@ -28,6 +28,8 @@ pub struct Spec {
     pub binds: Vec<Bind>,
     /// Memory file systems; `/tmp` is one even when it is not listed.
     pub tmpfs: Vec<Tmpfs>,
+    /// Files that only the command sees, and that are never on a disk.
+    pub secrets: SecretFiles,
     /// The command, executed without a shell; a name without `/` is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
     /// The whole environment of the command.
@@ -74,6 +76,39 @@ pub struct Tmpfs {
     pub mode: u32,
     /// Its limit in bytes; half of the memory when absent.
     pub size: Option<u64>,
+}
+
+/// Files on a memory file system of their own, readable by root alone.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretFiles {
+    /// The absolute path inside; nothing is mounted there when there are no files.
+    pub folder: String,
+    /// Their names and contents.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl SecretFiles {
+    fn check(&self) -> Result<(), Error> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        match self
+            .files
+            .keys()
+            .find(|name| name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']))
+        {
+            Some(name) => Err(Error::Invalid {
+                what: format!("`{}` cannot be the name of a secret", name.escape_debug()),
+            }),
+            None => check_target(&self.folder),
+        }
+    }
+}
+
+impl std::fmt::Debug for SecretFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} in {}", self.files.len(), self.folder)
+    }
 }
 
 /// How far the command must be isolated from the host's processes.
@@ -133,6 +168,7 @@ impl Spec {
             work: None,
             binds: Vec::new(),
             tmpfs: Vec::new(),
+            secrets: SecretFiles::default(),
             argv,
             env: BTreeMap::new(),
             directory: "/".to_owned(),
@@ -167,6 +203,7 @@ impl Spec {
         for target in targets.chain(self.tmpfs.iter().map(|tmpfs| &tmpfs.target)) {
             check_target(target)?;
         }
+        self.secrets.check()?;
         let variables = self.env.iter().flat_map(|(name, value)| [name, value]);
         let texts = self.argv.iter().chain(variables).chain([&self.directory, &self.hostname]);
         for text in texts {

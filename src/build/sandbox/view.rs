@@ -22,7 +22,7 @@ use super::identity::Mapping;
 use super::kernel;
 use super::resolve::{open_real, resolve_in_root};
 use super::root::{self, Layers};
-use super::spec::{Spec, Tmpfs};
+use super::spec::{SecretFiles, Spec, Tmpfs};
 
 /// Folders that exist everywhere; one is covered, in this process' own mount namespace, while the view is made.
 const STAGES: [&str; 4] = ["/tmp", "/run", "/var", "/usr"];
@@ -59,6 +59,9 @@ pub(super) fn enter(spec: &Spec, mapping: Mapping, host_pids: bool) -> Result<Ve
     }
     for (bind, mount) in &binds {
         view.mount(&bind.target, mount.as_fd())?;
+    }
+    if !spec.secrets.files.is_empty() {
+        view.secrets(&spec.secrets)?;
     }
     if spec.upper.is_none() {
         kernel::set_mount_attributes(view.root.as_fd(), libc::MOUNT_ATTR_RDONLY, false)
@@ -98,6 +101,26 @@ impl View {
         let mount = file_system("tmpfs", &[], &options, MountAttrFlags::MOUNT_ATTR_NODEV)
             .during(Stage::Other, || format!("make a memory file system for `{}`", tmpfs.target))?;
         self.mount(&tmpfs.target, mount.as_fd())
+    }
+
+    /// Mounts a memory file system with the files.
+    fn secrets(&mut self, secrets: &SecretFiles) -> Result<(), Failure> {
+        let mut make = || -> rustix::io::Result<()> {
+            let options = [("mode", "700".to_owned())];
+            let attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            let mount = file_system("tmpfs", &[], &options, attributes)?;
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+            for (name, bytes) in &secrets.files {
+                let file = rustix::fs::openat(&mount, name.as_str(), flags, Mode::from_raw_mode(0o400))?;
+                let mut left = &bytes[..];
+                while !left.is_empty() {
+                    let written = rustix::io::write(&file, left)?;
+                    left = &left[written..];
+                }
+            }
+            self.try_mount(Path::new(&secrets.folder), mount.as_fd())
+        };
+        make().during(Stage::Other, || "hand the secrets over".to_owned())
     }
 
     fn try_mount(&mut self, target: &Path, mount: BorrowedFd<'_>) -> rustix::io::Result<()> {
