@@ -274,6 +274,8 @@ pub(super) struct Step {
     pub(super) network: bool,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Text>,
+    /// A map of further files, by their path relative to the source: what the step sees instead of the source's.
+    pub(super) files_from: Option<Expression>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -49,6 +49,10 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
     for (path, text) in &rule.files {
         files.insert(path.clone(), scope.text(&key("files"), text)?);
     }
+    if let Some(more) = &rule.files_from {
+        let more = scope.read::<BTreeMap<String, String>>(&key("files-from"), more)?;
+        files.extend(more.into_iter().map(|(path, text)| (format!("{APP}/{path}"), text)));
+    }
     Ok(Step {
         id: rule.id.clone(),
         title: scope.text(&key("title"), &rule.title)?,

@@ -130,7 +130,13 @@ fn lifecycle(manifest: &package::Manifest, manager: &str) -> Option<Lifecycle> {
         let main = name.strip_prefix("pre").or(name.strip_prefix("post"));
         manager != "berry" && main.is_some_and(|main| all.iter().any(|one| one == main))
     };
-    let scripts: Vec<String> = all.iter().filter(|name| !around(name)).cloned().collect();
+    // A script that only guards the choice of the manager has nothing to do here.
+    let guards = |name: &str| {
+        let words = manifest.package.scripts.get(name).map(|line| line.split_whitespace());
+        words.is_some_and(|mut words| words.any(|word| word.split('@').next() == Some("only-allow")))
+    };
+    let scripts: Vec<String> =
+        all.iter().filter(|name| !around(name) && !guards(name)).cloned().collect();
     (!scripts.is_empty()).then_some(Lifecycle { folder, scripts })
 }
 
