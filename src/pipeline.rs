@@ -23,7 +23,7 @@ use crate::rootfs::{self, Purpose};
 use crate::source::Source;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, closure, config, cross, detect, http, oci, package, plan, publish, source};
+use crate::{build, closure, config, cross, detect, http, oci, package, plan, prune, publish, source};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -249,8 +249,9 @@ pub fn build(
         offline: session.offline,
     };
     let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);
-    let work =
+    let mut work =
         build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
+    prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;
     let shipped = if plan.platform == plan.build_platform {
         toolchains
     } else {

@@ -16,6 +16,7 @@ pub mod model;
 mod names;
 mod native;
 mod platform;
+pub mod prune;
 mod release;
 mod root;
 mod source;
@@ -112,6 +113,7 @@ pub fn plan(
     check::run(&mut planner, Phase::Late)?;
     let init = planner.buildpack.init == buildpack::Init::Always || start.expands();
     let steps = step::steps(&planner)?;
+    let prune = prune::prune(&planner)?;
     let layers = layer::layers(&planner, init)?;
     let image = image::image(&mut planner, &start, init, &name, commit, options)?;
     let toolchains = tool::toolchains(&mut planner, &tools, &steps, &layers)?;
@@ -129,6 +131,7 @@ pub fn plan(
         runtime_root,
         toolchains,
         steps,
+        prune,
         layers,
         image,
         ignored_libraries: config.ignored_libraries.iter().map(|glob| glob.value.clone()).collect(),

@@ -139,7 +139,7 @@ fn without_lifecycle(package: &Package, members: &Map<String, Value>) -> Option<
     if let Some(Value::Object(scripts)) = members.get_mut("scripts") {
         scripts.retain(|name, _| !LIFECYCLE.contains(&name.as_str()));
     }
-    serde_json::to_string_pretty(&members).ok()
+    serde_json::to_string_pretty(&members).ok().map(|text| text + "\n")
 }
 
 /// The error for a text that `serde_json` refused.
