@@ -79,8 +79,9 @@ fn kept(walk: &Walk<'_>, folders: &[String]) -> BTreeSet<String> {
             }
             // A command stays with the package that it belongs to.
             Place::Command => !is_directory && walk.leads_to_kept(path, folders),
-            Place::Data => true,
-            // Directories are there for what is in them; files are notes of the manager.
+            // Directories are there for what is in them.
+            Place::Data => !is_directory,
+            // So are these, and files are notes of the manager.
             Place::Structure => false,
         };
         if stays {
