@@ -21,7 +21,8 @@ pub(super) fn prune(planner: &Planner<'_>) -> Result<Option<Prune>, Error> {
         return Ok(None);
     }
     let folders = planner.scope.read::<Vec<String>>("prune.folders", &rule.folders)?;
-    let absolute = |folder: String| if folder.is_empty() { APP.to_owned() } else { format!("{APP}/{folder}") };
+    let absolute =
+        |folder: String| if folder.is_empty() { APP.to_owned() } else { format!("{APP}/{folder}") };
     let cpu = planner.platforms.target.npm.to_owned();
     Ok(Some(Prune { folders: folders.into_iter().map(absolute).collect(), cpu }))
 }

@@ -55,8 +55,7 @@ pub fn prune(plan: &Plan, tree: &mut Tree, reporter: &Reporter) -> Result<(), Er
         walk.follow_manifest(folder)?;
     }
     let directory = plan.image.working_directory.trim_start_matches('/');
-    let argv: Vec<&str> =
-        plan.image.entrypoint.iter().chain(&plan.image.cmd).map(String::as_str).collect();
+    let argv: Vec<&str> = plan.image.entrypoint.iter().chain(&plan.image.cmd).map(String::as_str).collect();
     walk.follow_command(directory, &argv)?;
     let kept = kept(&walk, &folders);
     let before = size(tree);

@@ -20,7 +20,8 @@ fn stays(files: &[(&str, &str)], folders: &[&str], argv: &[&str]) -> Vec<String>
     }
     walk.follow_command("app", argv).unwrap();
     let kept = super::kept(&walk, &folders);
-    let is_file = |path: &String| !matches!(tree.get(path).unwrap().kind, crate::store::Kind::Directory { .. });
+    let is_file =
+        |path: &String| !matches!(tree.get(path).unwrap().kind, crate::store::Kind::Directory { .. });
     kept.into_iter().filter(is_file).collect()
 }
 
@@ -32,7 +33,10 @@ fn nested_packages_are_found_as_node_finds_them() {
         ("app/node_modules/.bin/a", "-> ../a/cli.js"),
         ("app/node_modules/.bin/dev", "-> ../dev/cli.js"),
         ("app/node_modules/.prisma/client/index.js", ""),
-        ("app/node_modules/a/package.json", r#"{"dependencies": {"b": "2", "@s/c": "1"}, "peerDependencies": {"p": "1"}}"#),
+        (
+            "app/node_modules/a/package.json",
+            r#"{"dependencies": {"b": "2", "@s/c": "1"}, "peerDependencies": {"p": "1"}}"#,
+        ),
         ("app/node_modules/a/cli.js", ""),
         ("app/node_modules/a/node_modules/b/package.json", "{}"),
         // A folder of the package's own files.
@@ -63,7 +67,10 @@ fn nested_packages_are_found_as_node_finds_them() {
 #[test]
 fn links_into_a_store_are_followed() {
     let files = [
-        ("app/package.json", r#"{"dependencies": {"a": "1", "member": "workspace:*"}, "devDependencies": {"dev": "1"}}"#),
+        (
+            "app/package.json",
+            r#"{"dependencies": {"a": "1", "member": "workspace:*"}, "devDependencies": {"dev": "1"}}"#,
+        ),
         ("app/packages/member/package.json", r#"{"dependencies": {"c": "1"}}"#),
         ("app/packages/member/node_modules/c", "-> ../../../node_modules/.pnpm/c@1/node_modules/c"),
         ("app/packages/member/node_modules/dev", "-> ../../../node_modules/.pnpm/dev@1/node_modules/dev"),
@@ -106,7 +113,13 @@ fn a_command_keeps_what_it_names() {
         ("app/node_modules/@s/hook/package.json", "{}"),
         ("app/node_modules/dev/package.json", "{}"),
     ];
-    let argv = ["/opt/node/bin/node", "--import", "tsx", "--require=@s/hook/register", "/app/node_modules/.bin/next"];
+    let argv = [
+        "/opt/node/bin/node",
+        "--import",
+        "tsx",
+        "--require=@s/hook/register",
+        "/app/node_modules/.bin/next",
+    ];
     assert_eq!(
         stays(&files, &["app"], &argv),
         [
@@ -131,7 +144,10 @@ fn packages_for_other_platforms_and_optional_peers_go() {
         ("app/node_modules/mac/package.json", r#"{"os": ["darwin"]}"#),
         ("app/node_modules/musl/package.json", r#"{"os": "linux", "libc": ["musl"]}"#),
         ("app/node_modules/arm/package.json", r#"{"cpu": ["arm64"]}"#),
-        ("app/node_modules/fits/package.json", r#"{"os": ["linux"], "cpu": ["x64", "arm64"], "libc": ["glibc"]}"#),
+        (
+            "app/node_modules/fits/package.json",
+            r#"{"os": ["linux"], "cpu": ["x64", "arm64"], "libc": ["glibc"]}"#,
+        ),
         ("app/node_modules/not/package.json", r#"{"os": ["!linux"]}"#),
         ("app/node_modules/peer/package.json", "{}"),
     ];

@@ -111,10 +111,13 @@ impl<'a> Walk<'a> {
     pub(super) fn follow_command(&mut self, directory: &str, argv: &[&str]) -> Result<(), Error> {
         let before = std::iter::once(&"").chain(argv);
         for (before, word) in before.zip(argv) {
-            let loaded = word.split_once('=').filter(|(flag, _)| PRELOADS.contains(flag)).map(|(_, name)| name);
+            let loaded =
+                word.split_once('=').filter(|(flag, _)| PRELOADS.contains(flag)).map(|(_, name)| name);
             let module = loaded.or_else(|| PRELOADS.contains(before).then_some(*word));
             let found = match module {
-                Some(module) if !module.starts_with(['.', '/']) => self.resolve(directory, package_of(module)),
+                Some(module) if !module.starts_with(['.', '/']) => {
+                    self.resolve(directory, package_of(module))
+                }
                 _ => self.package_of_file(directory, word),
             };
             if let Some(found) = found {

@@ -53,8 +53,14 @@ pub(super) fn tool_versions(files: &Files<'_>, names: &[&str]) -> Result<Option<
 }
 
 /// Where mise looks for tools in a project, in its order (<https://mise.jdx.dev/configuration.html>).
-const MISE: [&str; 6] =
-    ["mise.toml", ".mise.toml", "mise/config.toml", ".mise/config.toml", ".config/mise.toml", ".config/mise/config.toml"];
+const MISE: [&str; 6] = [
+    "mise.toml",
+    ".mise.toml",
+    "mise/config.toml",
+    ".mise/config.toml",
+    ".config/mise.toml",
+    ".config/mise/config.toml",
+];
 
 /// The version of one of `names` in the `[tools]` of mise: a text, a list of them, or a table with `version`.
 pub(super) fn mise(files: &Files<'_>, names: &[&str]) -> Result<Option<Located>, Error> {
@@ -63,7 +69,14 @@ pub(super) fn mise(files: &Files<'_>, names: &[&str]) -> Result<Option<Located>,
         let document = DeTable::parse(&text).map_err(|error| {
             let place = position(&text, error.span().map_or(0, |span| span.start));
             let problem = format!("is not valid TOML: {}", error.message().trim().replace('\n', ", "));
-            Malformed::at("detect/mise-invalid", path, &text, place, problem, format!("correct `{path}` at the caret"))
+            Malformed::at(
+                "detect/mise-invalid",
+                path,
+                &text,
+                place,
+                problem,
+                format!("correct `{path}` at the caret"),
+            )
         })?;
         let Some(tools) = document.get_ref().get("tools").and_then(|tools| tools.get_ref().as_table()) else {
             continue;

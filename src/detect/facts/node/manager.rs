@@ -62,9 +62,8 @@ pub(super) fn read(
     }
     versions.extend(located::tool_versions(files, &[family.as_str()])?);
     versions.extend(located::mise(files, &[family.as_str()])?);
-    versions.extend(
-        stated.iter().filter(|(name, at)| *name == family && !is_declaration(at)).map(located_of),
-    );
+    versions
+        .extend(stated.iter().filter(|(name, at)| *name == family && !is_declaration(at)).map(located_of));
     versions.retain(|version| version.value != "*");
     let name = if family == "yarn" && is_berry(&versions, settings.is_some(), lock) {
         "berry".to_owned()

@@ -135,8 +135,7 @@ fn lifecycle(manifest: &package::Manifest, manager: &str) -> Option<Lifecycle> {
         let words = manifest.package.scripts.get(name).map(|line| line.split_whitespace());
         words.is_some_and(|mut words| words.any(|word| word.split('@').next() == Some("only-allow")))
     };
-    let scripts: Vec<String> =
-        all.iter().filter(|name| !around(name) && !guards(name)).cloned().collect();
+    let scripts: Vec<String> = all.iter().filter(|name| !around(name) && !guards(name)).cloned().collect();
     (!scripts.is_empty()).then_some(Lifecycle { folder, scripts })
 }
 

@@ -17,15 +17,8 @@ use crate::detect::error::{Malformed, position};
 pub(super) const FILE: &str = "package.json";
 
 /// Scripts that managers run around an installation, in the order in which they run.
-const LIFECYCLE: [&str; 7] = [
-    "preinstall",
-    "install",
-    "postinstall",
-    "prepublish",
-    "preprepare",
-    "prepare",
-    "postprepare",
-];
+const LIFECYCLE: [&str; 7] =
+    ["preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"];
 
 /// `package.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -157,7 +157,8 @@ fn members(manifests: &[Manifest]) -> Vec<Member> {
         .zip(&folders)
         .map(|(one, folder)| one.package.name.as_deref().unwrap_or(folder))
         .collect();
-    let by_name: BTreeMap<&str, usize> = names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
+    let by_name: BTreeMap<&str, usize> =
+        names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
     let needs: Vec<Vec<usize>> = manifests.iter().map(|one| needs(one, manifests, &by_name)).collect();
     let closure = |index| closure(&needs, index).into_iter().map(|one| folders[one].to_owned()).collect();
     manifests

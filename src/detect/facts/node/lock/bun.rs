@@ -58,7 +58,8 @@ pub(super) fn read(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Result<Lo
     let mut documents: Vec<Document> = yaml::documents("node/manifest-invalid", &lock.file, text, &hint)?;
     let document = documents.pop().unwrap_or_default();
     lock.version = document.lockfile_version.to_string();
-    let names = document.packages.values().map(|package| split_descriptor(&package.0).map_or("", |(name, _)| name));
+    let names =
+        document.packages.values().map(|package| split_descriptor(&package.0).map_or("", |(name, _)| name));
     lock.packages = sorted(names);
     let recorded = document.workspaces.into_iter().map(|(folder, one)| {
         let lists = [one.dependencies, one.dev_dependencies, one.optional_dependencies];

@@ -43,7 +43,9 @@ fn classic(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Lock {
         for (name, range) in manifest.package.wanted() {
             let local = ["link:", "file:", "portal:"].iter().any(|prefix| range.starts_with(prefix));
             let range = range.trim();
-            if !local && !wanted.exempt.contains(name) && !descriptors.contains(format!("{name}@{range}").as_str())
+            if !local
+                && !wanted.exempt.contains(name)
+                && !descriptors.contains(format!("{name}@{range}").as_str())
             {
                 let (file, lock_file) = (&manifest.file, &lock.file);
                 lock.drift.push(format!("{name}: {file} wants {range}, {lock_file} has none"));
