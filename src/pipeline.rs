@@ -343,6 +343,10 @@ fn registry_settings(config: &Config) -> Settings {
     Settings { mirrors: mirrors.collect(), insecure: insecure.collect() }
 }
 
+/// What npm, pnpm from 11 on, yarn from 2 on and bun read.
+const NPM_REGISTRY: [&str; 4] =
+    ["npm_config_registry", "pnpm_config_registry", "YARN_NPM_REGISTRY_SERVER", "BUN_CONFIG_REGISTRY"];
+
 /// Variables that tell clients inside a step where this machine's registries are. Where the machine says nothing,
 /// nothing is said, and the client inside uses its own default.
 fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String> {
@@ -350,7 +354,9 @@ fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String
     if plan.toolchains.iter().any(|toolchain| toolchain.ecosystem == "npm")
         && let Ok(endpoint) = context.endpoints.find("npm")
     {
-        variables.insert("npm_config_registry".to_owned(), endpoint.url);
+        for variable in NPM_REGISTRY {
+            variables.insert(variable.to_owned(), endpoint.url.clone());
+        }
     }
     for (ecosystem, variable) in [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
     {
