@@ -70,7 +70,6 @@ fn kept(walk: &Walk<'_>, folders: &[String]) -> BTreeSet<String> {
     for (path, entry) in walk.tree.iter() {
         let is_directory = matches!(entry.kind, Kind::Directory { .. });
         let stays = match Place::of(path, folders) {
-            Place::Elsewhere => false,
             // Stores also have links for those who load what they do not declare.
             Place::Package(package) => {
                 let is_link = matches!(entry.kind, Kind::Symlink { .. });
@@ -80,8 +79,8 @@ fn kept(walk: &Walk<'_>, folders: &[String]) -> BTreeSet<String> {
             Place::Command => !is_directory && walk.leads_to_kept(path, folders),
             // Directories are there for what is in them.
             Place::Data => !is_directory,
-            // So are these, and files are notes of the manager.
-            Place::Structure => false,
+            // So are these, and files are notes of the manager. The rest is not looked at here.
+            Place::Structure | Place::Elsewhere => false,
         };
         if stays {
             let mut above = path;

@@ -25,8 +25,7 @@ impl<'a> Place<'a> {
         let owner = folders
             .iter()
             .filter_map(|folder| path.strip_prefix(folder.as_str())?.strip_prefix('/'))
-            .filter_map(below_modules)
-            .next();
+            .find_map(below_modules);
         owner.map_or(Self::Elsewhere, |rest| within(path, rest))
     }
 }

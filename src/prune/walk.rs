@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::Error;
 use super::place::Place;
@@ -32,9 +32,9 @@ pub(super) struct Walk<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Manifest {
-    dependencies: BTreeMap<String, IgnoredAny>,
-    optional_dependencies: BTreeMap<String, IgnoredAny>,
-    peer_dependencies: BTreeMap<String, IgnoredAny>,
+    dependencies: BTreeMap<String, Value>,
+    optional_dependencies: BTreeMap<String, Value>,
+    peer_dependencies: BTreeMap<String, Value>,
     peer_dependencies_meta: BTreeMap<String, PeerMeta>,
     os: Names,
     cpu: Names,
@@ -120,10 +120,10 @@ impl<'a> Walk<'a> {
                 }
                 _ => self.package_of_file(directory, word),
             };
-            if let Some(found) = found {
-                if let Some(folder) = self.keep(&found)? {
-                    self.follow_manifest(&folder)?;
-                }
+            if let Some(found) = found
+                && let Some(folder) = self.keep(&found)?
+            {
+                self.follow_manifest(&folder)?;
             }
         }
         Ok(())

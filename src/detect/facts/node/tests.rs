@@ -1,5 +1,7 @@
 //! Facts of Node.js from trees in memory.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -401,7 +403,7 @@ fn bombs_and_conflicts_in_locks_are_refused() {
     let mut bomb = "lockfileVersion: 9\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let list = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [{list}]").unwrap();
     }
     let shown = refused(&[("package.json", "{}"), ("pnpm-lock.yaml", &bomb)]);
     assert!(

@@ -26,8 +26,7 @@ struct Document {
     root: Importer,
     #[serde(default)]
     packages: BTreeMap<String, Package>,
-    #[serde(default)]
-    overrides: BTreeMap<String, IgnoredAny>,
+    overrides: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -91,7 +90,7 @@ pub(super) fn read(
         recorded.insert(String::new(), document.root.recorded());
     }
     // What replaces versions, or rewrites manifests, makes the record differ from what is written there.
-    if document.overrides.is_empty() && !HOOKS.iter().any(|file| files.has(file)) {
+    if document.overrides.is_none() && !HOOKS.iter().any(|file| files.has(file)) {
         lock.drift = wanted.compare(&lock.file, &recorded, |one, other| one == other, true);
     }
     Ok(lock)

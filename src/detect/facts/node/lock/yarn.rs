@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::super::super::yaml;
 use super::{Lock, Wanted, hint, sorted, split_descriptor};
@@ -18,7 +17,7 @@ const METADATA: &str = "__metadata:";
 
 pub(super) fn read(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Result<Lock, Error> {
     if text.lines().any(|line| line.trim_end() == METADATA) {
-        lock.kind = "berry".to_owned();
+        "berry".clone_into(&mut lock.kind);
         return berry(lock, text, wanted);
     }
     Ok(classic(lock, text, wanted))
@@ -32,7 +31,7 @@ struct Entry {
 }
 
 fn classic(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Lock {
-    lock.version = "1".to_owned();
+    "1".clone_into(&mut lock.version);
     let entries = entries(text);
     let descriptors: BTreeSet<&str> =
         entries.iter().flat_map(|entry| entry.descriptors.iter().map(String::as_str)).collect();
@@ -101,8 +100,6 @@ struct Locked {
     resolution: Option<String>,
     #[serde(default)]
     dependencies: BTreeMap<String, String>,
-    #[serde(default, rename = "checksum")]
-    _checksum: IgnoredAny,
 }
 
 fn berry(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Result<Lock, Error> {
