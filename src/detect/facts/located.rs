@@ -113,3 +113,32 @@ fn statements(text: &str) -> impl Iterator<Item = (usize, &str)> {
         (!line.is_empty()).then_some((index + 1, line))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Files, mise};
+    use crate::detect::tests::{refused, source};
+
+    fn version(path: &str, text: &str, names: &[&str]) -> Option<String> {
+        let source = source(&[(path, text)]);
+        let found = mise(&Files::new(&source), names).unwrap()?;
+        Some(format!("{} at {}:{} {}", found.value, found.file, found.line.unwrap(), found.key))
+    }
+
+    #[test]
+    fn mise_states_versions_in_three_ways() {
+        let text = "[env]\nX = \"1\"\n\n[tools]\nnode = [\"22\", \"20\"]\n\"core:go\" = { version = \"prefix:1.24\" }\npython = \"system\"\n";
+        assert_eq!(version("mise.toml", text, &["node"]).unwrap(), "22 at mise.toml:5 tools.node");
+        assert_eq!(
+            version(".config/mise.toml", text, &["go"]).unwrap(),
+            "1.24 at .config/mise.toml:6 tools.go"
+        );
+        assert_eq!(version("mise.toml", text, &["python"]), None);
+        assert_eq!(version("mise.toml", "tools = 1\n", &["node"]), None);
+    }
+
+    #[test]
+    fn a_broken_file_of_mise_is_shown_at_its_place() {
+        assert_eq!(refused(&[("package.json", "{}"), (".mise.toml", "[tools]\nnode = \n")]), "");
+    }
+}
