@@ -139,6 +139,10 @@ mod tests {
 
     #[test]
     fn a_broken_file_of_mise_is_shown_at_its_place() {
-        assert_eq!(refused(&[("package.json", "{}"), (".mise.toml", "[tools]\nnode = \n")]), "");
+        assert_eq!(
+            refused(&[("package.json", "{}"), (".mise.toml", "[tools]\nnode = \n")]),
+            "error[detect/mise-invalid] exit 2: `.mise.toml` is not valid TOML: string values must be quoted, \
+             expected literal string\nat .mise.toml:2:8\n2 | node =\n  |        ^\nhint: correct `.mise.toml` at the caret\n"
+        );
     }
 }

@@ -330,9 +330,9 @@ fn steps_run_on_the_build_platform_and_what_ships_is_for_the_target() {
     );
     let steps: Vec<_> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(steps, ["node/install", "node/build", "node/target"]);
-    let command = "rm -rf node_modules && exec npm ci --omit=dev --ignore-scripts --os=linux --cpu=arm64 \
+    let command = "rm -rf 'node_modules'\nnpm ci --omit=dev --ignore-scripts --os=linux --cpu=arm64 \
                    --libc=glibc --no-audit --no-fund";
-    assert_eq!(plan.steps[2].argv, ["/bin/sh", "-c", command]);
+    assert_eq!(plan.steps[2].argv, ["/bin/sh", "-ec", command]);
 }
 
 #[test]
