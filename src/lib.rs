@@ -9,6 +9,7 @@
 //! | [`plan`] | the detection, [`config`], `buildpacks/*/buildpack.toml` | [`plan::Plan`]: everything the rest needs |
 //! | [`rootfs`] | a root of the plan, `bases/*.toml` | [`store::Tree`]: a root filesystem |
 //! | [`build`] | the plan, the source, the build root | [`build::Work`]: the tree after all steps |
+//! | [`prune`] | the tree after all steps | the same without packages that only development needs |
 //! | [`closure`] | the plan, the layers' trees | [`closure::Closure`]: packages that files of the image need |
 //! | [`cross`] | an image for another platform: its layers | nothing, or what would not start there |
 //! | [`package`] | the plan's layers, the trees | [`package::Image`]: layers, config and manifest in the store |
@@ -41,6 +42,7 @@ pub mod oci;
 pub mod package;
 pub mod pipeline;
 pub mod plan;
+pub mod prune;
 pub mod publish;
 pub mod rootfs;
 pub mod source;

@@ -23,7 +23,7 @@ use crate::rootfs::{self, Purpose};
 use crate::source::Source;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, closure, config, cross, detect, http, oci, package, plan, publish, source};
+use crate::{build, closure, config, cross, detect, http, oci, package, plan, prune, publish, source};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -274,9 +274,10 @@ pub fn build(
         secrets,
     };
     let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);
-    let work =
+    let mut work =
         build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
     let plan = &settled(plan, &work.tree, checkout, session)?;
+    prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;
     let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let shipped = if plan.platform == plan.build_platform {
         toolchains
@@ -390,6 +391,10 @@ fn registry_settings(config: &Config) -> Settings {
     Settings { mirrors: mirrors.collect(), insecure: insecure.collect() }
 }
 
+/// What npm, pnpm from 11 on, yarn from 2 on and bun read.
+const NPM_REGISTRY: [&str; 4] =
+    ["npm_config_registry", "pnpm_config_registry", "YARN_NPM_REGISTRY_SERVER", "BUN_CONFIG_REGISTRY"];
+
 /// Variables that tell clients inside a step where this machine's registries are. Where the machine says nothing,
 /// nothing is said, and the client inside uses its own default.
 fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String> {
@@ -397,7 +402,9 @@ fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String
     if plan.toolchains.iter().any(|toolchain| toolchain.ecosystem == "npm")
         && let Ok(endpoint) = context.endpoints.find("npm")
     {
-        variables.insert("npm_config_registry".to_owned(), endpoint.url);
+        for variable in NPM_REGISTRY {
+            variables.insert(variable.to_owned(), endpoint.url.clone());
+        }
     }
     for (ecosystem, variable) in [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
     {

@@ -50,6 +50,8 @@ pub(super) struct Buildpack {
     pub(super) build_env: BTreeMap<String, Text>,
     #[serde(default, rename = "step")]
     pub(super) steps: Vec<Step>,
+    /// What is taken out of folders of packages after the steps.
+    pub(super) prune: Option<Prune>,
     #[serde(rename = "layer")]
     pub(super) layers: Vec<Layer>,
     #[serde(default)]
@@ -290,6 +292,18 @@ pub(super) struct Step {
     pub(super) secrets_from: Option<Expression>,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Text>,
+    /// A map of further files, by their path relative to the source: what the step sees instead of the source's.
+    pub(super) files_from: Option<Expression>,
+}
+
+/// Folders of manifests whose `node_modules` keep only what these manifests need at run time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Prune {
+    #[serde(default)]
+    pub(super) when: Expression,
+    /// A list of folders, relative to the source; empty for the root.
+    pub(super) folders: Expression,
 }
 
 /// A folder that a step runs in.

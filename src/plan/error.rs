@@ -291,7 +291,7 @@ impl From<CatalogueError> for Error {
 }
 
 /// The ids that checks of buildpacks may have.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 16] = [
     "buildpack/check",
     "cross/cgo-libraries",
     "cross/lifecycle",
@@ -303,8 +303,9 @@ const CHECKS: [&str; 15] = [
     "go/workspace-unsupported",
     "lock/drift",
     "lock/missing",
-    "node/manager-unsupported",
-    "node/workspaces-unsupported",
+    "node/lock-other-manager",
+    "node/manager-engine",
+    "node/manager-integrity",
     "python/manager-unsupported",
     "python/server-supplied",
 ];

@@ -19,6 +19,7 @@ mod native;
 mod outcome;
 mod part;
 mod platform;
+pub mod prune;
 mod release;
 mod root;
 mod source;
@@ -139,6 +140,7 @@ pub fn plan(
     }
     outcome::show(&mut planner, &possible[0]);
     let own_steps = step::steps(&planner)?;
+    let prune = prune::prune(&planner)?;
     let toolchains = tool::toolchains(&mut planner, &tools, &own_steps, &layers)?;
     let native = native::packages(&mut planner)?;
     let packages = root::build_packages(&planner, &native)?;
@@ -163,6 +165,7 @@ pub fn plan(
         runtime_root: own.runtime_root,
         toolchains: assets.toolchains(toolchains),
         steps: assets.steps(own_steps),
+        prune,
         layers: own.layers,
         image: own.image,
         outcome: depends.then_some(own.outcome),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::prune::Prune;
 use crate::oci::Digest;
 use crate::oci::image::ContainerConfig;
 
@@ -43,6 +44,9 @@ pub struct Plan {
     pub toolchains: Vec<Toolchain>,
     /// In execution order.
     pub steps: Vec<Step>,
+    /// What the steps leave and the image does not need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune: Option<Prune>,
     /// From the bottom up.
     pub layers: Vec<Layer>,
     /// The image's config.

@@ -9,7 +9,7 @@ use super::Error;
 pub(super) struct Architecture {
     pub(super) platform: &'static str,
     pub(super) debian: &'static str,
-    npm: &'static str,
+    pub(super) npm: &'static str,
     gnu: &'static str,
     go: &'static str,
 }

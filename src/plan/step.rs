@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::buildpack::{At, Step as Rule};
 use super::model::{Secret, Step};
-use super::{Error, Planner, part};
+use super::{APP, Error, Planner, part};
 
 /// The time that build tools see, in seconds since 1970: 1980-01-01T00:00:01Z, the first that zip files can hold.
 /// It is no commit's time, so that a commit does not change what installing gives.
@@ -55,6 +55,10 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
     let mut files = BTreeMap::new();
     for (path, text) in &rule.files {
         files.insert(path.clone(), scope.text(&key("files"), text)?);
+    }
+    if let Some(more) = &rule.files_from {
+        let more = scope.read::<BTreeMap<String, String>>(&key("files-from"), more)?;
+        files.extend(more.into_iter().map(|(path, text)| (format!("{APP}/{path}"), text)));
     }
     Ok(Step {
         id: rule.id.clone(),

@@ -22,9 +22,15 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.add_filter("basename", |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned());
+    environment.add_filter("quoted", quoted);
     environment.add_filter("without_major", without_major);
     environment
 });
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
 
 /// `example.com/app/v2` names the module `example.com/app` in its second major version.
 fn without_major(path: &str) -> String {

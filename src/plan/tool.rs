@@ -45,6 +45,7 @@ pub(super) fn resolve(planner: &mut Planner<'_>) -> Result<Tools, Error> {
                 "major": offer.major(),
                 "minor": format!("{}.{}", offer.major(), offer.minor()),
                 "package": asked.package(&offer),
+                "integrity": offer.release.integrity,
             }),
         );
         planner.scope.set("versions", &known);

@@ -127,6 +127,7 @@ impl Engine<'_> {
             });
         }
         let upper = temporary.path().join("fs");
+        forget(step.files.keys(), &upper)?;
         if let Some((id, path)) = hidden.find(&upper).map_err(store::Error::io("read", &upper))? {
             return Err(Error::SecretKept { step: step.id.clone(), id, path });
         }
@@ -197,6 +198,25 @@ impl Engine<'_> {
             ..Spec::new(lowers, step.argv.clone())
         })
     }
+}
+
+/// Takes the plan's own files out of a result: the next step sees the source's again, even when a tool rewrote them.
+fn forget<'a>(files: impl Iterator<Item = &'a String>, upper: &Path) -> Result<(), Error> {
+    for file in files {
+        let mut path = upper.to_owned();
+        let mut parts = file.trim_start_matches('/').split('/').peekable();
+        while let Some(part) = parts.next() {
+            path.push(part);
+            let Ok(found) = fs::symlink_metadata(&path) else { break };
+            if parts.peek().is_none() && !found.is_dir() {
+                fs::remove_file(&path).map_err(store::Error::io("remove", &path))?;
+            } else if !found.is_dir() {
+                // The step put something else there; a link may lead anywhere.
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The source as it lies in the image.

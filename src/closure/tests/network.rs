@@ -58,6 +58,7 @@ fn plan(build_root: Root, runtime_root: Root) -> Plan {
         runtime_root,
         toolchains: Vec::new(),
         steps: Vec::new(),
+        prune: None,
         layers: Vec::new(),
         image: Image {
             user: "65532:65532".to_owned(),

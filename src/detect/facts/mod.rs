@@ -10,6 +10,7 @@ mod located;
 pub mod node;
 pub mod procfile;
 pub mod python;
+mod yaml;
 
 use serde::Serialize;
 

@@ -57,16 +57,18 @@ fn versions() {
 fn locks_and_managers() {
     let mut text = String::new();
     let drift = json!(["left-pad: package.json wants ^1.3.0, package-lock.json has 1.2.0"]);
-    let workspace = with(node(), "/node/package/workspaces", json!(true));
     let mut unlocked = node();
     unlocked["node"]["lock"] = json!(null);
     for (facts, config) in [
         (
-            with(with(node(), "/node/lock/kind", json!("pnpm")), "/node/lock/file", json!("pnpm-lock.yaml")),
+            with(node_with("pnpm", "yarn.lock", "1", "node-modules"), "/node/lock/kind", json!("yarn")),
             Config::default(),
         ),
         (with(node(), "/node/lock/drift", drift), Config::default()),
-        (workspace, Config::default()),
+        (
+            with(node_with("berry", "yarn.lock", "8", "pnp"), "/node/lock/drift", json!(["a: none"])),
+            Config::default(),
+        ),
         (unlocked, strict()),
     ] {
         text.push_str(&refused_offline("node", facts, &config));

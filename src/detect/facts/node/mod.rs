@@ -1,15 +1,21 @@
 //! Facts of Node.js: `package.json`, locks, version files, entry files.
 
 mod lock;
+mod manager;
 mod package;
+mod workspace;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub(super) use lock::Lock;
+pub(super) use manager::Manager;
 pub(super) use package::Package;
+pub(super) use workspace::Workspace;
 
 use super::{Files, Located, located};
 use crate::detect::Error;
@@ -25,8 +31,19 @@ pub struct Node {
     pub package: Option<Package>,
     /// The lock in force, if there is one.
     pub lock: Option<Lock>,
+    /// The package manager that installs.
+    pub manager: Manager,
+    /// The packages of the repository, when it declares workspaces.
+    pub workspace: Option<Workspace>,
+    /// Files that an installation reads besides those at the root that each manager has: manifests of members, and
+    /// folders and archives that manifests name, relative to the source.
+    pub install_inputs: Vec<String>,
+    /// Manifests without the scripts that run around an installation, by path; only of those that have such scripts.
+    pub without_lifecycle: BTreeMap<String, String>,
+    /// The scripts that were taken out, members before the root.
+    pub lifecycle: Vec<Lifecycle>,
     /// Statements of the wanted Node version in order of precedence: `.nvmrc`, `.node-version`, `.tool-versions`,
-    /// `devEngines.runtime`, `engines.node`, `volta.node`.
+    /// `mise.toml`, `devEngines.runtime`, `engines.runtime`, `engines.node`, `volta.node`.
     pub versions: Vec<Located>,
     /// The first that exists of `{server,index,app,main}.{js,mjs,cjs}` at the root, then in `src/`.
     pub entry: Option<String>,
@@ -41,8 +58,22 @@ pub struct Node {
 impl Node {
     /// See [`super::Facts::shape`].
     pub(super) fn shape() -> Self {
-        Self { package: Some(Package::default()), lock: Some(Lock::default()), ..Self::default() }
+        Self {
+            package: Some(Package::default()),
+            lock: Some(Lock::default()),
+            workspace: Some(Workspace::default()),
+            ..Self::default()
+        }
     }
+}
+
+/// Scripts of one manifest that its manager runs around an installation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lifecycle {
+    /// Where the manifest stands; empty for the root.
+    pub folder: String,
+    /// In the order in which they run. Managers that run `preNAME` and `postNAME` with `NAME` are not asked for these.
+    pub scripts: Vec<String>,
 }
 
 /// Whether anything of Node.js stands at the root. TypeScript and `src/` alone do not count: other tools have them.
@@ -52,12 +83,21 @@ pub(super) fn is_present(files: &Files<'_>) -> bool {
 
 /// Reads the facts of Node.js.
 pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node, Error> {
-    let manifest = package::read(files)?;
+    let manifest = package::read(files, package::FILE)?;
+    let (workspace, members) = workspace::read(files, manifest.as_ref(), notices)?;
+    let wanted = lock::Wanted::new(manifest.as_ref(), &members);
+    let lock = lock::read(files, manager::declared(manifest.as_ref()), &wanted, notices)?;
+    let manager = manager::read(files, manifest.as_ref(), lock.as_ref())?;
+    let all = || members.iter().chain(&manifest);
+    let install_inputs = workspace::install_inputs(all());
+    let lifecycle = all().filter_map(|manifest| lifecycle(manifest, &manager.name)).collect();
+    let without_lifecycle =
+        all().filter_map(|one| Some((one.file.clone(), one.without_lifecycle.clone()?))).collect();
     let mut versions = Vec::new();
     versions.extend(located::version_file(files, ".nvmrc")?);
     versions.extend(located::version_file(files, ".node-version")?);
     versions.extend(located::tool_versions(files, &["nodejs", "node"])?);
-    let lock = lock::read(files, manifest.as_ref().map(|manifest| &manifest.package), notices)?;
+    versions.extend(located::mise(files, &["node", "nodejs"])?);
     let mut package = None;
     if let Some(manifest) = manifest {
         versions.extend(manifest.versions);
@@ -68,12 +108,35 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
     Ok(Node {
         package,
         lock,
+        manager,
+        workspace,
+        install_inputs,
+        without_lifecycle,
+        lifecycle,
         versions,
         entry: entry(files, &["", "src/"], &["js", "mjs", "cjs"]),
         typescript_entry: entry(files, &["", "src/"], &["ts", "mts"]),
         main_file,
         typescript: files.has("tsconfig.json"),
     })
+}
+
+/// The scripts of a manifest around an installation, as its manager is asked to run them.
+fn lifecycle(manifest: &package::Manifest, manager: &str) -> Option<Lifecycle> {
+    let folder = manifest.file.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    let all = manifest.package.lifecycle();
+    // From 2 on, yarn runs exactly what it is asked for.
+    let around = |name: &str| {
+        let main = name.strip_prefix("pre").or(name.strip_prefix("post"));
+        manager != "berry" && main.is_some_and(|main| all.iter().any(|one| one == main))
+    };
+    // A script that only guards the choice of the manager has nothing to do here.
+    let guards = |name: &str| {
+        let words = manifest.package.scripts.get(name).map(|line| line.split_whitespace());
+        words.is_some_and(|mut words| words.any(|word| word.split('@').next() == Some("only-allow")))
+    };
+    let scripts: Vec<String> = all.iter().filter(|name| !around(name) && !guards(name)).cloned().collect();
+    (!scripts.is_empty()).then_some(Lifecycle { folder, scripts })
 }
 
 fn entry(files: &Files<'_>, folders: &[&str], extensions: &[&str]) -> Option<String> {

@@ -1,5 +1,7 @@
 //! Facts of Node.js from trees in memory.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -36,9 +38,16 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 "scripts": {"build": "tsc", "start": "node dist/server.js"},
                 "script_lines": {"build": 6, "start": 7},
                 "dependencies": {"express": "^5.1.0"}, "dev_dependencies": {}, "optional_dependencies": {},
+                "peer_dependencies": {},
                 "engines": {"node": ">=20.9"}, "package_manager": "npm@11.0.0", "workspaces": true,
             },
             "lock": null,
+            "manager": {
+                "name": "npm", "origin": "package.json:13 packageManager", "integrity": null, "linker": "node-modules",
+                "versions": [{"value": "11.0.0", "file": "package.json", "line": 13, "key": "packageManager"}],
+            },
+            "workspace": {"file": "package.json", "runner": null, "members": []},
+            "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
             "versions": [
                 {"value": "v22", "file": ".nvmrc", "line": 3, "key": ""},
                 {"value": "20.1.0", "file": ".tool-versions", "line": 2, "key": "nodejs"},
@@ -90,7 +99,8 @@ fn a_lock_lists_install_scripts_and_what_disagrees() {
     assert_eq!(
         node["lock"],
         json!({
-            "kind": "npm", "file": "package-lock.json", "version": 3,
+            "kind": "npm", "file": "package-lock.json", "version": "3", "registries": [],
+            "packages": ["@s/deep", "dev", "git", "left-pad", "ok", "real", "tag"],
             "scripts": ["@s/deep", "left-pad", "real"],
             "drift": [
                 "dev: package.json wants ^1 || ^2, package-lock.json has 3.0.0",
@@ -110,7 +120,7 @@ fn a_lock_of_version_1_is_compared_too() {
     assert_eq!(
         node["lock"],
         json!({
-            "kind": "npm", "file": "npm-shrinkwrap.json", "version": 1, "scripts": [],
+            "kind": "npm", "file": "npm-shrinkwrap.json", "version": "1", "packages": ["a"], "scripts": [], "registries": [],
             "drift": ["b: package.json wants ^1.0.0, npm-shrinkwrap.json has none"],
         })
     );
@@ -118,7 +128,8 @@ fn a_lock_of_version_1_is_compared_too() {
 
 #[test]
 fn of_several_locks_the_declared_managers_counts() {
-    let locks = [("yarn.lock", ""), ("package-lock.json", "{}"), ("pnpm-lock.yaml", "")];
+    let locks =
+        [("yarn.lock", ""), ("package-lock.json", "{}"), ("pnpm-lock.yaml", "lockfileVersion: 5.4\n")];
     let with = |manifest: &str| {
         let mut files = locks.to_vec();
         files.push(("package.json", manifest));
@@ -175,7 +186,245 @@ fn broken_manifests_are_shown_at_their_place() {
     );
 }
 
+const WANTS: &str = r#"{
+    "dependencies": {"a": "^1.0.0", "@s/b": "~2.1.0"},
+    "devDependencies": {"c": "3.x"},
+    "peerDependencies": {"p": "1"}
+}"#;
+
+fn lock(files: &[(&str, &str)]) -> serde_json::Value {
+    facts(files).0["lock"].clone()
+}
+
+#[test]
+fn locks_of_pnpm_are_read_from_5_to_9() {
+    let old = "lockfileVersion: 5.4\nspecifiers:\n  a: ^1.0.0\n  '@s/b': ~2.1.0\n  c: 3.x\ndependencies:\n  a: 1.0.5\n  \
+               '@s/b': 2.1.9\npackages:\n  /a/1.0.5:\n    requiresBuild: true\n  /@s/b/2.1.9_a@1.0.5:\n    dev: false\n";
+    assert_eq!(
+        lock(&[("package.json", WANTS), ("pnpm-lock.yaml", old)]),
+        json!({
+            "kind": "pnpm", "file": "pnpm-lock.yaml", "version": "5.4", "packages": ["@s/b", "a"], "scripts": ["a"],
+            "drift": [], "registries": [],
+        })
+    );
+    let middle = "lockfileVersion: '6.0'\ndependencies:\n  a:\n    specifier: ^1.0.0\n    version: 1.0.5\ndevDependencies:\n  \
+                  c:\n    specifier: ^4\n    version: 4.0.0\npackages:\n  /a@1.0.5(@s/b@2.1.9):\n    dev: false\n";
+    let read = lock(&[("package.json", WANTS), ("pnpm-lock.yaml", middle)]);
+    assert_eq!(read["packages"], json!(["a"]));
+    assert_eq!(
+        read["drift"],
+        json!([
+            "@s/b: package.json wants ~2.1.0, pnpm-lock.yaml has none",
+            "c: package.json wants 3.x, pnpm-lock.yaml has ^4",
+        ])
+    );
+    // A document about pnpm itself, then the app's; a member of the workspace that the lock does not know.
+    let new = "lockfileVersion: '9.0'\nimporters:\n  .:\n    packageManagerDependencies:\n      pnpm:\n        specifier: 11\n        \
+               version: 11.0.0\n---\nlockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      a:\n        specifier: ^1.0.0\n        \
+               version: 1.0.5\n      '@s/b':\n        specifier: ~2.1.0\n        version: 2.1.9\n      c:\n        specifier: 3.x\n        \
+               version: 3.0.0\n      p:\n        specifier: '1'\n        version: 1.0.0\n      old:\n        specifier: '1'\n        \
+               version: 1.0.0\npackages:\n  '@s/b@2.1.9':\n    resolution: {integrity: x}\n";
+    let member = r#"{"name": "m", "dependencies": {"a": "*"}}"#;
+    let read = lock(&[
+        ("package.json", WANTS),
+        ("pnpm-workspace.yaml", "packages: [m]\n"),
+        ("m/package.json", member),
+        ("pnpm-lock.yaml", new),
+    ]);
+    assert_eq!(read["packages"], json!(["@s/b"]));
+    assert_eq!(
+        read["drift"],
+        json!([
+            "old: package.json wants none, pnpm-lock.yaml has 1",
+            "pnpm-lock.yaml knows nothing of m/package.json"
+        ])
+    );
+}
+
+#[test]
+fn a_lock_of_yarn_1_names_registries() {
+    let text = "# yarn lockfile v1\n\n\n\"@s/b@~2.1.0\", \"@s/b@~2.1.3\":\n  version \"2.1.9\"\n  \
+                resolved \"https://registry.example/npm/@s/b/-/b-2.1.9.tgz#00\"\n  dependencies:\n    a \"^1.0.0\"\n\n\
+                a@^1.0.0:\n  version \"1.0.5\"\n  resolved \"https://other.example/a/-/a-1.0.5.tgz#00\"\n\n\
+                al@npm:real@^2:\n  version \"2.0.0\"\n  resolved \"https://git.example/x.tgz\"\n";
+    assert_eq!(
+        lock(&[("package.json", WANTS), ("yarn.lock", text)]),
+        json!({
+            "kind": "yarn", "file": "yarn.lock", "version": "1", "packages": ["@s/b", "a", "real"], "scripts": [],
+            "drift": ["c: package.json wants 3.x, yarn.lock has none"],
+            "registries": ["https://other.example/", "https://registry.example/npm/"],
+        })
+    );
+}
+
+#[test]
+fn a_lock_of_later_yarn_records_what_each_workspace_wants() {
+    let text = "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\"@s/b@npm:~2.1.0\":\n  version: 2.1.9\n  \
+                resolution: \"@s/b@npm:2.1.9\"\n  checksum: 10c0/00\n\n\"shop@workspace:.\":\n  version: 0.0.0-use.local\n  \
+                resolution: \"shop@workspace:.\"\n  dependencies:\n    \"@s/b\": \"npm:~2.1.0\"\n    a: \"npm:^1.1.0\"\n    c: \"npm:3.x\"\n";
+    assert_eq!(
+        lock(&[("package.json", WANTS), ("yarn.lock", text)]),
+        json!({
+            "kind": "berry", "file": "yarn.lock", "version": "8", "packages": ["@s/b"], "scripts": [],
+            "drift": ["a: package.json wants ^1.0.0, yarn.lock has npm:^1.1.0"], "registries": [],
+        })
+    );
+}
+
+#[test]
+fn a_lock_of_bun_may_have_trailing_commas() {
+    let text = "{\n  \"lockfileVersion\": 1,\n  \"workspaces\": {\n    \"\": {\n      \"dependencies\": { \"a\": \"^1.0.0\", },\n      \
+                \"devDependencies\": { \"c\": \"3.x\", },\n    },\n  },\n  \"packages\": {\n    \
+                \"a\": [\"a@1.0.5\", \"\", { \"dependencies\": { \"@s/b\": \"*\" } }, \"sha512-x\"],\n    \
+                \"@s/b\": [\"@s/b@2.1.9\", \"\", {}, \"sha512-x\"],\n  }\n}\n";
+    assert_eq!(
+        lock(&[("package.json", WANTS), ("bun.lock", text)]),
+        json!({
+            "kind": "bun", "file": "bun.lock", "version": "1", "packages": ["@s/b", "a"], "scripts": [],
+            "drift": ["@s/b: package.json wants ~2.1.0, bun.lock has none"], "registries": [],
+        })
+    );
+}
+
+#[test]
+fn who_names_the_manager_and_its_version() {
+    let manager = |files: &[(&str, &str)]| {
+        let manager = facts(files).0["manager"].clone();
+        let versions: Vec<String> = manager["versions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| format!("{} ({})", one["value"].as_str().unwrap(), one["key"].as_str().unwrap()))
+            .collect();
+        let text = |key: &str| manager[key].as_str().unwrap().to_owned();
+        format!("{} by {}, {}: {}", text("name"), text("origin"), text("linker"), versions.join(", "))
+    };
+    let cases = [
+        manager(&[(
+            "package.json",
+            r#"{"packageManager": "pnpm@9.1.0+sha512.00ff", "engines": {"pnpm": ">=8"}}"#,
+        )]),
+        manager(&[
+            ("package.json", r#"{"packageManager": "yarn@4.1.0"}"#),
+            (".yarnrc.yml", "nodeLinker: node-modules"),
+        ]),
+        manager(&[("package.json", "{}"), (".yarnrc.yml", "yarnPath: .yarn/releases/yarn-3.6.4.cjs\n")]),
+        manager(&[("package.json", "{}"), ("yarn.lock", ""), ("mise.toml", "[tools]\nyarn = \"1.22.19\"\n")]),
+        manager(&[("package.json", "{}"), ("bun.lockb", ""), (".bun-version", "1.2.3\n")]),
+        manager(&[(
+            "package.json",
+            r#"{"devEngines": {"packageManager": {"name": "npm", "version": "^11"}}}"#,
+        )]),
+        manager(&[("package.json", r#"{"engines": {"pnpm": "10"}}"#)]),
+        manager(&[("package.json", "{}"), ("pnpm-workspace.yaml", "nodeLinker: hoisted\n")]),
+        manager(&[("package.json", "{}")]),
+    ];
+    assert_eq!(
+        cases,
+        [
+            "pnpm by package.json:1 packageManager, node-modules: 9.1.0 (packageManager), >=8 (engines.pnpm)",
+            "berry by package.json:1 packageManager, node-modules: 4.1.0 (packageManager)",
+            "berry by .yarnrc.yml yarnPath, pnp: 3.6.4 (yarnPath)",
+            "yarn by yarn.lock, node-modules: 1.22.19 (tools.yarn)",
+            "bun by bun.lockb, node-modules: 1.2.3 ()",
+            "npm by package.json:1 devEngines.packageManager, node-modules: ^11 (devEngines.packageManager)",
+            "pnpm by package.json:1 engines.pnpm, node-modules: 10 (engines.pnpm)",
+            "pnpm by pnpm-workspace.yaml, node-modules: ",
+            "npm by , node-modules: ",
+        ]
+    );
+}
+
+#[test]
+fn members_know_what_they_need() {
+    let (node, notices) = facts(&[
+        (
+            "package.json",
+            r#"{"workspaces": {"packages": ["./apps/*/", "libs/**", "!libs/old", "[", "none/*"]}, "devDependencies": {"turbo": "2"}}"#,
+        ),
+        ("turbo.json", "{}"),
+        (
+            "apps/web/package.json",
+            r#"{"name": "web", "scripts": {"build": "x", "prepare": "y", "preprepare": "z"},
+            "dependencies": {"ui": "workspace:*", "far": "^1", "util": "^2.0.0", "kit": "workspace:core@*", "tar": "file:../../vendor/t.tgz"}}"#,
+        ),
+        ("libs/ui/package.json", r#"{"name": "ui", "devDependencies": {"core": "*"}}"#),
+        ("libs/deep/core/package.json", r#"{"name": "core", "version": "1.0.0"}"#),
+        ("libs/util/package.json", r#"{"name": "util", "version": "1.0.0"}"#),
+        ("libs/old/package.json", r#"{"name": "old"}"#),
+        ("other/package.json", r#"{"name": "other"}"#),
+    ]);
+    assert_eq!(
+        node["workspace"],
+        json!({"file": "package.json", "runner": "turbo", "members": [
+            {"path": "apps/web", "name": "web", "scripts": ["build", "prepare", "preprepare"],
+             "closure": ["libs/deep/core", "libs/ui", "apps/web"]},
+            {"path": "libs/deep/core", "name": "core", "scripts": [], "closure": ["libs/deep/core"]},
+            {"path": "libs/ui", "name": "ui", "scripts": [], "closure": ["libs/deep/core", "libs/ui"]},
+            {"path": "libs/util", "name": "util", "scripts": [], "closure": ["libs/util"]},
+        ]})
+    );
+    assert_eq!(
+        notices,
+        [
+            "node/workspace-glob: `package.json` has the workspace `[`, which is no glob: unclosed character class; missing ']'"
+        ]
+    );
+    assert_eq!(node["lifecycle"], json!([{"folder": "apps/web", "scripts": ["prepare"]}]));
+    assert_eq!(
+        node["install_inputs"],
+        json!([
+            "apps/web/.npmrc",
+            "apps/web/package.json",
+            "libs/deep/core/.npmrc",
+            "libs/deep/core/package.json",
+            "libs/ui/.npmrc",
+            "libs/ui/package.json",
+            "libs/util/.npmrc",
+            "libs/util/package.json",
+            "vendor/t.tgz",
+            "vendor/t.tgz/**",
+        ])
+    );
+}
+
+#[test]
+fn an_installation_sees_manifests_without_their_scripts_around_it() {
+    let manifest = r#"{"scripts": {"preinstall": "npx only-allow pnpm", "postinstall": "node x.js", "start": "node ."}}"#;
+    let (node, _) = facts(&[("package.json", manifest)]);
+    assert_eq!(node["lifecycle"], json!([{"folder": "", "scripts": ["postinstall"]}]));
+    let seen: serde_json::Value =
+        serde_json::from_str(node["without_lifecycle"]["package.json"].as_str().unwrap()).unwrap();
+    assert_eq!(seen, json!({"scripts": {"start": "node ."}}));
+}
+
+#[test]
+fn bombs_and_conflicts_in_locks_are_refused() {
+    let mut bomb = "lockfileVersion: 9\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..9 {
+        let list = vec![format!("*a{}", level - 1); 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{list}]").unwrap();
+    }
+    let shown = refused(&[("package.json", "{}"), ("pnpm-lock.yaml", &bomb)]);
+    assert!(
+        shown.starts_with("error[node/manifest-invalid] exit 2: `pnpm-lock.yaml` cannot be read: "),
+        "{shown}"
+    );
+    let conflict = "lockfileVersion: '9.0'\n<<<<<<< HEAD\nimporters: {}\n=======\n>>>>>>> x\n";
+    let shown = refused(&[("package.json", "{}"), ("pnpm-lock.yaml", conflict)]);
+    assert!(shown.ends_with("hint: resolve the merge conflict in `pnpm-lock.yaml`\n"), "{shown}");
+}
+
 proptest! {
+    #[test]
+    fn no_lock_panics(text in any::<String>(), line in r#"[ a-z@:"/,{}\[\]&*-]{0,40}"#) {
+        for (file, text) in [("pnpm-lock.yaml", &text), ("yarn.lock", &line), ("bun.lock", &line), ("mise.toml", &line),
+                             (".yarnrc.yml", &line), ("pnpm-workspace.yaml", &text)] {
+            let source = source(&[("package.json", r#"{"packageManager": "yarn@4"}"#), (file, text)]);
+            let _ = super::read(&Files::new(&source, ""), &mut Vec::new());
+        }
+    }
+
     #[test]
     fn no_text_panics(manifest in any::<String>(), lock in any::<String>(), range in r"[0-9x.*^~<>=| v-]{0,20}") {
         let source = source(&[("package.json", &manifest), ("package-lock.json", &lock)]);

@@ -155,6 +155,7 @@ fn versions(files: &Files<'_>, manifest: Option<Located>) -> Result<Vec<Located>
     versions.extend(located::version_file(files, ".python-version")?);
     versions.extend(located::version_file(files, "runtime.txt")?);
     versions.extend(located::tool_versions(files, &["python"])?);
+    versions.extend(located::mise(files, &["python"])?);
     for version in &mut versions {
         for prefix in ["cpython-", "python-"] {
             if let Some(number) = version.value.strip_prefix(prefix) {
