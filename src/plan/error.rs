@@ -273,7 +273,7 @@ impl From<CatalogueError> for Error {
 }
 
 /// The ids that checks of buildpacks may have.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 19] = [
     "buildpack/check",
     "cross/cgo-libraries",
     "cross/lifecycle",
@@ -285,10 +285,14 @@ const CHECKS: [&str; 15] = [
     "go/workspace-unsupported",
     "lock/drift",
     "lock/missing",
+    "lock/needed",
     "node/manager-unsupported",
     "node/workspaces-unsupported",
-    "python/manager-unsupported",
+    "python/conda",
+    "python/django-static",
+    "python/multiple-managers",
     "python/server-supplied",
+    "python/undeclared",
 ];
 
 /// The stable form of a check's id.
