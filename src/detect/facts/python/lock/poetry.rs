@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::marker::Marker;
 use super::super::requirement::{normalised, parse};
@@ -63,15 +64,11 @@ struct File {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Wanted {
-    Version(IgnoredText),
     Table(Details),
     Several(Vec<Details>),
+    /// A constraint: the lock holds what was chosen.
+    Version(IgnoredAny),
 }
-
-/// A constraint: the lock holds what was chosen.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct IgnoredText(#[expect(dead_code, reason = "only its form counts")] String);
 
 #[derive(Deserialize)]
 struct Details {
@@ -139,9 +136,9 @@ fn package(document: &Document<'_>, locked: &Locked) -> Result<Package, Error> {
     let mut optional = Vec::new();
     for (name, wanted) in &locked.dependencies {
         let details: &[Details] = match wanted {
-            Wanted::Version(_) => &[],
             Wanted::Table(one) => std::slice::from_ref(one),
             Wanted::Several(several) => several,
+            Wanted::Version(_) => &[],
         };
         let mut add = |is_optional: bool, marker: Marker, extras: &[String]| {
             let extras = extras.iter().map(|extra| normalised(extra)).collect();
