@@ -140,7 +140,8 @@ fn pep440(text: &str) -> Result<Requirement, String> {
         let translated = poetry(text)?;
         VersionSpecifiers::from_str(&translated).ok()
     };
-    let ranges: Option<Vec<VersionSpecifiers>> = text.split('|').filter(|part| !part.is_empty()).map(range).collect();
+    let ranges: Option<Vec<VersionSpecifiers>> =
+        text.split('|').filter(|part| !part.is_empty()).map(range).collect();
     ranges.filter(|ranges| !ranges.is_empty()).map(Requirement::Pep440).ok_or_else(|| reason.to_owned())
 }
 

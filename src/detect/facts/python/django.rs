@@ -46,7 +46,8 @@ pub(super) fn read(files: &Files<'_>) -> Option<Django> {
     let manage = format!("{folder}manage.py");
     let text = files.program(&manage)?;
     let settings = lines(&text).iter().find_map(|line| settings_module(line))?;
-    let mut reader = Reader { files, folder, django: Django::default(), read: BTreeSet::new(), stated: Stated::default() };
+    let mut reader =
+        Reader { files, folder, django: Django::default(), read: BTreeSet::new(), stated: Stated::default() };
     reader.module(&settings);
     let Reader { mut django, stated, .. } = reader;
     django.directory = folder.trim_end_matches('/').to_owned();
@@ -69,7 +70,9 @@ pub(super) fn read(files: &Files<'_>) -> Option<Django> {
 /// `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")`
 fn settings_module(line: &Line<'_>) -> Option<String> {
     line.tokens.windows(3).find_map(|window| match window {
-        [Token::Text("DJANGO_SETTINGS_MODULE"), Token::Op(","), Token::Text(module)] => Some((*module).to_owned()),
+        [Token::Text("DJANGO_SETTINGS_MODULE"), Token::Op(","), Token::Text(module)] => {
+            Some((*module).to_owned())
+        }
         _ => None,
     })
 }
@@ -131,7 +134,9 @@ impl Reader<'_> {
         };
         match name {
             "INSTALLED_APPS" => self.django.static_files |= value.contains(&Token::Text(STATIC_FILES)),
-            "STATIC_ROOT" => self.django.static_root = !matches!(value, [Token::Word("None") | Token::Text("")]),
+            "STATIC_ROOT" => {
+                self.django.static_root = !matches!(value, [Token::Word("None") | Token::Text("")])
+            }
             "WSGI_APPLICATION" => self.stated.wsgi = text(),
             "ASGI_APPLICATION" => self.stated.asgi = text(),
             "SECRET_KEY" => {

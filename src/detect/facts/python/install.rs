@@ -52,7 +52,8 @@ impl Install {
             if !Marker::parse(&one.marker, &[]).is_ok_and(|marker| marker.is_possible()) {
                 continue;
             }
-            let extras = if one.extras.is_empty() { String::new() } else { format!("[{}]", one.extras.join(",")) };
+            let extras =
+                if one.extras.is_empty() { String::new() } else { format!("[{}]", one.extras.join(",")) };
             let marker = if one.marker.is_empty() { String::new() } else { format!(" ; {}", one.marker) };
             let (text, what) = match &one.url {
                 Some(url) => (&mut install.direct, format!(" @ {url}")),

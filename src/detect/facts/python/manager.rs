@@ -18,8 +18,15 @@ const LOCKS: [(&str, &str); 5] = [
     ("pipenv", "Pipfile.lock"),
 ];
 /// Further files that say Python.
-const OTHERS: [&str; 7] =
-    ["requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "setup.cfg", "environment.yml", "environment.yaml"];
+const OTHERS: [&str; 7] = [
+    "requirements.txt",
+    "pyproject.toml",
+    "Pipfile",
+    "setup.py",
+    "setup.cfg",
+    "environment.yml",
+    "environment.yaml",
+];
 
 /// The files of all managers.
 pub(super) fn manifests() -> impl Iterator<Item = &'static str> {
@@ -47,7 +54,8 @@ pub(super) fn choose(
     let found: Vec<(&str, &str)> = LOCKS.into_iter().filter(|(_, file)| files.has(file)).collect();
     if let Some(((manager, lock), others)) = found.split_first() {
         if requirements == Some("requirements.txt") {
-            let text = format!("`{lock}` is used and `requirements.txt` is not: delete what is not kept up to date");
+            let text =
+                format!("`{lock}` is used and `requirements.txt` is not: delete what is not kept up to date");
             notices.push(warning("python/multiple-managers", text));
         }
         return Ok(Chosen {

@@ -39,7 +39,14 @@ pub(super) fn read(files: &Files<'_>) -> Result<Option<Manifest>, Error> {
         let offset = error.span().map_or(0, |span| span.start);
         let problem = format!("is not valid: {}", error.message().replace('\n', ", "));
         let hint = "correct `Pipfile` at the caret";
-        Error::from(Malformed::at("python/manifest-invalid", FILE, &text, position(&text, offset), problem, hint))
+        Error::from(Malformed::at(
+            "python/manifest-invalid",
+            FILE,
+            &text,
+            position(&text, offset),
+            problem,
+            hint,
+        ))
     })?;
     let line = |offset: usize| position(&text, offset).0;
     let requires = document.requires;

@@ -135,7 +135,11 @@ pub(super) fn specifier(constraint: &str) -> Option<String> {
 /// Poetry also separates by blanks: `>=1 <2`, but not `>= 1`.
 fn blanks(part: &str) -> Vec<&str> {
     let words: Vec<&str> = part.split_whitespace().collect();
-    if words.iter().all(|word| word.contains(|c: char| c.is_ascii_digit() || c == '*')) { words } else { vec![part] }
+    if words.iter().all(|word| word.contains(|c: char| c.is_ascii_digit() || c == '*')) {
+        words
+    } else {
+        vec![part]
+    }
 }
 
 fn one(part: &str) -> Option<Option<String>> {
@@ -146,7 +150,9 @@ fn one(part: &str) -> Option<Option<String>> {
     let (text, keep) = match (part.strip_prefix('^'), tilde) {
         (Some(text), _) => (text.trim(), None),
         (None, Some(text)) => (text.trim(), Some(2)),
-        (None, None) if part.starts_with(|c: char| c.is_ascii_digit()) => return Some(Some(format!("=={part}"))),
+        (None, None) if part.starts_with(|c: char| c.is_ascii_digit()) => {
+            return Some(Some(format!("=={part}")));
+        }
         (None, None) => return Some(Some(part.split_whitespace().collect())),
     };
     let version = Version::from_str(text).ok()?;

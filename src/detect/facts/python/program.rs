@@ -40,7 +40,9 @@ pub(super) fn read(project: Option<&Project>, apps: &mut Vec<App>) -> Option<Pro
 
 /// Puts the object that FastAPI's entrypoint names first, also where it was not found by reading.
 pub(super) fn promote(apps: &mut Vec<App>, entrypoint: Option<&str>) {
-    let Some((module, variable)) = entrypoint.and_then(|entrypoint| entrypoint.split_once(':')) else { return };
+    let Some((module, variable)) = entrypoint.and_then(|entrypoint| entrypoint.split_once(':')) else {
+        return;
+    };
     let place = apps.iter().position(|app| app.module == module && app.variable == variable);
     let app = match place {
         Some(place) => apps.remove(place),

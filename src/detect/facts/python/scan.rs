@@ -24,8 +24,13 @@ const SCRIPTS: [&str; 7] = ["main.py", "app.py", "server.py", "run.py", "start.p
 const TOOLS: [&str; 6] = ["setup.py", "manage.py", "conftest.py", "noxfile.py", "fabfile.py", "tasks.py"];
 
 /// Libraries whose scripts are pages, with the call that a page makes where it starts its own server.
-const SCREENS: [(&str, Option<&str>); 5] =
-    [("streamlit", None), ("gradio", Some("launch")), ("chainlit", None), ("nicegui", Some("run")), ("panel", None)];
+const SCREENS: [(&str, Option<&str>); 5] = [
+    ("streamlit", None),
+    ("gradio", Some("launch")),
+    ("chainlit", None),
+    ("nicegui", Some("run")),
+    ("panel", None),
+];
 /// Pages in the order in which they are expected to be the first.
 const PAGES: [&str; 5] = ["streamlit_app.py", "Home.py", "app.py", "main.py", "src/streamlit_app.py"];
 

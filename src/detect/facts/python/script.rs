@@ -44,7 +44,8 @@ pub(super) fn read(files: &Files<'_>, path: &str) -> Result<Option<Manifest>, Er
         let line = error.span().map_or(0, |span| position(&block, span.start).0 - 1);
         at(first + line, format!("has metadata that is not valid: {}", error.message().replace('\n', ", ")))
     })?;
-    let line_of = |text: &str| block.lines().position(|line| line.contains(text)).map_or(first, |at| first + at);
+    let line_of =
+        |text: &str| block.lines().position(|line| line.contains(text)).map_or(first, |at| first + at);
     let mut wanted = Vec::new();
     for text in &metadata.dependencies {
         let line = line_of(text);

@@ -50,8 +50,10 @@ impl Document<'_> {
 
     /// Something about the package `name` that cannot be.
     pub(super) fn wrong(&self, name: &str, problem: &str) -> Error {
-        let is_there = |line: &str| line.contains(&format!("\"{name}\""));
-        let line = self.text.lines().position(is_there).map_or(1, |index| index + 1);
+        // The package's own entry; what else names it may stand before.
+        let entries = [format!("name = \"{name}\""), format!("\"{name}\": {{")];
+        let is_entry = |line: &str| entries.iter().any(|entry| line.trim().starts_with(entry.as_str()));
+        let line = self.text.lines().position(is_entry).map_or(1, |index| index + 1);
         self.invalid((line, 1), format!("says of `{name}` {problem}"))
     }
 

@@ -76,7 +76,8 @@ fn check(document: &Document<'_>, one: &Needed) -> Result<(), Error> {
     if name.is_empty() || !name.chars().all(in_name) || name.starts_with('-') {
         return Err(document.wrong(name, "a name that packages do not have"));
     }
-    let plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let plain =
+        |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if package.source == Source::Index
         && !(plain(&package.version) && Version::from_str(&package.version).is_ok())
     {
@@ -90,7 +91,9 @@ fn check(document: &Document<'_>, one: &Needed) -> Result<(), Error> {
     let is_digest = |hash: &String| {
         hash.split_once(':').is_some_and(|(algorithm, digest)| {
             let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-            !digest.is_empty() && algorithm.chars().all(lower) && digest.chars().all(|c| c.is_ascii_hexdigit())
+            !digest.is_empty()
+                && algorithm.chars().all(lower)
+                && digest.chars().all(|c| c.is_ascii_hexdigit())
         })
     };
     match package.hashes.iter().find(|hash| !is_digest(hash)) {

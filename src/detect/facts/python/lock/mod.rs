@@ -52,6 +52,13 @@ pub(super) fn read(
         _ => (pipenv::read(&document)?, "python_version"),
     };
     let mut install = lines::write(&document, &content.needed)?;
+    // Not every lock tells the extras that were asked for.
+    let extras = wanted.iter().flat_map(|one| one.extras.iter().map(move |extra| (&one.name, extra)));
+    let named = extras.filter(|(name, _)| install.names.contains(name));
+    let named: Vec<String> = named.map(|(name, extra)| format!("{name}[{extra}]")).collect();
+    install.names.extend(named);
+    install.names.sort();
+    install.names.dedup();
     install.drift = drift(file, wanted, &content.needed);
     let python = content.python.map(|value| Located {
         value,

@@ -150,7 +150,8 @@ fn package(document: &Document<'_>, locked: &Locked) -> Result<Package, Error> {
         }
         for one in details {
             // The extra that an optional dependency belongs to stands in the list of extras too.
-            let extras: Vec<String> = if one.optional { locked.extras.keys().cloned().collect() } else { Vec::new() };
+            let extras: Vec<String> =
+                if one.optional { locked.extras.keys().cloned().collect() } else { Vec::new() };
             add(one.optional, document.marker(name, &one.markers, &extras)?, &one.extras);
         }
     }

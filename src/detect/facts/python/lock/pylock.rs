@@ -59,7 +59,11 @@ pub(super) fn read(document: &Document<'_>) -> Result<Content, Error> {
     let lock: Lock = document.toml()?;
     if !lock.lock_version.starts_with("1.") {
         let problem = format!("has the format `{}`, and 1.0 is read", lock.lock_version);
-        return Err(document.old("lock-version", &problem, "uv export --format pylock.toml --output-file pylock.toml"));
+        return Err(document.old(
+            "lock-version",
+            &problem,
+            "uv export --format pylock.toml --output-file pylock.toml",
+        ));
     }
     let mut needed = Vec::new();
     for locked in lock.packages {

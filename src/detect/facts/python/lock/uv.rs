@@ -81,7 +81,11 @@ struct Reference {
 pub(super) fn read(document: &Document<'_>) -> Result<Content, Error> {
     let lock: Lock = document.toml()?;
     if lock.version != VERSION {
-        return Err(document.old("version", &format!("has version {}, and {VERSION} is read", lock.version), "uv lock"));
+        return Err(document.old(
+            "version",
+            &format!("has version {}, and {VERSION} is read", lock.version),
+            "uv lock",
+        ));
     }
     let mut packages = Vec::new();
     let mut roots = Vec::new();
