@@ -273,7 +273,7 @@ impl From<CatalogueError> for Error {
 }
 
 /// The ids that checks of buildpacks may have.
-const CHECKS: [&str; 19] = [
+const CHECKS: [&str; 20] = [
     "buildpack/check",
     "cross/cgo-libraries",
     "cross/lifecycle",
@@ -288,6 +288,7 @@ const CHECKS: [&str; 19] = [
     "lock/needed",
     "node/manager-unsupported",
     "node/workspaces-unsupported",
+    "python/app-ambiguous",
     "python/conda",
     "python/django-static",
     "python/multiple-managers",

@@ -10,7 +10,7 @@ const OPEN: [&str; 6] = ["arch", "base", "config", "start", "value", "versions"]
 const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];
 
 /// Every fact; `*` stands for any key.
-const FACTS: [&str; 100] = [
+const FACTS: [&str; 104] = [
     "files.has",
     "node.entry",
     "node.lock.drift",
@@ -85,6 +85,10 @@ const FACTS: [&str; 100] = [
     "python.project.scripts.*",
     "python.requirements",
     "python.requirements_file",
+    "python.rivals.file",
+    "python.rivals.line",
+    "python.rivals.module",
+    "python.rivals.variable",
     "python.screens.file",
     "python.screens.framework",
     "python.screens.line",

@@ -225,7 +225,6 @@ fn network_procfile_worker() {
 #[test]
 #[ignore = "needs the network: run by .ci/run"]
 fn network_python_apps() {
-    app("celery-worker");
     app("django-asgi");
     app("django-wsgi");
     app("fastapi-standard");
@@ -237,6 +236,7 @@ fn network_python_apps() {
     app("pep723-script");
     app("project-scripts");
     app("starlette-pip");
+    app("celery-worker");
 }
 
 #[test]

@@ -93,6 +93,14 @@ fn locks_and_managers() {
         text.push_str(&refused_offline("python", facts, &config));
         text.push('\n');
     }
+    let rivals = with(
+        python(),
+        "/python/rivals",
+        json!([{ "file": "b/main.py", "line": 3, "module": "b.main",
+        "variable": "app" }]),
+    );
+    text.push_str(&refused("python", rivals, &Config::default()));
+    text.push('\n');
     let server = with(python(), "/python/requirements", json!([requirement("flask", 1)]));
     text.push_str(&refused("python", server, &strict()));
     text.push('\n');

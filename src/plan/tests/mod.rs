@@ -203,7 +203,7 @@ fn python() -> Value {
         "requirements": [requirement("flask", 1), requirement("gunicorn", 2)],
         "files": ["requirements.txt", "requirements/base.txt"],
         "hashed": false, "unpinned": [], "local": [], "no_binary": [], "dependencies": ["flask", "gunicorn"],
-        "manager": "pip", "versions": [], "project": null, "other_locks": [], "workers": [], "screens": [],
+        "manager": "pip", "versions": [], "project": null, "other_locks": [], "workers": [], "screens": [], "rivals": [],
         "django": null, "program": null, "packages": [], "imports": [],
         "install": { "file": "", "exact": false, "hashed": false, "lines": "", "direct": "", "files": [],
             "folders": [], "backends": [], "dynamic": false, "needs_lock": false, "git": false, "indexes": [],

@@ -77,6 +77,8 @@ pub struct Python {
     pub project: Option<Project>,
     /// Objects that a web server can serve, best first.
     pub apps: Vec<App>,
+    /// Those that are as likely as the first, in other files; empty when the manifest names the first.
+    pub rivals: Vec<App>,
     /// Objects that run tasks, best first.
     pub workers: Vec<App>,
     /// Scripts that a library serves as pages, best first.
@@ -141,8 +143,10 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
     dependencies.remove("");
     let django = django::read(files);
     let mut apps = scan.apps;
+    let likeliest = apps.first().cloned();
     program::promote(&mut apps, manifest.entrypoint.as_deref());
     let program = program::read(manifest.project.as_ref(), &mut apps);
+    let is_named = manifest.entrypoint.is_some() || apps.first() != likeliest.as_ref();
     Ok(Python {
         versions: versions(files, manifest.python, locked_python)?,
         manager,
@@ -158,6 +162,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         dependencies: dependencies.into_iter().collect(),
         project: manifest.project,
         apps,
+        rivals: if is_named { Vec::new() } else { scan.rivals },
         workers: scan.workers,
         screens: scan.screens,
         django,

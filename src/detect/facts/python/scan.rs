@@ -49,6 +49,8 @@ pub struct Screen {
 #[derive(Default)]
 pub(super) struct Scan {
     pub(super) apps: Vec<App>,
+    /// The objects that are as likely as the first, in other files.
+    pub(super) rivals: Vec<App>,
     /// Objects that run tasks: Celery, Huey.
     pub(super) workers: Vec<App>,
     pub(super) screens: Vec<Screen>,
@@ -92,10 +94,11 @@ pub(super) fn read(files: &Files<'_>) -> Scan {
         scan.workers.extend(workers);
     }
     for apps in [&mut scan.apps, &mut scan.workers] {
-        apps.sort_by_cached_key(|app| {
-            let variable = VARIABLES.iter().position(|name| *name == app.variable).unwrap_or(VARIABLES.len());
-            (app.factory, rank(app), variable, app.file.clone(), app.line)
-        });
+        apps.sort_by_cached_key(|app| (likelihood(app), app.file.clone(), app.line));
+    }
+    if let Some((first, others)) = scan.apps.split_first() {
+        let is_rival = |app: &&App| app.file != first.file && likelihood(app) == likelihood(first);
+        scan.rivals = others.iter().filter(is_rival).cloned().collect();
     }
     scan.screens.sort_by_cached_key(|screen| {
         let page = PAGES.iter().position(|page| *page == screen.file).unwrap_or(PAGES.len());
@@ -150,6 +153,12 @@ fn import_name<'a>(files: &Files<'_>, path: &'a str) -> (&'a str, String) {
         _ => ("", stem),
     };
     (directory, rest.strip_suffix("/__init__").unwrap_or(rest).replace('/', "."))
+}
+
+/// How likely the object is the app; the least is the likeliest.
+fn likelihood(app: &App) -> (bool, (usize, usize, bool), usize) {
+    let variable = VARIABLES.iter().position(|name| *name == app.variable).unwrap_or(VARIABLES.len());
+    (app.factory, rank(app), variable)
 }
 
 /// Where the file stands among those that are expected to hold the app.

@@ -83,6 +83,20 @@ fn a_declared_command_or_entrypoint_decides() {
 }
 
 #[test]
+fn apps_in_two_folders_are_rivals_until_one_is_named() {
+    let text = "from flask import Flask\napp = Flask('x')\n";
+    let files = [("a/__init__.py", ""), ("a/main.py", text), ("b/__init__.py", ""), ("b/main.py", text)];
+    assert_eq!(facts(&files).0["rivals"][0]["file"], "b/main.py");
+    let mut one = files.to_vec();
+    one.push(("app.py", text));
+    assert_eq!((&facts(&one).0["rivals"], &facts(&one).0["apps"][0]["file"]), (&json!([]), &json!("app.py")));
+    let mut named = files.to_vec();
+    named.push(("pyproject.toml", "[project]\nname = 'x'\n[project.scripts]\nserve = 'b.main:app'\n"));
+    let (python, _) = facts(&named);
+    assert_eq!((&python["rivals"], &python["apps"][0]["module"]), (&json!([]), &json!("b.main")));
+}
+
+#[test]
 fn a_broken_script_or_pipfile_is_shown_at_its_place() {
     let mut text =
         refused(&[("main.py", "import x\n# /// script\n# dependencies = [\n#   \"rich>>1\",\n# ]\n# ///\n")]);
