@@ -112,7 +112,12 @@ fn a_failed_step_points_at_the_package() {
         "  × No solution found when resolving dependencies:",
         "Found 1 incompatibility",
     ] {
-        advice += &format!("{line}\n{}\n", hints(&definitions, "python", &output(line)).join("\n"));
+        advice += &[line.to_owned()]
+            .into_iter()
+            .chain(hints(&definitions, "python", &output(line)))
+            .collect::<Vec<_>>()
+            .join("\n");
+        advice.push('\n');
     }
     insta::assert_snapshot!(advice);
     assert_eq!(hints(&definitions, "python", &output("SyntaxError: invalid syntax")), NONE);

@@ -50,7 +50,7 @@ pub(super) fn read(files: &Files<'_>) -> Option<Django> {
         Reader { files, folder, django: Django::default(), read: BTreeSet::new(), stated: Stated::default() };
     reader.module(&settings);
     let Reader { mut django, stated, .. } = reader;
-    django.directory = folder.trim_end_matches('/').to_owned();
+    folder.trim_end_matches('/').clone_into(&mut django.directory);
     django.settings_file = file_of(files, folder, &settings);
     // Without a statement, the modules that Django's template makes.
     let package = settings.split('.').next().unwrap_or(&settings).to_owned();
@@ -135,7 +135,7 @@ impl Reader<'_> {
         match name {
             "INSTALLED_APPS" => self.django.static_files |= value.contains(&Token::Text(STATIC_FILES)),
             "STATIC_ROOT" => {
-                self.django.static_root = !matches!(value, [Token::Word("None") | Token::Text("")])
+                self.django.static_root = !matches!(value, [Token::Word("None") | Token::Text("")]);
             }
             "WSGI_APPLICATION" => self.stated.wsgi = text(),
             "ASGI_APPLICATION" => self.stated.asgi = text(),

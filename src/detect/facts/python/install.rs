@@ -10,6 +10,7 @@ use super::requirement::Requirement;
 
 /// What the manager's files ask the installer for. Empty for `requirements.txt`, which it reads itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that conditions read one by one")]
 pub struct Install {
     /// The lock, or the manifest when there is none.
     pub file: String,

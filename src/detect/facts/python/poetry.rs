@@ -127,8 +127,9 @@ pub(super) fn specifier(constraint: &str) -> Option<String> {
     }
     let mut parts = Vec::new();
     for part in constraint.split(',').flat_map(blanks) {
-        parts.extend(one(part.trim())?);
+        parts.push(one(part.trim())?);
     }
+    parts.retain(|part| !part.is_empty());
     Some(parts.join(","))
 }
 
@@ -142,18 +143,19 @@ fn blanks(part: &str) -> Vec<&str> {
     }
 }
 
-fn one(part: &str) -> Option<Option<String>> {
+/// One part; an empty text when it allows everything.
+fn one(part: &str) -> Option<String> {
     if part.is_empty() || part == "*" {
-        return Some(None);
+        return Some(String::new());
     }
     let tilde = part.strip_prefix('~').filter(|rest| !rest.starts_with('='));
     let (text, keep) = match (part.strip_prefix('^'), tilde) {
         (Some(text), _) => (text.trim(), None),
         (None, Some(text)) => (text.trim(), Some(2)),
         (None, None) if part.starts_with(|c: char| c.is_ascii_digit()) => {
-            return Some(Some(format!("=={part}")));
+            return Some(format!("=={part}"));
         }
-        (None, None) => return Some(Some(part.split_whitespace().collect())),
+        (None, None) => return Some(part.split_whitespace().collect()),
     };
     let version = Version::from_str(text).ok()?;
     let mut upper = version.release().to_vec();
@@ -164,7 +166,7 @@ fn one(part: &str) -> Option<Option<String>> {
     let last = upper.last_mut()?;
     *last = last.checked_add(1)?;
     let upper: Vec<String> = upper.iter().map(u64::to_string).collect();
-    Some(Some(format!(">={text},<{}", upper.join("."))))
+    Some(format!(">={text},<{}", upper.join(".")))
 }
 
 /// Whether there is something to package: what is stated, or a module of the project's name.

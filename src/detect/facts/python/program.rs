@@ -38,7 +38,7 @@ pub(super) fn read(project: Option<&Project>, apps: &mut Vec<App>) -> Option<Pro
     Some(Program { name: name.to_owned(), target: target.clone(), named: named.is_some() })
 }
 
-/// Puts the object that FastAPI's entrypoint names first, also where it was not found by reading.
+/// Puts the object that `tool.fastapi.entrypoint` names first, also where it was not found by reading.
 pub(super) fn promote(apps: &mut Vec<App>, entrypoint: Option<&str>) {
     let Some((module, variable)) = entrypoint.and_then(|entrypoint| entrypoint.split_once(':')) else {
         return;

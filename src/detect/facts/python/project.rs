@@ -33,6 +33,7 @@ pub struct Project {
 
 /// What a manifest says besides the facts of the project.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent statements of a file")]
 pub(super) struct Manifest {
     pub(super) project: Option<Project>,
     /// What the app needs itself: no groups, no extras.

@@ -121,10 +121,9 @@ fn screen(path: &str, module: &Module) -> Option<Screen> {
 
 /// The modules and packages of the source.
 fn own(files: &Files<'_>) -> BTreeSet<String> {
-    let programs = files.paths().filter(|path| path.ends_with(".py"));
-    let names = programs.flat_map(|path| {
+    let names = files.paths().filter_map(|path| path.strip_suffix(".py")).flat_map(|path| {
         let below = path.strip_prefix("src/").unwrap_or(path);
-        let first = |path: &str| path.split('/').next().unwrap_or(path).trim_end_matches(".py").to_owned();
+        let first = |path: &str| path.split('/').next().unwrap_or(path).to_owned();
         [first(path), first(below)]
     });
     names.collect()

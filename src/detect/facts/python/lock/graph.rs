@@ -117,7 +117,7 @@ struct Walk<'a> {
     queue: VecDeque<(usize, &'a str)>,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     fn reach(&mut self, wanted: &Dependency, condition: &Marker) {
         let marker = condition.and(&wanted.marker);
         if !marker.is_possible() {

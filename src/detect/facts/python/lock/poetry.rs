@@ -106,7 +106,7 @@ pub(super) fn read(document: &Document<'_>, roots: &[Dependency]) -> Result<Cont
             locked.files = lock.metadata.files.get(&locked.name).cloned().unwrap_or_default();
         }
         if is_flat {
-            flat.extend(needed(document, locked)?);
+            flat.extend(needed(document, &locked)?);
         } else {
             packages.push(package(document, &locked)?);
         }
@@ -116,7 +116,7 @@ pub(super) fn read(document: &Document<'_>, roots: &[Dependency]) -> Result<Cont
 }
 
 /// A package of the main group; extras that nobody asked for are left out.
-fn needed(document: &Document<'_>, locked: Locked) -> Result<Option<Needed>, Error> {
+fn needed(document: &Document<'_>, locked: &Locked) -> Result<Option<Needed>, Error> {
     let is_main = locked.groups.as_ref().is_some_and(|groups| groups.iter().any(|group| group == "main"));
     if !is_main || locked.optional {
         return Ok(None);
@@ -127,7 +127,7 @@ fn needed(document: &Document<'_>, locked: Locked) -> Result<Option<Needed>, Err
         Some(Markers::ByGroup(groups)) => groups.get("main").map_or("", String::as_str),
     };
     let marker = document.marker(&locked.name, marker, &[])?;
-    let package = package(document, &locked)?;
+    let package = package(document, locked)?;
     Ok(marker.is_possible().then_some(Needed { package, extras: Vec::new(), marker }))
 }
 

@@ -12,7 +12,8 @@ use crate::detect::Error;
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Lock {
-    lock_version: String,
+    #[serde(rename = "lock-version")]
+    format: String,
     requires_python: Option<String>,
     #[serde(default)]
     packages: Vec<Locked>,
@@ -57,8 +58,8 @@ struct Artifact {
 /// Reads the lock, whose entries state their markers.
 pub(super) fn read(document: &Document<'_>) -> Result<Content, Error> {
     let lock: Lock = document.toml()?;
-    if !lock.lock_version.starts_with("1.") {
-        let problem = format!("has the format `{}`, and 1.0 is read", lock.lock_version);
+    if !lock.format.starts_with("1.") {
+        let problem = format!("has the format `{}`, and 1.0 is read", lock.format);
         return Err(document.old(
             "lock-version",
             &problem,
