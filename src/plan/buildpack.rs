@@ -42,6 +42,8 @@ pub(super) struct Buildpack {
     pub(super) build_root: BuildRoot,
     pub(super) native: Option<Native>,
     #[serde(default)]
+    pub(super) advice: Vec<Advice>,
+    #[serde(default)]
     pub(super) runtime_root: Vec<RuntimeRoot>,
     #[serde(default, rename = "toolchain")]
     pub(super) toolchains: Vec<Toolchain>,
@@ -220,6 +222,15 @@ pub(super) struct NativeRow {
     /// What the output of a step holds when `build` is missing.
     #[serde(default)]
     pub(super) patterns: Vec<String>,
+}
+
+/// What to do when a step fails with a known message.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Advice {
+    /// What the output of the step holds.
+    pub(super) patterns: Vec<String>,
+    pub(super) text: String,
 }
 
 /// When a dependency is compiled.

@@ -291,7 +291,7 @@ impl From<CatalogueError> for Error {
 }
 
 /// The ids that checks of buildpacks may have.
-const CHECKS: [&str; 16] = [
+const CHECKS: &[&str] = &[
     "buildpack/check",
     "cross/cgo-libraries",
     "cross/lifecycle",
@@ -303,16 +303,21 @@ const CHECKS: [&str; 16] = [
     "go/workspace-unsupported",
     "lock/drift",
     "lock/missing",
+    "lock/needed",
     "node/lock-other-manager",
     "node/manager-engine",
     "node/manager-integrity",
-    "python/manager-unsupported",
+    "python/app-ambiguous",
+    "python/conda",
+    "python/django-static",
+    "python/multiple-managers",
     "python/server-supplied",
+    "python/undeclared",
 ];
 
 /// The stable form of a check's id.
 pub(super) fn check_id(id: &str) -> Option<&'static str> {
-    CHECKS.into_iter().find(|known| *known == id)
+    CHECKS.iter().copied().find(|known| *known == id)
 }
 
 impl Diagnose for Error {

@@ -108,17 +108,16 @@ fn line(part: &str, packages: &[String]) -> String {
 
 /// What to add to `rpack.toml` when a step of `language` failed with these lines of output.
 pub fn hints(definitions: &Definitions, language: &str, output: &[String]) -> Vec<String> {
-    let Ok((Buildpack { native: Some(Native { rows, .. }), .. }, _)) = Buildpack::load(definitions, language)
-    else {
+    let Ok((Buildpack { native, advice, .. }, _)) = Buildpack::load(definitions, language) else {
         return Vec::new();
     };
+    let seen = |patterns: &[String]| {
+        let line = |pattern: &String| output.iter().find(|line| line.contains(pattern.as_str()));
+        patterns.iter().find_map(line)
+    };
     let mut hints = Vec::new();
-    for row in &rows {
-        let seen = row
-            .patterns
-            .iter()
-            .find_map(|pattern| output.iter().find(|line| line.contains(pattern.as_str())));
-        if let Some(seen) = seen {
+    for row in native.iter().flat_map(|Native { rows, .. }| rows) {
+        if let Some(seen) = seen(&row.patterns) {
             hints.push(format!(
                 "`{}` points at a missing package: write `{}` in rpack.toml",
                 seen.trim(),
@@ -127,5 +126,6 @@ pub fn hints(definitions: &Definitions, language: &str, output: &[String]) -> Ve
         }
     }
     hints.dedup();
+    hints.extend(advice.into_iter().filter(|one| seen(&one.patterns).is_some()).map(|one| one.text));
     hints
 }

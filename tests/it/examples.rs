@@ -80,8 +80,16 @@ fn glob(pattern: &str) -> GlobMatcher {
 }
 
 fn example(name: &str) {
-    let expect = expect(name);
-    let context = TestContext::of_example(name);
+    check(name, &expect(name), &TestContext::of_example(name));
+}
+
+/// An app of `tests/fixtures/apps`.
+fn app(name: &str) {
+    let folder = repository().join("tests/fixtures/apps").join(name);
+    check(name, &read(&folder.join("expect.toml")), &TestContext::of_app(name));
+}
+
+fn check(name: &str, expect: &Expect, context: &TestContext) {
     let layout = context.root().join("layout");
     let output = format!("oci:{}:1", layout.display());
     let digest = context.rpack(&["build", "--name", name, "-o", &output]).success();
@@ -92,9 +100,9 @@ fn example(name: &str) {
     assert_eq!(detected["language"], json!(expect.language));
 
     let image = Layout::open(&layout);
-    check_config(&image, &expect);
-    check_files(&image, &expect);
-    check_run(&context, name, &expect);
+    check_config(&image, expect);
+    check_files(&image, expect);
+    check_run(context, name, expect);
 }
 
 fn check_config(image: &Layout, expect: &Expect) {
@@ -253,6 +261,24 @@ fn network_go_http() {
 #[ignore = "needs the network: run by .ci/run"]
 fn network_procfile_worker() {
     example("procfile-worker");
+}
+
+/// Python apps of each manager and framework.
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_python_apps() {
+    app("django-asgi");
+    app("django-wsgi");
+    app("fastapi-standard");
+    app("fastapi-uv");
+    app("flask-pipenv");
+    app("flask-poetry");
+    app("litestar-pylock");
+    app("pdm-bottle");
+    app("pep723-script");
+    app("project-scripts");
+    app("starlette-pip");
+    app("celery-worker");
 }
 
 #[test]

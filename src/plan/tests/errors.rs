@@ -75,14 +75,34 @@ fn locks_and_managers() {
         text.push('\n');
     }
     let unpinned = with(python(), "/python/unpinned", json!(["flask (requirements.txt:3)"]));
+    let drift = json!(["flask: pyproject.toml:6 wants >=3, poetry.lock has 2.3.3"]);
+    let of = |manager: &str, path: &str, value: Value| {
+        let facts =
+            with(with(python(), "/python/manager", json!(manager)), "/python/requirements", json!([]));
+        with(facts, path, value)
+    };
+    let file = |facts: Value, file: &str| with(facts, "/python/install/file", json!(file));
     for (facts, config) in [
-        (with(python(), "/python/manager", json!("uv")), Config::default()),
-        (with(python(), "/python/manager", json!("pylock")), Config::default()),
+        (file(of("poetry", "/python/install/drift", drift), "poetry.lock"), Config::default()),
+        (file(of("uv", "/python/other_locks", json!(["poetry.lock"])), "uv.lock"), Config::default()),
+        (file(of("uv", "/python/install/needs_lock", json!(true)), "pyproject.toml"), Config::default()),
+        (file(of("pipenv", "/python/install/lines", json!("flask\n")), "Pipfile"), strict()),
+        (file(of("script", "/python/install/lines", json!("rich\n")), "app.py"), strict()),
+        (of("none", "/python/imports", json!(["flask", "os", "yaml"])), Config::default()),
+        (of("conda", "/python/imports", json!([])), Config::default()),
         (unpinned, strict()),
     ] {
         text.push_str(&refused_offline("python", facts, &config));
         text.push('\n');
     }
+    let rivals = with(
+        python(),
+        "/python/rivals",
+        json!([{ "file": "b/main.py", "line": 3, "module": "b.main",
+        "variable": "app" }]),
+    );
+    text.push_str(&refused("python", rivals, &Config::default()));
+    text.push('\n');
     let server = with(python(), "/python/requirements", json!([requirement("flask", 1)]));
     text.push_str(&refused("python", server, &strict()));
     text.push('\n');

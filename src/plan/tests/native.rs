@@ -103,6 +103,23 @@ fn a_failed_step_points_at_the_package() {
         ["`/bin/sh: 1: pg_config: not found` points at a missing package: write \
           `build.packages = [\"libpq-dev\"]` in rpack.toml"]
     );
+    let mut advice = String::new();
+    for line in [
+        "  × Hash mismatch for `flask==3.0`",
+        "  hint: `pyodbc` has no wheels with a matching Python ABI tag",
+        "  × Failed to build `psycopg2==2.9`",
+        "django.core.exceptions.ImproperlyConfigured: Set the MAIL_HOST environment variable",
+        "  × No solution found when resolving dependencies:",
+        "Found 1 incompatibility",
+    ] {
+        advice += &[line.to_owned()]
+            .into_iter()
+            .chain(hints(&definitions, "python", &output(line)))
+            .collect::<Vec<_>>()
+            .join("\n");
+        advice.push('\n');
+    }
+    insta::assert_snapshot!(advice);
     assert_eq!(hints(&definitions, "python", &output("SyntaxError: invalid syntax")), NONE);
     assert_eq!(hints(&definitions, "cobol", &output("x")), NONE);
 }

@@ -1,5 +1,7 @@
 //! Start commands.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::config::Command;
 
@@ -164,4 +166,108 @@ fn the_interpreter_is_that_of_the_virtual_environment_when_there_is_one() {
         argv(&make("python", facts, &Config::default()).unwrap())
             .starts_with("/app/.venv/bin/python worker.py")
     );
+}
+
+/// What starts the facts of `python()` without its app and requirements, after `change`.
+fn started(names: &[&str], change: impl FnOnce(&mut Value)) -> String {
+    let mut facts = python();
+    facts["python"]["apps"] = json!([]);
+    facts["python"]["mains"] = json!([]);
+    facts["python"]["requirements"] = names.iter().map(|name| requirement(name, 1)).collect();
+    change(&mut facts["python"]);
+    argv(&make("python", facts, &Config::default()).unwrap())
+}
+
+#[test]
+fn pages_workers_commands_and_packages_of_python() {
+    let screen = |framework: &str| json!([{ "file": "page.py", "line": 1, "framework": framework }]);
+    let worker = |framework: &str| {
+        json!([{ "file": "m.py", "line": 1, "module": "m", "directory": "", "variable": "v", "factory": false,
+                 "framework": framework, "interface": "worker" }])
+    };
+    let command = |named: bool| json!({ "name": "shop", "target": "shop.cli:main", "named": named });
+    let mut text = String::new();
+    for (names, key, value) in [
+        (vec!["streamlit"], "screens", screen("streamlit")),
+        (vec!["gradio"], "screens", screen("gradio")),
+        (vec!["chainlit"], "screens", screen("chainlit")),
+        (vec!["panel"], "screens", screen("panel")),
+        (vec!["nicegui"], "screens", screen("nicegui")),
+        (vec!["celery"], "workers", worker("celery")),
+        (vec!["huey"], "workers", worker("huey")),
+        (vec!["google-adk"], "packages", json!([])),
+        (vec![], "packages", json!(["shop"])),
+    ] {
+        writeln!(text, "{}", started(&names, |python| python[key] = value)).unwrap();
+    }
+    for named in [true, false] {
+        let with = |python: &mut Value| {
+            python["program"] = command(named);
+            python["install"]["folders"] = json!(["."]);
+        };
+        writeln!(text, "{}", started(&[], with)).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn django_is_served_by_what_is_installed() {
+    let django = |wsgi: Option<&str>, asgi: Option<&str>| {
+        json!({ "manage": "src/manage.py", "directory": "src", "settings": "shop.settings",
+                "settings_file": "src/shop/settings.py", "static_files": true, "static_root": true, "wsgi": wsgi,
+                "asgi": asgi, "secrets": ["SHOP_KEY"] })
+    };
+    let (wsgi, asgi) = (Some("shop.wsgi:application"), Some("shop.asgi:application"));
+    let mut text = String::new();
+    for (names, wsgi, asgi) in [
+        (vec!["django", "gunicorn"], wsgi, asgi),
+        (vec!["django", "channels", "daphne", "uvicorn"], wsgi, asgi),
+        (vec!["django"], None, asgi),
+    ] {
+        writeln!(text, "{}", started(&names, |python| python["django"] = django(wsgi, asgi))).unwrap();
+    }
+    let mut facts = python();
+    facts["python"]["django"] = django(wsgi, asgi);
+    let plan = make("python", facts, &Config::default()).unwrap();
+    let step = plan.steps.iter().find(|step| step.id == "python/collectstatic").unwrap();
+    writeln!(text, "{} with {}", step.argv.join(" "), step.env["SECRET_KEY"]).unwrap();
+    assert!(
+        !plan.image.env.iter().any(|variable| variable.contains("only-for-the-build")),
+        "{:?}",
+        plan.image.env
+    );
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_lock_of_python_is_installed_by_its_lines() {
+    let mut facts = python();
+    facts["python"]["manager"] = json!("poetry");
+    facts["python"]["requirements"] = json!([]);
+    let install = &mut facts["python"]["install"];
+    for (key, value) in [
+        ("file", json!("poetry.lock")),
+        ("exact", json!(true)),
+        ("hashed", json!(true)),
+        ("git", json!(true)),
+        ("lines", json!("flask==3.0 \\\n    --hash=sha256:30\n")),
+        ("direct", json!("tool @ git+https://git.example.com/t.git@abc\n")),
+        ("folders", json!([".", "libs/a"])),
+        ("backends", json!(["poetry-core"])),
+        ("indexes", json!(["https://registry.example/simple"])),
+        ("names", json!(["flask", "gunicorn", "tool"])),
+    ] {
+        install[key] = value;
+    }
+    let plan = make("python", facts, &Config::default()).unwrap();
+    let mut text = String::new();
+    for step in plan.steps.iter().filter(|step| step.id != "python/uv") {
+        let network = if step.network { " with network" } else { "" };
+        writeln!(text, "{}{network} {:?}: {}", step.id, step.inputs, step.argv.join(" ")).unwrap();
+        for (path, content) in &step.files {
+            writeln!(text, "  {path}: {content:?}").unwrap();
+        }
+    }
+    assert!(plan.build_root.packages.iter().any(|package| package.name == "git"));
+    insta::assert_snapshot!(text);
 }

@@ -20,8 +20,8 @@ pub(super) enum Requirement {
     AtLeast(Vec<u64>),
     /// A range of npm.
     Npm(Box<Range>),
-    /// A range of Python.
-    Pep440(VersionSpecifiers),
+    /// Ranges of Python, of which one is enough: Poetry has alternatives.
+    Pep440(Vec<VersionSpecifiers>),
 }
 
 impl Requirement {
@@ -53,8 +53,8 @@ impl Requirement {
             Self::AtLeast(least) => !offer.prerelease && offer.numbers >= *least,
             Self::Npm(range) => nodejs_semver::Version::parse(&offer.release.version)
                 .is_ok_and(|version| range.satisfies(&version)),
-            Self::Pep440(specifiers) => pep440_rs::Version::from_str(&offer.release.version)
-                .is_ok_and(|version| specifiers.contains(&version)),
+            Self::Pep440(ranges) => pep440_rs::Version::from_str(&offer.release.version)
+                .is_ok_and(|version| ranges.iter().any(|range| range.contains(&version))),
         }
     }
 
@@ -72,8 +72,9 @@ impl Requirement {
             Self::Newest => None,
             Self::Line(numbers) | Self::Pin { numbers, .. } | Self::AtLeast(numbers) => Some(numbers.clone()),
             Self::Npm(range) => range.min_version().map(|version| vec![version.major()]),
-            Self::Pep440(specifiers) => {
-                specifiers.iter().next().map(|specifier| specifier.version().release().to_vec())
+            Self::Pep440(ranges) => {
+                let specifier = ranges.iter().flat_map(|range| range.iter()).next();
+                specifier.map(|specifier| specifier.version().release().to_vec())
             }
         }
     }
@@ -135,8 +136,13 @@ fn pep440(text: &str) -> Result<Requirement, String> {
             _ => Requirement::Pin { text: text.to_owned(), numbers },
         });
     }
-    let translated = poetry(text).ok_or(reason)?;
-    VersionSpecifiers::from_str(&translated).map(Requirement::Pep440).map_err(|_| reason.to_owned())
+    let range = |text: &str| {
+        let translated = poetry(text)?;
+        VersionSpecifiers::from_str(&translated).ok()
+    };
+    let ranges: Option<Vec<VersionSpecifiers>> =
+        text.split('|').filter(|part| !part.is_empty()).map(range).collect();
+    ranges.filter(|ranges| !ranges.is_empty()).map(Requirement::Pep440).ok_or_else(|| reason.to_owned())
 }
 
 /// Writes the carets and tildes of Poetry as ranges; other parts stay as they are.
@@ -148,7 +154,12 @@ fn poetry(text: &str) -> Option<String> {
             (Some(rest), _) => (rest, 1),
             (None, Some(rest)) => (rest, 2),
             (None, None) => {
-                parts.push(if part == "*" { ">=0".to_owned() } else { part.to_owned() });
+                let is_bare = part.starts_with(|c: char| c.is_ascii_digit());
+                parts.push(match part {
+                    "*" => ">=0".to_owned(),
+                    part if is_bare => format!("=={part}"),
+                    part => part.to_owned(),
+                });
                 continue;
             }
         };

@@ -9,11 +9,16 @@ use serde::Serialize;
 
 use super::token::{Line, Token, lines};
 
+/// The interface of objects that run tasks and serve nothing.
+pub(super) const WORKER: &str = "worker";
+
 /// Full names of what makes an app, with the framework and the interface of its object.
-const MAKERS: [(&str, &str, &str); 24] = [
+const MAKERS: [(&str, &str, &str); 31] = [
     ("apiflask.APIFlask", "flask", "wsgi"),
     ("bottle.Bottle", "bottle", "wsgi"),
     ("bottle.default_app", "bottle", "wsgi"),
+    ("celery.Celery", "celery", WORKER),
+    ("celery.app.Celery", "celery", WORKER),
     ("connexion.AsyncApp", "connexion", "asgi"),
     ("connexion.FlaskApp", "connexion", "asgi"),
     ("dash.Dash", "dash", "wsgi"),
@@ -30,6 +35,11 @@ const MAKERS: [(&str, &str, &str); 24] = [
     ("flask.Flask", "flask", "wsgi"),
     ("flask.app.Flask", "flask", "wsgi"),
     ("flask_openapi3.OpenAPI", "flask", "wsgi"),
+    ("huey.FileHuey", "huey", WORKER),
+    ("huey.MemoryHuey", "huey", WORKER),
+    ("huey.PriorityRedisHuey", "huey", WORKER),
+    ("huey.RedisHuey", "huey", WORKER),
+    ("huey.SqliteHuey", "huey", WORKER),
     ("litestar.Litestar", "litestar", "asgi"),
     ("litestar.app.Litestar", "litestar", "asgi"),
     ("quart.Quart", "quart", "asgi"),
@@ -80,6 +90,12 @@ pub(super) struct Module {
     pub(super) apps: Vec<App>,
     /// Whether there is an `if __name__ == "__main__"` at module level.
     pub(super) guard: bool,
+    /// Packages that are imported, by the line where they are first.
+    pub(super) imports: BTreeMap<String, usize>,
+    /// Those of them that nothing guards: the module needs them.
+    pub(super) needs: BTreeSet<String>,
+    /// Methods that are called on something: `launch`, `run`.
+    pub(super) calls: BTreeSet<String>,
 }
 
 /// Reads one file.
@@ -138,6 +154,7 @@ impl<'a> Reader<'a> {
             let (indent, number) = (line.indent, line.number);
             self.function = Some(Function { indent, name, number, apps: BTreeMap::new() });
         }
+        self.note_calls(&line.tokens);
         if line.tokens.last() == Some(&Token::Op(":")) {
             let keyword = line.tokens.iter().find(|token| **token != Token::Word("async"));
             let block = match keyword {
@@ -153,10 +170,28 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Keeps the names of methods that end a server's script.
+    fn note_calls(&mut self, tokens: &[Token<'a>]) {
+        for window in tokens.windows(3) {
+            if let [Token::Op("."), Token::Word(name @ ("launch" | "run")), Token::Op("(")] = window {
+                self.module.calls.insert((*name).to_owned());
+            }
+        }
+    }
+
+    /// Keeps the package of an absolute import.
+    fn note_import(&mut self, name: &str, number: usize) {
+        let package = name.split('.').next().unwrap_or(name);
+        self.module.imports.entry(package.to_owned()).or_insert(number);
+        if self.blocks.is_empty() {
+            self.module.needs.insert(package.to_owned());
+        }
+    }
+
     fn statement(&mut self, tokens: &[Token<'a>], number: usize, at_module: bool) {
         match tokens {
-            [Token::Word("import"), rest @ ..] => self.import(rest),
-            [Token::Word("from"), rest @ ..] => self.import_from(rest),
+            [Token::Word("import"), rest @ ..] => self.import(rest, number),
+            [Token::Word("from"), rest @ ..] => self.import_from(rest, number),
             [Token::Word("return"), value @ ..] => self.returns(value),
             _ if at_module => self.assignment(tokens, number),
             _ => self.local_assignment(tokens),
@@ -164,9 +199,10 @@ impl<'a> Reader<'a> {
     }
 
     /// `import a.b as c, d`
-    fn import(&mut self, tokens: &[Token<'a>]) {
+    fn import(&mut self, tokens: &[Token<'a>], number: usize) {
         for part in tokens.split(|token| *token == Token::Op(",")) {
             let Some((name, rest)) = dotted(part) else { continue };
+            self.note_import(&name, number);
             match (rest, part.first()) {
                 ([Token::Word("as"), Token::Word(alias)], _) => {
                     self.imports.insert(alias, name);
@@ -180,8 +216,9 @@ impl<'a> Reader<'a> {
     }
 
     /// `from a.b import (c as d, e)`, `from a import *`
-    fn import_from(&mut self, tokens: &[Token<'a>]) {
+    fn import_from(&mut self, tokens: &[Token<'a>], number: usize) {
         let Some((module, [Token::Word("import"), names @ ..])) = dotted(tokens) else { return };
+        self.note_import(&module, number);
         for part in names.split(|token| matches!(token, Token::Op("," | "(" | ")"))) {
             match part {
                 [Token::Op("*")] if self.stars.len() < STAR_LIMIT => self.stars.push(module.clone()),

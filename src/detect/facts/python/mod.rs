@@ -1,10 +1,19 @@
 //! Facts of Python: requirements, `pyproject.toml`, version files, app objects, scripts.
 
 mod apps;
+mod django;
+mod install;
+mod lock;
+mod manager;
+mod marker;
+mod pipfile;
+mod poetry;
+mod program;
 mod project;
 mod requirement;
 mod requirements;
 mod scan;
+mod script;
 mod token;
 
 #[cfg(test)]
@@ -15,24 +24,19 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub(super) use apps::App;
+pub(super) use django::Django;
+pub(super) use install::Install;
+pub(super) use program::Program;
 pub(super) use project::Project;
 pub(super) use requirement::Requirement;
+pub(super) use scan::Screen;
 
 use super::{Files, Located, located, warning};
 use crate::detect::Error;
 use crate::plan::model::Notice;
+use manager::Chosen;
+use project::Manifest;
 
-/// Locks and manifests by the manager that reads them, in the order in which they count.
-const MANAGERS: [(&str, &str); 6] = [
-    ("uv", "uv.lock"),
-    ("poetry", "poetry.lock"),
-    ("pdm", "pdm.lock"),
-    ("pylock", "pylock.toml"),
-    ("pipenv", "Pipfile.lock"),
-    ("pip", "requirements.txt"),
-];
-/// Further files whose presence says Python.
-const OTHERS: [&str; 4] = ["pyproject.toml", "Pipfile", "setup.py", "setup.cfg"];
 /// Where requirements stand when there is no `requirements.txt`.
 const SPLIT: [&str; 3] = ["requirements/prod.txt", "requirements/production.txt", "requirements/base.txt"];
 /// Usual slips in the name `requirements.txt`.
@@ -59,36 +63,59 @@ pub struct Python {
     pub no_binary: Vec<String>,
     /// Normalised names that the requirements and `pyproject.toml` ask for directly, sorted.
     pub dependencies: Vec<String>,
-    /// Who installs: `pip`, `uv`, `poetry`, `pdm`, `pylock`, `pipenv`, `pyproject` (a `pyproject.toml` or
-    /// `setup.py` without a lock), or `none`.
+    /// Who keeps the dependencies: `pip`, `uv`, `poetry`, `pdm`, `pylock`, `pipenv`, `pyproject` (a `pyproject.toml`
+    /// or `setup.py` without a lock), `script` (metadata in a script), `conda`, or `none`.
     pub manager: String,
-    /// Statements of the wanted version in order of precedence: `.python-version`, `runtime.txt`,
-    /// `.tool-versions`, `requires-python` or Poetry's `python`.
+    /// What is installed, for all managers but `pip`.
+    pub install: Install,
+    /// Locks of other managers than the one in force.
+    pub other_locks: Vec<String>,
+    /// Statements of the wanted version in order of precedence: `.python-version`, `runtime.txt`, `.tool-versions`,
+    /// the Pipfile, `requires-python` or Poetry's `python`, the lock.
     pub versions: Vec<Located>,
     /// What `pyproject.toml` says of the project, if there is such a file.
     pub project: Option<Project>,
     /// Objects that a web server can serve, best first.
     pub apps: Vec<App>,
+    /// Those that are as likely as the first, in other files; empty when the manifest names the first.
+    pub rivals: Vec<App>,
+    /// Objects that run tasks, best first.
+    pub workers: Vec<App>,
+    /// Scripts that a library serves as pages, best first.
+    pub screens: Vec<Screen>,
+    /// The Django project at the root or in `src`.
+    pub django: Option<Django>,
+    /// The command of `project.scripts` that starts the app, when one does.
+    pub program: Option<Program>,
+    /// Packages with a `__main__.py`: `shop`, `src/shop`.
+    pub packages: Vec<String>,
     /// Files at the root with an `if __name__ == "__main__"` guard or a usual name, best first.
     pub mains: Vec<String>,
+    /// Packages that modules import without a guard and that the source does not hold, sorted. The standard library's
+    /// are among them.
+    pub imports: Vec<String>,
 }
 
 impl Python {
     /// See [`super::Facts::shape`].
     pub(super) fn shape() -> Self {
-        Self { project: Some(Project::default()), ..Self::default() }
+        Self {
+            project: Some(Project::default()),
+            django: Some(Django::default()),
+            program: Some(Program::default()),
+            ..Self::default()
+        }
     }
 }
 
 /// Whether anything of Python stands at the root.
 pub(super) fn is_present(files: &Files<'_>) -> bool {
-    MANAGERS.iter().map(|(_, file)| file).chain(&OTHERS).chain(&SPLIT).any(|file| files.has(file))
-        || files.at_root(".py").next().is_some()
+    manager::manifests().chain(SPLIT).any(|file| files.has(file)) || files.at_root(".py").next().is_some()
 }
 
 /// Reads the facts of Python.
 pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Python, Error> {
-    let manifest = project::read(files)?;
+    let mut manifest = project::read(files)?;
     let requirements_file = ["requirements.txt"].into_iter().chain(SPLIT).find(|file| files.has(file));
     let read = match requirements_file {
         Some(file) => requirements::read(files, file)?,
@@ -99,14 +126,32 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         let text = format!("`{slip}` is not read: did you mean `requirements.txt`?");
         notices.push(warning("python/misspelled", text));
     }
+    let scan = scan::read(files);
+    let Chosen { manager, lock, other_locks, script } =
+        manager::choose(files, &manifest, requirements_file, &scan.mains, notices)?;
+    let is_pipenv = manager == "pipenv" || files.has("Pipfile");
+    if let Some(pipfile) = is_pipenv.then(|| pipfile::read(files)).transpose()?.flatten() {
+        let kept = (manifest.project.take(), manifest.entrypoint.take());
+        manifest = Manifest { project: kept.0, entrypoint: kept.1, ..pipfile };
+    }
+    if let Some(script) = script {
+        manifest = Manifest { project: manifest.project, ..script };
+    }
+    let (install, locked_python) = manager::install(files, &manager, lock.as_deref(), &manifest)?;
     let mut dependencies: BTreeSet<String> =
-        read.wanted.iter().map(|requirement| requirement.name.clone()).collect();
-    dependencies.extend(manifest.dependencies);
+        read.wanted.iter().chain(&manifest.wanted).map(|requirement| requirement.name.clone()).collect();
     dependencies.remove("");
-    let (apps, mains) = scan::read(files);
+    let django = django::read(files);
+    let mut apps = scan.apps;
+    let likeliest = apps.first().cloned();
+    program::promote(&mut apps, manifest.entrypoint.as_deref());
+    let program = program::read(manifest.project.as_ref(), &mut apps);
+    let is_named = manifest.entrypoint.is_some() || apps.first() != likeliest.as_ref();
     Ok(Python {
-        manager: manager(files, manifest.project.as_ref(), requirements_file, notices),
-        versions: versions(files, manifest.python)?,
+        versions: versions(files, manifest.python, locked_python)?,
+        manager,
+        install,
+        other_locks,
         requirements_file: requirements_file.map(str::to_owned),
         unpinned: read.unpinned(),
         requirements: read.wanted,
@@ -117,40 +162,22 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         dependencies: dependencies.into_iter().collect(),
         project: manifest.project,
         apps,
-        mains,
+        rivals: if is_named { Vec::new() } else { scan.rivals },
+        workers: scan.workers,
+        screens: scan.screens,
+        django,
+        program,
+        packages: scan.packages,
+        mains: scan.mains,
+        imports: scan.imports,
     })
 }
 
-fn manager(
+fn versions(
     files: &Files<'_>,
-    project: Option<&Project>,
-    requirements: Option<&str>,
-    notices: &mut Vec<Notice>,
-) -> String {
-    let mut found = MANAGERS.into_iter().filter(|(_, file)| files.has(file));
-    let manager = match (found.next(), requirements, project) {
-        (Some((manager, file)), ..) => {
-            let others: Vec<String> = found.map(|(_, other)| format!("`{other}`")).collect();
-            if !others.is_empty() {
-                let text = format!(
-                    "`{file}` is used and {} ignored: delete what is not kept up to date",
-                    others.join(", ")
-                );
-                notices.push(warning("python/multiple-managers", text));
-            }
-            manager
-        }
-        (None, Some(_), _) => "pip",
-        (None, None, Some(project)) if project.poetry => "poetry",
-        (None, None, Some(project)) if project.declared => "pyproject",
-        _ if files.has("Pipfile") => "pipenv",
-        _ if files.has("setup.py") || files.has("setup.cfg") => "pyproject",
-        _ => "none",
-    };
-    manager.to_owned()
-}
-
-fn versions(files: &Files<'_>, manifest: Option<Located>) -> Result<Vec<Located>, Error> {
+    manifest: Option<Located>,
+    lock: Option<Located>,
+) -> Result<Vec<Located>, Error> {
     let mut versions = Vec::new();
     versions.extend(located::version_file(files, ".python-version")?);
     versions.extend(located::version_file(files, "runtime.txt")?);
@@ -163,6 +190,10 @@ fn versions(files: &Files<'_>, manifest: Option<Located>) -> Result<Vec<Located>
             }
         }
     }
+    // A lock repeats what its manifest said.
+    let repeated = |lock: &Located| manifest.as_ref().is_some_and(|manifest| manifest.value == lock.value);
+    let lock = lock.filter(|lock| !repeated(lock));
     versions.extend(manifest);
+    versions.extend(lock);
     Ok(versions)
 }

@@ -35,6 +35,11 @@ pub struct Requirement {
 }
 
 impl Requirement {
+    /// The specifier, or what stands for it.
+    pub(super) fn shown_spec(&self) -> &str {
+        if self.spec.is_empty() { "any version" } else { &self.spec }
+    }
+
     /// Whether the line allows one version only.
     pub(super) fn is_exact(&self) -> bool {
         self.url.is_some()

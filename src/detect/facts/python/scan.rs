@@ -1,7 +1,11 @@
 //! Which Python files are read for apps, and the order of what they hold.
 
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
 use super::super::Files;
-use super::apps::{App, read as read_module};
+use super::apps::{App, Module, WORKER, read as read_module};
 
 /// The most files that are read.
 const FILE_LIMIT: usize = 1_000;
@@ -19,32 +23,110 @@ const SCRIPTS: [&str; 7] = ["main.py", "app.py", "server.py", "run.py", "start.p
 /// Files with a guard that are tools of the project.
 const TOOLS: [&str; 6] = ["setup.py", "manage.py", "conftest.py", "noxfile.py", "fabfile.py", "tasks.py"];
 
-/// Apps and scripts of the source, each best first.
-pub(super) fn read(files: &Files<'_>) -> (Vec<App>, Vec<String>) {
-    let mut apps = Vec::new();
+/// Libraries whose scripts are pages, with the call that a page makes where it starts its own server.
+const SCREENS: [(&str, Option<&str>); 5] = [
+    ("streamlit", None),
+    ("gradio", Some("launch")),
+    ("chainlit", None),
+    ("nicegui", Some("run")),
+    ("panel", None),
+];
+/// Pages in the order in which they are expected to be the first.
+const PAGES: [&str; 5] = ["streamlit_app.py", "Home.py", "app.py", "main.py", "src/streamlit_app.py"];
+
+/// A script that a library serves as a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Screen {
+    /// Relative to the source.
+    pub file: String,
+    /// Where the library is imported, from 1.
+    pub line: usize,
+    /// `streamlit`, `gradio`, `chainlit`, `nicegui` or `panel`.
+    pub framework: String,
+}
+
+/// What the modules hold, each list best first.
+#[derive(Default)]
+pub(super) struct Scan {
+    pub(super) apps: Vec<App>,
+    /// The objects that are as likely as the first, in other files.
+    pub(super) rivals: Vec<App>,
+    /// Objects that run tasks: Celery, Huey.
+    pub(super) workers: Vec<App>,
+    pub(super) screens: Vec<Screen>,
+    pub(super) mains: Vec<String>,
+    /// Packages with a `__main__.py`: `shop`, `src/shop`.
+    pub(super) packages: Vec<String>,
+    /// Packages that the modules need and the source does not hold, sorted.
+    pub(super) imports: Vec<String>,
+}
+
+/// Reads the modules.
+pub(super) fn read(files: &Files<'_>) -> Scan {
+    let mut scan = Scan::default();
     let mut mains: Vec<(usize, String)> = Vec::new();
+    let mut imports: BTreeSet<String> = BTreeSet::new();
     for path in files.paths().filter(|path| is_read(files, path)).take(FILE_LIMIT) {
         let Some(text) = files.program(path) else { continue };
         let module = read_module(&text);
         let (directory, name) = import_name(files, path);
-        apps.extend(module.apps.into_iter().map(|app| App {
+        let spared = path.starts_with("test_") || path.ends_with("_test.py") || TOOLS.contains(&path);
+        let known = SCRIPTS.iter().position(|script| *script == path);
+        if !path.contains('/') && !spared && (module.guard || known.is_some()) {
+            mains.push((known.unwrap_or(SCRIPTS.len()), path.to_owned()));
+        }
+        if !spared {
+            scan.screens.extend(screen(path, &module));
+            imports.extend(module.needs);
+        }
+        if let Some(package) = path.strip_suffix("/__main__.py") {
+            scan.packages.push(package.to_owned());
+        }
+        let place = |app: App| App {
             file: path.to_owned(),
             module: name.clone(),
             directory: directory.to_owned(),
             ..app
-        }));
-        let known = SCRIPTS.iter().position(|script| *script == path);
-        let spared = path.starts_with("test_") || path.ends_with("_test.py") || TOOLS.contains(&path);
-        if !path.contains('/') && !spared && (module.guard || known.is_some()) {
-            mains.push((known.unwrap_or(SCRIPTS.len()), path.to_owned()));
-        }
+        };
+        let (workers, apps): (Vec<App>, Vec<App>) =
+            module.apps.into_iter().map(place).partition(|app| app.interface == WORKER);
+        scan.apps.extend(apps);
+        scan.workers.extend(workers);
     }
-    apps.sort_by_cached_key(|app| {
-        let variable = VARIABLES.iter().position(|name| *name == app.variable).unwrap_or(VARIABLES.len());
-        (app.factory, rank(app), variable, app.file.clone(), app.line)
+    for apps in [&mut scan.apps, &mut scan.workers] {
+        apps.sort_by_cached_key(|app| (likelihood(app), app.file.clone(), app.line));
+    }
+    if let Some((first, others)) = scan.apps.split_first() {
+        let is_rival = |app: &&App| app.file != first.file && likelihood(app) == likelihood(first);
+        scan.rivals = others.iter().filter(is_rival).cloned().collect();
+    }
+    scan.screens.sort_by_cached_key(|screen| {
+        let page = PAGES.iter().position(|page| *page == screen.file).unwrap_or(PAGES.len());
+        (page, screen.file.matches('/').count(), screen.file.clone())
     });
     mains.sort();
-    (apps, mains.into_iter().map(|(_, path)| path).collect())
+    scan.mains = mains.into_iter().map(|(_, path)| path).collect();
+    let own = own(files);
+    scan.imports = imports.into_iter().filter(|name| !own.contains(name)).collect();
+    scan
+}
+
+fn screen(path: &str, module: &Module) -> Option<Screen> {
+    SCREENS.iter().find_map(|(framework, call)| {
+        let line = *module.imports.get(*framework)?;
+        let is_page = call.is_none_or(|call| module.calls.contains(call));
+        is_page.then(|| Screen { file: path.to_owned(), line, framework: (*framework).to_owned() })
+    })
+}
+
+/// The modules and packages of the source.
+fn own(files: &Files<'_>) -> BTreeSet<String> {
+    let names = files.paths().filter_map(|path| path.strip_suffix(".py")).flat_map(|path| {
+        let below = path.strip_prefix("src/").unwrap_or(path);
+        let first = |path: &str| path.split('/').next().unwrap_or(path).to_owned();
+        [first(path), first(below)]
+    });
+    names.collect()
 }
 
 /// Whether the file is at the root, in `src`, or directly in a package or a usual folder of one of them.
@@ -70,6 +152,12 @@ fn import_name<'a>(files: &Files<'_>, path: &'a str) -> (&'a str, String) {
         _ => ("", stem),
     };
     (directory, rest.strip_suffix("/__init__").unwrap_or(rest).replace('/', "."))
+}
+
+/// How likely the object is the app; the least is the likeliest.
+fn likelihood(app: &App) -> (bool, (usize, usize, bool), usize) {
+    let variable = VARIABLES.iter().position(|name| *name == app.variable).unwrap_or(VARIABLES.len());
+    (app.factory, rank(app), variable)
 }
 
 /// Where the file stands among those that are expected to hold the app.

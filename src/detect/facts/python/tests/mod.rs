@@ -1,5 +1,8 @@
 //! Facts of Python from trees in memory.
 
+mod locks;
+mod programs;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -181,12 +184,12 @@ fn the_manager_is_that_of_the_first_lock() {
     assert_eq!(manager(&[("Pipfile", "")]), "pipenv");
     assert_eq!(manager(&[("setup.py", "")]), "pyproject");
     assert_eq!(manager(&[("pyproject.toml", "[tool.black]\n")]), "none");
-    let (python, notices) = facts(&[("requirements.txt", ""), ("uv.lock", "")]);
-    assert_eq!(python["manager"], "uv");
+    let (python, notices) = facts(&[("requirements.txt", ""), ("uv.lock", "version = 1"), ("pdm.lock", "")]);
+    assert_eq!((&python["manager"], &python["other_locks"]), (&json!("uv"), &json!(["pdm.lock"])));
     assert_eq!(
         notices,
         [
-            "python/multiple-managers: `uv.lock` is used and `requirements.txt` ignored: delete what is not kept up to date"
+            "python/multiple-managers: `uv.lock` is used and `requirements.txt` is not: delete what is not kept up to date"
         ]
     );
     let (_, notices) = facts(&[("requirments.txt", "")]);
