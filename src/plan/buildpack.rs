@@ -287,7 +287,7 @@ pub(super) struct Layer {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "from")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "from")]
 pub(super) enum Contents {
     RuntimeRoot {},
     Toolchain {
@@ -307,6 +307,16 @@ pub(super) enum Contents {
         #[serde(default)]
         links: BTreeMap<String, String>,
     },
+    Site {
+        roots: Vec<Text>,
+        #[serde(default)]
+        exclude: Vec<Text>,
+        fallback: Option<Text>,
+        not_found: Option<Text>,
+        /// Without it, folders are not listed.
+        listing: Option<Expression>,
+    },
+    SiteServer {},
 }
 
 /// How words of a start command become an argv.
