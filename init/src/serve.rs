@@ -11,8 +11,10 @@
 #![no_builtins]
 
 mod entry;
+#[expect(dead_code, reason = "the two programs share it, and each uses a part")]
 mod memory;
 mod site;
+#[expect(dead_code, reason = "the two programs share it, and each uses a part")]
 mod syscall;
 
 use core::ffi::c_char;
@@ -75,7 +77,9 @@ fn options(arguments: &[*const c_char], environment: &[*const c_char]) -> (&'sta
     let mut words = arguments.iter().skip(1);
     while let Some(word) = words.next() {
         if text(*word) == b"--root" {
-            root = words.next().map_or_else(|| fail(&[b"`--root` needs a folder"]), |word| entry::terminated(*word));
+            root = words
+                .next()
+                .map_or_else(|| fail(&[b"`--root` needs a folder"]), |word| entry::terminated(*word));
         } else {
             port = Some(text(*word));
         }
@@ -131,7 +135,8 @@ impl Server {
                 looked = now;
                 self.expire(now);
             }
-            if self.site.stopping && (now >= self.stop_at || self.connections.iter().all(Connection::is_free)) {
+            if self.site.stopping && (now >= self.stop_at || self.connections.iter().all(Connection::is_free))
+            {
                 syscall::exit(0);
             }
         }

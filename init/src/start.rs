@@ -12,6 +12,7 @@
 
 mod entry;
 mod expand;
+#[expect(dead_code, reason = "the two programs share it, and each uses a part")]
 mod memory;
 mod supervise;
 mod syscall;

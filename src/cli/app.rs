@@ -45,6 +45,9 @@ pub(super) struct Settings {
     /// The command that builds the app, instead of the ecosystem's own
     #[arg(long, value_name = "COMMAND")]
     build_command: Option<String>,
+    /// The Go program to build, when there are several: its folder or the last part of it
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
     /// Set any key of rpack.toml, such as `runtime.node.version=22`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -90,6 +93,7 @@ impl Settings {
             ("language", "--language", &self.language),
             ("start.command", "--start", &self.start),
             ("build.command", "--build-command", &self.build_command),
+            ("go.target", "--target", &self.target),
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {

@@ -62,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 24] = [
+pub static KEYS: [Key; 29] = [
     key(
         "base.build",
         Kind::Image,
@@ -107,6 +107,25 @@ pub static KEYS: [Key; 24] = [
         r#"closure.ignore = ["libQt6Sql.so.*"]"#,
         "Shared libraries that need not be found although a file of the image names them, as globs over their \
          names: for parts of dependencies that the app never loads.",
+    ),
+    key(
+        "go.ldflags",
+        Kind::Line,
+        r#"go.ldflags = "-X main.version=1.4.0""#,
+        "Further flags of Go's linker, which stamp a version into the program. The same flags give the same program; \
+         nothing is stamped unasked.",
+    ),
+    key(
+        "go.tags",
+        Kind::Line,
+        r#"go.tags = "netgo,prod""#,
+        "Build tags of Go, joined by commas.",
+    ),
+    key(
+        "go.target",
+        Kind::Path,
+        r#"go.target = "cmd/worker""#,
+        "The folder of the Go program to build, or its last part, when there are several. Same as `--target`.",
     ),
     key(
         "image.labels.KEY",
@@ -208,6 +227,19 @@ pub static KEYS: [Key; 24] = [
         Kind::Command,
         r#"start.command = ["node", "server.js"]"#,
         "The process of the image: a line as in a Procfile, or a list of exact arguments.",
+    ),
+    key(
+        "static.fallback",
+        Kind::Path,
+        r#"static.fallback = "index.html""#,
+        "The page of a static site that answers views of a single-page app: addresses without a file, whose last part \
+         has no dot, for clients that take HTML.",
+    ),
+    key(
+        "static.root",
+        Kind::Path,
+        r#"static.root = "dist""#,
+        "The folder of a static site that is served; `.` is the source itself.",
     ),
     key(
         "strict",

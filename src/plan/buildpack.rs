@@ -315,6 +315,8 @@ pub(super) enum Contents {
         not_found: Option<Text>,
         /// Without it, folders are not listed.
         listing: Option<Expression>,
+        /// Without it, names that begin with a dot are left out.
+        dot_files: Option<Expression>,
     },
     SiteServer {},
 }

@@ -273,7 +273,7 @@ impl From<CatalogueError> for Error {
 }
 
 /// The ids that checks of buildpacks may have.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 16] = [
     "buildpack/check",
     "cross/cgo-libraries",
     "cross/lifecycle",
@@ -282,13 +282,14 @@ const CHECKS: [&str; 15] = [
     "go/no-main",
     "go/no-module",
     "go/replace-outside",
-    "go/workspace-unsupported",
+    "go/target-unknown",
     "lock/drift",
     "lock/missing",
     "node/manager-unsupported",
     "node/workspaces-unsupported",
     "python/manager-unsupported",
     "python/server-supplied",
+    "static/basic-auth",
 ];
 
 /// The stable form of a check's id.

@@ -138,7 +138,7 @@ pub fn plan(
 
 fn scope(file: &str, detection: &Detection, config: &Config, platforms: &Platforms, name: &str) -> Scope {
     let mut scope = Scope::new(file);
-    for ecosystem in ["files", "node", "python", "go", "procfile"] {
+    for ecosystem in ["files", "node", "python", "go", "static", "procfile"] {
         let facts = detection.facts.get(ecosystem).unwrap_or(&serde_json::Value::Null);
         scope.set(ecosystem, facts);
     }
@@ -149,6 +149,12 @@ fn scope(file: &str, detection: &Detection, config: &Config, platforms: &Platfor
         &json!({
             "name": name,
             "strict": config.strict,
+            "port": config.ports.first().map(|port| port.value),
+            "go_ldflags": config.go_ldflags.as_ref().map(|flags| &flags.value),
+            "go_tags": config.go_tags.as_ref().map(|tags| &tags.value),
+            "target": config.go_target.as_ref().map(|target| &target.value),
+            "static_root": config.static_root.as_ref().map(|root| &root.value),
+            "static_fallback": config.static_fallback.as_ref().map(|page| &page.value),
             "build_packages": config.build_packages.iter().map(|package| &package.value).collect::<Vec<_>>(),
             "build_command": config.build_command.as_ref().map(|command| &command.value),
         }),

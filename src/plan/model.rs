@@ -280,6 +280,9 @@ pub struct Site {
     /// Whether folders without a page get one that lists them.
     #[serde(default)]
     pub listing: bool,
+    /// Whether files are served whose names, or whose folders' names, begin with a dot. `.well-known` always is.
+    #[serde(default)]
+    pub dot_files: bool,
 }
 
 /// The parts of the image's config that planning decides.

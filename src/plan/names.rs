@@ -7,10 +7,10 @@ use std::collections::HashSet;
 const OPEN: [&str; 6] = ["arch", "base", "config", "start", "value", "versions"];
 
 /// Ecosystems whose facts are described by [`FACTS`]. Facts of other names are an extension and are not checked.
-const DESCRIBED: [&str; 5] = ["files", "node", "python", "go", "procfile"];
+const DESCRIBED: [&str; 6] = ["files", "node", "python", "go", "static", "procfile"];
 
 /// Every fact; `*` stands for any key.
-const FACTS: [&str; 62] = [
+const FACTS: [&str; 69] = [
     "files.has",
     "node.entry",
     "node.lock.drift",
@@ -69,6 +69,13 @@ const FACTS: [&str; 62] = [
     "go.vendored",
     "go.versions",
     "go.workspace",
+    "static.hugo",
+    "static.index",
+    "static.staticfile.basic_auth",
+    "static.staticfile.directory",
+    "static.staticfile.dot_files",
+    "static.staticfile.fallback",
+    "static.staticfile.root",
     "procfile.default",
     "procfile.processes.*.command",
     "procfile.processes.*.line",

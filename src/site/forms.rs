@@ -40,9 +40,11 @@ pub(super) fn read(files: &[(&str, &Entry)]) -> Result<Vec<Forms>, Error> {
         // Neighbours are alike in size, so each thread takes every so-many-th file.
         let work = |first: usize| {
             let own = files.iter().enumerate().skip(first).step_by(threads);
-            own.map(|(number, (path, entry))| Ok((number, forms(path, entry)?))).collect::<Result<Vec<_>, Error>>()
+            own.map(|(number, (path, entry))| Ok((number, forms(path, entry)?)))
+                .collect::<Result<Vec<_>, Error>>()
         };
-        let workers: Vec<_> = (0..threads.min(share * threads)).map(|first| scope.spawn(move || work(first))).collect();
+        let workers: Vec<_> =
+            (0..threads.min(share * threads)).map(|first| scope.spawn(move || work(first))).collect();
         let mut all = Vec::with_capacity(files.len());
         for worker in workers {
             all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);

@@ -17,8 +17,17 @@ const LIMIT: usize = 4096;
 
 /// Headers that the server computes.
 const OURS: [&str; 11] = [
-    "accept-ranges", "connection", "content-encoding", "content-length", "content-range", "date", "etag", "location",
-    "status", "transfer-encoding", "vary",
+    "accept-ranges",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "date",
+    "etag",
+    "location",
+    "status",
+    "transfer-encoding",
+    "vary",
 ];
 
 /// What rules say of one address.
@@ -57,9 +66,7 @@ impl Headers {
                 rules.push(Rule { pattern: content.to_owned(), changes: Vec::new() });
                 continue;
             }
-            let rule = rules
-                .last_mut()
-                .ok_or_else(|| fail(format!("`{content}` stands below no path")))?;
+            let rule = rules.last_mut().ok_or_else(|| fail(format!("`{content}` stands below no path")))?;
             rule.changes.push(change(content).map_err(fail)?);
             let length: usize = rule.changes.iter().map(Change::length).sum();
             if length > LIMIT {

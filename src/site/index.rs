@@ -46,7 +46,11 @@ pub(super) struct Contents {
 
 /// The bytes of the index.
 pub(super) fn write(contents: &Contents) -> Result<Vec<u8>, Error> {
-    let variants: usize = contents.routes.values().map(|target| if let Target::File(forms) = target { forms.len() } else { 0 }).sum();
+    let variants: usize = contents
+        .routes
+        .values()
+        .map(|target| if let Target::File(forms) = target { forms.len() } else { 0 })
+        .sum();
     let routes_at = MAGIC.len() + HEADER * 4;
     let variants_at = routes_at + contents.routes.len() * ROUTE * 4;
     let rules_at = variants_at + variants * VARIANT * 4;
@@ -55,7 +59,8 @@ pub(super) fn write(contents: &Contents) -> Result<Vec<u8>, Error> {
         Some(address) => contents.routes.keys().position(|known| known == address).map_or(Ok(NONE), word),
         None => Ok(NONE),
     };
-    let mut header = vec![word(contents.routes.len())?, word(routes_at)?, word(contents.rules.len())?, word(rules_at)?];
+    let mut header =
+        vec![word(contents.routes.len())?, word(routes_at)?, word(contents.rules.len())?, word(rules_at)?];
     header.extend([number(&contents.fallback)?, number(&contents.not_found)?]);
     let mut forms_before = 0;
     let (mut routes, mut variants) = (Vec::new(), Vec::new());

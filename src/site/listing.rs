@@ -34,7 +34,8 @@ pub(super) fn pages(files: &[File<'_>]) -> BTreeMap<String, Entry> {
 
 fn page(folder: &str, names: &BTreeSet<String>) -> String {
     let title = escaped(&format!("/{folder}"));
-    let row = |name: &String| format!("<li><a href=\"./{}\">{}</a></li>\n", escaped(&encoded(name)), escaped(name));
+    let row =
+        |name: &String| format!("<li><a href=\"./{}\">{}</a></li>\n", escaped(&encoded(name)), escaped(name));
     let above = if folder.is_empty() { "" } else { "<li><a href=\"../\">../</a></li>\n" };
     let rows: String = names.iter().map(row).collect();
     format!(

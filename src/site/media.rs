@@ -85,14 +85,16 @@ fn has_hash(path: &str) -> bool {
     // Vite's digests have eight characters, of which one may be the hyphen, and not always a digit among them. In its
     // folder all programs and styles have one.
     let tail = stem.char_indices().rev().nth(7).map_or("", |(at, _)| &stem[at..]);
-    let in_assets = folder.split('/').next_back() == Some("assets") && matches!(of(path).name, JAVASCRIPT | CSS);
+    let in_assets =
+        folder.split('/').next_back() == Some("assets") && matches!(of(path).name, JAVASCRIPT | CSS);
     stem[..stem.len() - tail.len()].ends_with('-') && (is_mixed(tail) || (in_assets && has_both_cases(tail)))
 }
 
 fn is_digest(text: &str) -> bool {
     let has = |test: fn(char) -> bool| text.contains(test);
     let digit = has(|c| c.is_ascii_digit());
-    let hex = text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) && digit && has(|c| c.is_ascii_lowercase());
+    let hex =
+        text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) && digit && has(|c| c.is_ascii_lowercase());
     let base32 = text.len() == 8 && text.chars().all(|c| matches!(c, 'A'..='Z' | '2'..='7')) && digit;
     (8..=64).contains(&text.len()) && (hex || base32 || is_mixed(text))
 }

@@ -76,7 +76,9 @@ pub fn pack(site: &Site, work: &Tree) -> Result<Tree, Error> {
     let mut tree = Tree::new();
     let special = |name: &str| work.get(&format!("{root}/{name}"));
     let text = |name: &str| match special(name) {
-        Some(entry) => forms::bytes(name, entry).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Some(entry) => {
+            forms::bytes(name, entry).map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
         None => Ok(None),
     };
     let rules = match text(REDIRECTS)? {
@@ -103,26 +105,26 @@ pub fn pack(site: &Site, work: &Tree) -> Result<Tree, Error> {
     };
     let routes = routes::routes(&files, &headers, &mut tree)?;
     let address = |page: Option<String>| page.map(|page| format!("/{page}"));
-    let contents = Contents {
-        routes,
-        rules: rules.rules,
-        fallback: address(fallback),
-        not_found: address(not_found),
-    };
+    let contents =
+        Contents { routes, rules: rules.rules, fallback: address(fallback), not_found: address(not_found) };
     tree.insert(INDEX, Entry::bytes(index::write(&contents)?));
     Ok(tree)
 }
 
 /// The first folder with a page to begin with.
 fn root(site: &Site, work: &Tree) -> Result<String, Error> {
-    let is_root = |root: &&String| site.listing || work.locate(&format!("{root}/{PAGE}")).is_some_and(|page| work.get(&page).is_some());
+    let is_root = |root: &&String| {
+        site.listing || work.locate(&format!("{root}/{PAGE}")).is_some_and(|page| work.get(&page).is_some())
+    };
     let exists = |root: &&String| work.below(root).next().is_some();
     if let Some(root) = site.roots.iter().filter(exists).find(is_root) {
         return Ok(root.clone());
     }
     match &site.roots[..] {
         [root] if !exists(&root) => Err(Error::RootMissing { root: shown(root) }),
-        roots => Err(Error::NoIndex { roots: roots.iter().map(|root| format!("`{}`", shown(root))).collect() }),
+        roots => {
+            Err(Error::NoIndex { roots: roots.iter().map(|root| format!("`{}`", shown(root))).collect() })
+        }
     }
 }
 
@@ -140,7 +142,9 @@ fn files<'a>(site: &Site, work: &'a Tree, root: &str) -> Result<Vec<File<'a>>, E
     let mut files = Vec::new();
     for (path, entry) in work.below(root) {
         let relative = &path[root.len() + 1..];
-        if exclude.is_match(path) || matches!(relative, HEADERS | REDIRECTS) {
+        let hidden = |part: &str| part.starts_with('.') && part != ".well-known";
+        let is_hidden = !site.dot_files && relative.split('/').any(hidden);
+        if is_hidden || exclude.is_match(path) || matches!(relative, HEADERS | REDIRECTS) {
             continue;
         }
         let place = match entry.kind {

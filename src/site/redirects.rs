@@ -9,7 +9,7 @@ use super::Error;
 /// The most rules: the server looks at each.
 const RULES: usize = 2000;
 /// How many parts of an address a pattern can name; the server has room for as many.
-const NAMES: usize = 8;
+const NAMES: usize = 7;
 const STATUSES: [u32; 7] = [200, 301, 302, 303, 307, 308, 404];
 
 /// One rule.
@@ -97,7 +97,10 @@ pub(super) fn pattern_problem(pattern: &str) -> Option<String> {
         return Some(format!("`*` in `{pattern}` must stand alone at the end, after a slash"));
     }
     let names: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix(':')).collect();
-    if names.iter().any(|name| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')) {
+    if names
+        .iter()
+        .any(|name| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    {
         return Some(format!("a name in `{pattern}` has other characters than letters, digits and `_`"));
     }
     (names.len() + 1 > NAMES).then(|| format!("`{pattern}` names more than {} parts", NAMES - 1))

@@ -20,10 +20,12 @@ pub(super) fn routes(
     headers: &Headers,
     tree: &mut Tree,
 ) -> Result<BTreeMap<String, Target>, Error> {
-    let places: BTreeMap<&str, &Entry> = files.iter().map(|(_, place, entry)| (place.as_str(), *entry)).collect();
+    let places: BTreeMap<&str, &Entry> =
+        files.iter().map(|(_, place, entry)| (place.as_str(), *entry)).collect();
     let places: Vec<(&str, &Entry)> = places.into_iter().collect();
     let read = forms::read(&places)?;
-    let read: BTreeMap<&str, &Forms> = places.iter().zip(&read).map(|((place, _), forms)| (*place, forms)).collect();
+    let read: BTreeMap<&str, &Forms> =
+        places.iter().zip(&read).map(|((place, _), forms)| (*place, forms)).collect();
     for (place, entry) in &places {
         tree.insert(*place, Entry { mode: 0o644, uid: 0, gid: 0, ..(*entry).clone() });
     }
@@ -86,7 +88,10 @@ impl Source<'_> {
         forms.extend(self.encoded(tree)?);
         let varies = forms.len() > 1;
         let lines: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        Ok(forms.into_iter().map(|(encoding, name, size)| self.form(encoding, name, size, &lines, varies)).collect())
+        Ok(forms
+            .into_iter()
+            .map(|(encoding, name, size)| self.form(encoding, name, size, &lines, varies))
+            .collect())
     }
 
     fn form(&self, encoding: Encoding, name: String, size: u64, lines: &str, varies: bool) -> Form {

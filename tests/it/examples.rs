@@ -209,6 +209,12 @@ fn network_go_http() {
 
 #[test]
 #[ignore = "needs the network: run by .ci/run"]
+fn network_static_site() {
+    example("static-site");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
 fn network_procfile_worker() {
     example("procfile-worker");
 }
@@ -335,6 +341,12 @@ fn network_root_tool_python_flask_elsewhere() {
 #[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
 fn network_root_tool_go_http_elsewhere() {
     foreign("go-http");
+}
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_static_site_elsewhere() {
+    foreign("static-site");
 }
 
 #[test]

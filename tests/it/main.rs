@@ -16,6 +16,7 @@ mod root;
 mod run;
 mod sandbox;
 mod scanner;
+mod site;
 mod style;
 mod support;
 mod toolchains;

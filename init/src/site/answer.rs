@@ -30,18 +30,23 @@ pub(crate) struct Body<'a> {
 }
 
 /// What was decided of an address.
-enum Found<'a, 'r> {
+enum Found<'a> {
     /// A page with its status.
     Page(Variants<'a>, u16),
     /// The address with a slash.
     Slash(&'a [u8]),
     /// A rule that leads elsewhere.
-    Rule(Rule<'a>, Captures<'a, 'r>),
+    Rule(Rule<'a>),
     Nothing,
 }
 
 /// Writes the head of the answer to `out`. `now` is in seconds since 1970.
-pub(crate) fn answer<'a>(request: &Request<'_>, index: Index<'a>, now: u64, out: &mut Buffer<'_>) -> Answer<'a> {
+pub(crate) fn answer<'a>(
+    request: &Request<'_>,
+    index: Index<'a>,
+    now: u64,
+    out: &mut Buffer<'_>,
+) -> Answer<'a> {
     let head = Head { now, keep_alive: request.keep_alive, with_body: request.method != Method::Head };
     if request.method == Method::Other {
         return head.plain(405, b"Allow: GET, HEAD\r\n", out);
@@ -58,9 +63,10 @@ pub(crate) fn answer<'a>(request: &Request<'_>, index: Index<'a>, now: u64, out:
             let mut query = Query::new(request, location);
             head.redirect(301, |out| query.after(out, |out| out.put(location)), out)
         }
-        Found::Rule(rule, captures) => {
+        Found::Rule(rule) => {
             let mut query = Query::new(request, rule.target);
             let status = u16::try_from(rule.status).unwrap_or(301);
+            let captures = matches(rule.pattern, path).unwrap_or_default();
             head.redirect(status, |out| query.after(out, |out| target(&rule, &captures, out)), out)
         }
         Found::Nothing => head.plain(404, b"", out),
@@ -72,14 +78,12 @@ pub(crate) fn refuse(status: u16, now: u64, out: &mut Buffer<'_>) -> Answer<'sta
     Head { now, keep_alive: false, with_body: true }.plain(status, b"", out)
 }
 
-fn find<'a, 'r>(path: &'r [u8], request: &Request<'_>, index: Index<'a>) -> Found<'a, 'r> {
+fn find<'a>(path: &[u8], request: &Request<'_>, index: Index<'a>) -> Found<'a> {
     let ruled = |forced: bool| {
         let mut rules = index.rules().filter(|rule| rule.forced == forced);
-        rules.find_map(|rule| Some((rule, matches(rule.pattern, path)?)))
+        rules.find(|rule| matches(rule.pattern, path).is_some())
     };
-    if let Some((rule, captures)) = ruled(true)
-        && let Some(found) = follow(rule, captures, index)
-    {
+    if let Some(found) = ruled(true).and_then(|rule| follow(rule, path, index)) {
         return found;
     }
     match index.find(path) {
@@ -87,9 +91,7 @@ fn find<'a, 'r>(path: &'r [u8], request: &Request<'_>, index: Index<'a>) -> Foun
         Some(Route::Redirect(location)) => return Found::Slash(location),
         None => {}
     }
-    if let Some((rule, captures)) = ruled(false)
-        && let Some(found) = follow(rule, captures, index)
-    {
+    if let Some(found) = ruled(false).and_then(|rule| follow(rule, path, index)) {
         return found;
     }
     match (index.fallback(), index.not_found()) {
@@ -100,13 +102,13 @@ fn find<'a, 'r>(path: &'r [u8], request: &Request<'_>, index: Index<'a>) -> Foun
 }
 
 /// What a rule leads to; nothing when it names a page that is not there.
-fn follow<'a, 'r>(rule: Rule<'a>, captures: Captures<'a, 'r>, index: Index<'a>) -> Option<Found<'a, 'r>> {
+fn follow<'a>(rule: Rule<'a>, path: &[u8], index: Index<'a>) -> Option<Found<'a>> {
     if !matches!(rule.status, 200 | 404) {
-        return Some(Found::Rule(rule, captures));
+        return Some(Found::Rule(rule));
     }
     let mut buffer = [0; PATH_LIMIT];
     let mut name = Buffer::new(&mut buffer);
-    fill(rule.target, &captures, &mut name, Buffer::put);
+    fill(rule.target, &matches(rule.pattern, path)?, &mut name, Buffer::put);
     match index.find(name.written()?)? {
         Route::File(variants) => Some(Found::Page(variants, if rule.status == 404 { 404 } else { 200 })),
         Route::Redirect(_) => None,
@@ -187,7 +189,11 @@ impl Head {
             out.put(b"Connection: close\r\n");
         }
         out.put(b"\r\n");
-        Answer { status, body: body.filter(|body| self.with_body && body.length > 0), keep_alive: self.keep_alive }
+        Answer {
+            status,
+            body: body.filter(|body| self.with_body && body.length > 0),
+            keep_alive: self.keep_alive,
+        }
     }
 
     /// A page in the form that suits, with the conditions of the request.
@@ -212,14 +218,14 @@ impl Head {
                 out.put(b"/");
                 out.number(identity.size);
                 let length = last - first + 1;
-                self.length(length, out);
+                Self::length(length, out);
                 self.end(206, Some(Body { name: identity.name, offset: first, length }), out)
             }
             Range::Outside => {
                 self.begin(416, out);
                 out.put(b"Content-Range: bytes */");
                 out.number(identity.size);
-                self.length(0, out);
+                Self::length(0, out);
                 self.end(416, None, out)
             }
         }
@@ -235,7 +241,7 @@ impl Head {
     }
 
     /// Ends the line before.
-    fn length(self, length: u64, out: &mut Buffer<'_>) {
+    fn length(length: u64, out: &mut Buffer<'_>) {
         out.put(b"\r\nContent-Length: ");
         out.number(length);
         out.put(b"\r\n");
@@ -250,14 +256,17 @@ impl Head {
         self.begin(status, out);
         out.put(b"Location: ");
         location(out);
-        self.length(0, out);
+        Self::length(0, out);
         self.end(status, None, out)
     }
 
     /// An answer of one line.
     fn plain<'a>(self, status: u16, lines: &[u8], out: &mut Buffer<'_>) -> Answer<'a> {
         self.begin(status, out);
-        out.all(&[lines, b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "]);
+        out.all(&[
+            lines,
+            b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ",
+        ]);
         out.number(reason(status).len() as u64 + 1);
         out.put(b"\r\n");
         let answer = self.end(status, None, out);

@@ -157,13 +157,12 @@ impl Connection {
                 Phase::Draining => self.drain(),
             };
             match step {
-                Ok(()) => {}
-                Err(EINTR) => {}
+                Ok(()) | Err(EINTR) => {}
                 Err(EAGAIN) => {
                     let wanted = if self.phase == Phase::Writing { WRITABLE } else { READABLE };
                     if wanted != self.watched {
                         self.watched = wanted;
-                        drop(kernel::watch(site.epoll, self.socket, false, wanted, token));
+                        let _ = kernel::watch(site.epoll, self.socket, false, wanted, token);
                     }
                     return;
                 }
@@ -175,7 +174,7 @@ impl Connection {
         let wanted = if self.phase == Phase::Writing { WRITABLE } else { READABLE };
         if !self.is_free() && wanted != self.watched {
             self.watched = wanted;
-            drop(kernel::watch(site.epoll, self.socket, false, wanted, token));
+            let _ = kernel::watch(site.epoll, self.socket, false, wanted, token);
         }
     }
 

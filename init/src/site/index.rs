@@ -149,7 +149,8 @@ impl<'a> Index<'a> {
         let offset = self.route_offset(number)?;
         match self.word(offset, 2)? {
             FILE => {
-                let variants = Variants { index: self, offset: self.word(offset, 3)?, count: self.word(offset, 4)? };
+                let variants =
+                    Variants { index: self, offset: self.word(offset, 3)?, count: self.word(offset, 4)? };
                 Some(Route::File(variants))
             }
             REDIRECT => self.string(offset, 3).map(Route::Redirect),

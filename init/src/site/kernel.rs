@@ -141,7 +141,9 @@ fn listen_on(family: usize, address: &[u8]) -> Result<i32> {
     let listening = option(SOL_SOCKET, REUSE_ADDRESS, 1)
         .and_then(|_| option(IPPROTO_TCP, NO_DELAY, 1))
         .and_then(|_| if family == 10 { option(IPPROTO_IPV6, ONLY_IPV6, 0) } else { Ok(0) })
-        .and_then(|_| plain(number::BIND, [register(socket), address.as_ptr() as usize, address.len(), 0, 0, 0]))
+        .and_then(|_| {
+            plain(number::BIND, [register(socket), address.as_ptr() as usize, address.len(), 0, 0, 0])
+        })
         .and_then(|_| plain(number::LISTEN, [register(socket), BACKLOG, 0, 0, 0, 0]));
     match listening {
         Ok(_) => Ok(socket),
@@ -176,16 +178,16 @@ pub(crate) fn send_file(socket: i32, file: i32, offset: &mut u64, length: usize)
 /// Says that nothing more will be sent.
 pub(crate) fn shut_down(socket: i32) {
     const WRITING: usize = 1;
-    drop(plain(number::SHUTDOWN, [register(socket), WRITING, 0, 0, 0, 0]));
+    let _ = plain(number::SHUTDOWN, [register(socket), WRITING, 0, 0, 0, 0]);
 }
 
 pub(crate) fn close(descriptor: i32) {
-    drop(plain(number::CLOSE, [register(descriptor), 0, 0, 0, 0, 0]));
+    let _ = plain(number::CLOSE, [register(descriptor), 0, 0, 0, 0, 0]);
 }
 
 /// Writes to standard output, as far as it takes it.
 pub(crate) fn print(text: &[u8]) {
-    drop(plain(number::WRITE, [1, text.as_ptr() as usize, text.len(), 0, 0, 0]));
+    let _ = plain(number::WRITE, [1, text.as_ptr() as usize, text.len(), 0, 0, 0]);
 }
 
 /// Opens a file for reading; `name` ends with a null byte and is relative to `folder`.
@@ -224,14 +226,17 @@ pub(crate) fn milliseconds() -> u64 {
 
 fn clock(which: usize) -> [u64; 2] {
     let mut time = [0_u64; 2];
-    drop(plain(number::CLOCK_GETTIME, [which, &raw mut time as usize, 0, 0, 0, 0]));
+    let _ = plain(number::CLOCK_GETTIME, [which, &raw mut time as usize, 0, 0, 0, 0]);
     time
 }
 
 /// A descriptor that is readable when one of the signals waits.
 pub(crate) fn signals(signals: u64) -> Result<i32> {
     let address = &raw const signals as usize;
-    descriptor(plain(number::SIGNALFD4, [usize::MAX, address, size_of::<u64>(), CLOSE_ON_EXEC | NON_BLOCKING, 0, 0]))
+    descriptor(plain(
+        number::SIGNALFD4,
+        [usize::MAX, address, size_of::<u64>(), CLOSE_ON_EXEC | NON_BLOCKING, 0, 0],
+    ))
 }
 
 /// Allows as many open files as this process may have, and tells how many.

@@ -71,7 +71,10 @@ fn read(head: &[u8]) -> Result<Request<'_>, u16> {
     for line in lines.take_while(|line| !line.is_empty()) {
         let colon = line.iter().position(|byte| *byte == b':').ok_or(400_u16)?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || value.iter().any(|byte| is_control(*byte)) {
+        if name.is_empty()
+            || !name.iter().all(|byte| is_token(*byte))
+            || value.iter().any(|byte| is_control(*byte))
+        {
             return Err(400);
         }
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
@@ -81,7 +84,9 @@ fn read(head: &[u8]) -> Result<Request<'_>, u16> {
         if is(b"host") {
             hosts += 1;
         } else if is(b"connection") {
-            closes |= value.split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
+            closes |= value
+                .split(|byte| *byte == b',')
+                .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
         } else if is(b"content-length") {
             body |= value != b"0";
         } else if is(b"transfer-encoding") || is(b"upgrade") {
@@ -108,7 +113,8 @@ fn read(head: &[u8]) -> Result<Request<'_>, u16> {
 /// The first line, and whether it is of HTTP/1.1.
 fn request_line(line: &[u8]) -> Result<(Request<'_>, bool), u16> {
     let mut words = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(400);
     };
@@ -118,7 +124,10 @@ fn request_line(line: &[u8]) -> Result<(Request<'_>, bool), u16> {
         other if other.starts_with(b"HTTP/") => return Err(505),
         _ => return Err(400),
     };
-    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) || target.iter().any(|byte| is_control(*byte)) {
+    if method.is_empty()
+        || !method.iter().all(|byte| is_token(*byte))
+        || target.iter().any(|byte| is_control(*byte))
+    {
         return Err(400);
     }
     let method = match method {
@@ -187,7 +196,9 @@ pub(crate) fn accepts(list: &[u8], names: &[&[u8]], wildcard: &[u8]) -> bool {
         let name = parts.next().unwrap_or_default();
         let refused = parts.any(|part| {
             let value = part.strip_prefix(b"q=").or_else(|| part.strip_prefix(b"Q="));
-            value.is_some_and(|value| !value.is_empty() && value.iter().all(|byte| matches!(byte, b'0' | b'.')))
+            value.is_some_and(|value| {
+                !value.is_empty() && value.iter().all(|byte| matches!(byte, b'0' | b'.'))
+            })
         });
         if names.iter().any(|known| name.eq_ignore_ascii_case(known)) {
             return !refused;

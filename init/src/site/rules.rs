@@ -3,7 +3,7 @@
 use super::write::Buffer;
 
 /// How many parts of an address a pattern can name.
-const CAPTURES: usize = 8;
+const CAPTURES: usize = 7;
 
 /// What the parts of a pattern stand for in one address.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,15 +68,13 @@ pub(crate) fn fill<'b>(
     let mut rest = target;
     while let Some((first, after)) = rest.split_first() {
         let length = after.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-        match captures.get(&after[..length]).filter(|_| *first == b':' && length > 0) {
-            Some(value) => {
-                write(out, value);
-                rest = &after[length..];
-            }
-            None => {
-                out.put(&[*first]);
-                rest = after;
-            }
+        let value = captures.get(&after[..length]).filter(|_| *first == b':' && length > 0);
+        if let Some(value) = value {
+            write(out, value);
+            rest = &after[length..];
+        } else {
+            out.put(&[*first]);
+            rest = after;
         }
     }
 }

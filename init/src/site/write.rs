@@ -92,7 +92,8 @@ impl<'a> Buffer<'a> {
             [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
         let days = seconds / 86400;
         let (year, month, day) = civil(days);
-        let pick = |names: &[&'static [u8]], at: u64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
+        let pick =
+            |names: &[&'static [u8]], at: u64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
         self.all(&[pick(&DAYS, days % 7).unwrap_or_default(), b", "]);
         self.padded(day);
         self.all(&[b" ", pick(&MONTHS, month - 1).unwrap_or_default(), b" "]);
