@@ -115,9 +115,13 @@ fn follow<'a>(rule: Rule<'a>, path: &[u8], index: Index<'a>) -> Option<Found<'a>
     }
 }
 
-/// Whether a browser asks for a view of an app, and not for a file that is missing.
+/// Whether a browser asks for a view of an app, and not for a file that is missing. No browser sends `..`.
 fn is_view(path: &[u8], request: &Request<'_>) -> bool {
+    let mut parts = path.split(|byte| *byte == b'/');
     let last = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if parts.any(|part| part == b"..") {
+        return false;
+    }
     let html: [&[u8]; 2] = [b"text/html", b"text/*"];
     !last.contains(&b'.') && request.accept.is_none_or(|accept| accepts(accept, &html, b"*/*"))
 }
