@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::support::image::Layout;
 use crate::support::server::{Server, free_port};
-use crate::support::{TestContext, repository};
+use crate::support::{TestContext, app_folder, repository};
 
 /// What an example promises; examples/README.md describes it.
 #[derive(Debug, Deserialize)]
@@ -69,7 +69,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> T {
 }
 
 fn expect(name: &str) -> Expect {
-    read(&folder().join(name).join("expect.toml"))
+    read(&app_folder(name).join("expect.toml"))
 }
 
 /// Also checks that the pattern is one, and relative to the image's root.
@@ -209,6 +209,24 @@ fn network_go_http() {
 
 #[test]
 #[ignore = "needs the network: run by .ci/run"]
+fn network_go_workspace() {
+    example("go-workspace");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_go_sqlite() {
+    example("go-sqlite");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_go_targets() {
+    example("go-targets");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
 fn network_static_site() {
     example("static-site");
 }
@@ -244,6 +262,16 @@ fn every_example_has_a_test_and_states_what_its_image_must_be() {
         assert!(!expect.start.is_empty() && expect.max_size_mb > 0.0, "{name}");
         assert_eq!(expect.processes.contains(&"web".to_owned()), !expect.http.is_empty(), "{name}");
         assert!(!expect.http.is_empty() || !expect.logs.contains.is_empty(), "{name} shows nothing");
+    }
+}
+
+#[test]
+fn every_app_of_the_fixtures_has_a_test() {
+    let tests = include_str!("examples.rs");
+    for entry in fs::read_dir(repository().join("tests/fixtures/apps")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(tests.contains(&format!("    example(\"{name}\");")), "no test builds {name}");
+        assert!(!expect(&name).start.is_empty(), "{name}");
     }
 }
 

@@ -46,10 +46,10 @@ impl TestContext {
         context
     }
 
-    /// The same with a copy of `examples/NAME` as the app.
+    /// The same with a copy of the example or fixture `name` as the app.
     pub(crate) fn of_example(name: &str) -> Self {
         let context = Self::with_shared_store();
-        copy(&repository().join("examples").join(name), &context.app());
+        copy(&app_folder(name), &context.app());
         context
     }
 
@@ -123,6 +123,12 @@ impl Finished {
 /// The folder of the repository.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of an app: `examples/NAME`, else `tests/fixtures/apps/NAME`.
+pub(crate) fn app_folder(name: &str) -> PathBuf {
+    let example = repository().join("examples").join(name);
+    if example.is_dir() { example } else { repository().join("tests/fixtures/apps").join(name) }
 }
 
 /// The program that runs programs for 64-bit ARM.

@@ -97,7 +97,8 @@ pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
 /// compiled along but have no program of the app.
 fn scan(files: &Files<'_>, uses: &[String], ours: &[String], facts: &mut Go) {
     let uses: BTreeSet<&str> = uses.iter().map(String::as_str).collect();
-    let ours: BTreeSet<&str> = ours.iter().map(String::as_str).filter(|folder| !uses.contains(folder)).collect();
+    let ours: BTreeSet<&str> =
+        ours.iter().map(String::as_str).filter(|folder| !uses.contains(folder)).collect();
     let nested: BTreeSet<&str> = files
         .paths()
         .filter_map(|path| path.strip_suffix("/go.mod"))
