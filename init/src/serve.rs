@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &'static [*const c_char], environment: &'static [*c
         }
     }
     let site = Site { epoll, root: folder, index, stopping: false };
-    Server { site, listener, connections: connections(count), stop_at: u64::MAX }.run()
+    Server { site, listener, signals, connections: connections(count), stop_at: u64::MAX }.run()
 }
 
 /// `--root DIR` and the port: of the environment, else of the command line, else 8080.
@@ -112,6 +112,7 @@ fn connections(count: usize) -> &'static mut [Connection] {
 struct Server {
     site: Site,
     listener: i32,
+    signals: i32,
     connections: &'static mut [Connection],
     /// When what is left ends, after a signal to stop.
     stop_at: u64,
@@ -182,7 +183,9 @@ impl Server {
 
     /// Takes no more connections, ends those without a request, and lets the others finish.
     fn stop(&mut self, now: u64) {
-        if self.site.stopping {
+        // A signal counts once: what was read is no longer waiting.
+        let taken = kernel::read(self.signals, &mut [0; 128]);
+        if taken.is_ok() && self.site.stopping {
             syscall::exit(0);
         }
         self.site.stopping = true;

@@ -46,8 +46,8 @@ pub(super) struct Settings {
     #[arg(long, value_name = "COMMAND")]
     build_command: Option<String>,
     /// The Go program to build, when there are several: its folder or the last part of it
-    #[arg(long, value_name = "NAME")]
-    target: Option<String>,
+    #[arg(long = "target", value_name = "NAME")]
+    go_target: Option<String>,
     /// Set any key of rpack.toml, such as `runtime.node.version=22`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -93,7 +93,7 @@ impl Settings {
             ("language", "--language", &self.language),
             ("start.command", "--start", &self.start),
             ("build.command", "--build-command", &self.build_command),
-            ("go.target", "--target", &self.target),
+            ("go.target", "--target", &self.go_target),
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {

@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(
             refusal("nod").unwrap(),
             "there is no value `nod`: expected one of `arch`, `base`, `config`, `files`, `go`, `node`, `procfile`, \
-             `python`, `start`, `value`, `versions`, or `facts.NAME` for other ecosystems"
+             `python`, `start`, `static`, `value`, `versions`, or `facts.NAME` for other ecosystems"
         );
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod request;
 #[cfg_attr(not(test), expect(dead_code, reason = "the server uses all of it, rpack a part"))]
 pub(crate) mod rules;
 #[path = "../../init/src/site/write.rs"]
-#[cfg_attr(not(test), expect(dead_code, reason = "the server uses all of it, rpack a part"))]
+#[expect(dead_code, reason = "the server uses all of it, rpack a part")]
 pub(crate) mod write;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::server::answer::answer;
+use super::server::answer::{answer, refuse};
 use super::server::index::{Index, Route};
 use super::server::request::{Parsed, parse};
 use super::server::write::Buffer;
@@ -41,10 +41,18 @@ fn index(tree: &Tree) -> Vec<u8> {
 
 /// The head that answers a request.
 fn head(index: &[u8], request: &str) -> String {
-    let Parsed::Complete(request, _) = parse(request.as_bytes()) else { return "no request".to_owned() };
     let mut buffer = [0; 8192];
     let mut out = Buffer::new(&mut buffer);
-    answer(&request, Index::new(index).unwrap(), 784_111_777, &mut out);
+    match parse(request.as_bytes()) {
+        Parsed::Complete(head, length) => {
+            assert_eq!(length, request.len());
+            answer(&head, Index::new(index).unwrap(), 784_111_777, &mut out);
+        }
+        Parsed::Refused(status) => {
+            refuse(status, 784_111_777, &mut out);
+        }
+        Parsed::Incomplete => panic!("{request:?} is no whole head"),
+    }
     String::from_utf8(out.written().unwrap().to_vec()).unwrap().replace("\r\n", "\n")
 }
 

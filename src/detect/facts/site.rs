@@ -144,3 +144,50 @@ fn clean(folder: &str) -> Option<String> {
     let is_inside = !folder.starts_with('/') && !parts.contains(&"..");
     is_inside.then(|| if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Files;
+    use crate::detect::tests::{refused, source};
+
+    fn facts(files: &[(&str, &str)]) -> serde_json::Value {
+        let source = source(files);
+        serde_json::to_value(super::read(&Files::new(&source)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_staticfile_is_yaml() {
+        let text = "# ours\nroot: ./web/\npushstate: enabled\ndirectory: visible\nhost_dot_files: true\nother: [1]\n";
+        assert_eq!(
+            facts(&[("Staticfile", text)])["staticfile"],
+            json!({
+                "root": "web", "fallback": true, "directory": true, "dot_files": true, "basic_auth": false,
+            })
+        );
+        let defaults = json!({
+            "root": null, "fallback": false, "directory": false, "dot_files": false, "basic_auth": false,
+        });
+        for text in ["", "# nothing\n", "index_fallback: false\ndirectory: disabled\n"] {
+            assert_eq!(facts(&[("Staticfile", text)])["staticfile"], defaults, "{text}");
+        }
+        assert_eq!(facts(&[("Staticfile", ""), ("Staticfile.auth", "x")])["staticfile"]["basic_auth"], true);
+    }
+
+    #[test]
+    fn the_first_folder_of_a_builder_with_a_page_counts() {
+        let index = |files: &[(&str, &str)]| facts(files)["index"].clone();
+        assert_eq!(index(&[("index.html", ""), ("dist/index.html", "")]), "dist");
+        assert_eq!(index(&[("dist/index.html", ""), ("public/index.html", "")]), "public");
+        assert_eq!(index(&[("index.html", ""), ("dist/app.js", "")]), ".");
+        assert_eq!(index(&[("web/index.html", "")]), json!(null));
+    }
+
+    #[test]
+    fn broken_staticfiles_are_shown_at_their_place() {
+        let texts = ["root: [\n", "root: ../elsewhere\n", "- a list\n", "root: &a [*a]\n"];
+        let refusals: Vec<String> = texts.iter().map(|text| refused(&[("Staticfile", text)])).collect();
+        insta::assert_snapshot!(refusals.join("\n"));
+    }
+}
