@@ -126,7 +126,7 @@ fn assemble_one(
                 tree.insert(INIT, Entry::bytes(helper).with_mode(0o755));
             }
             Contents::Files { files, links } => add_files(files, links, &mut tree),
-            Contents::Site(site) => add_site(crate::site::pack(site, parts.work)?, taken, &mut tree),
+            Contents::Site(site) => add_site(&crate::site::pack(site, parts.work)?, taken, &mut tree),
             Contents::SiteServer {} => {
                 let server = crate::site::binary(&plan.platform)
                     .ok_or_else(|| Error::Platform(plan.platform.clone()))?;
@@ -202,7 +202,7 @@ fn add_work(
 }
 
 /// What the server hands out is in no other layer.
-fn add_site(site: Tree, taken: &mut BTreeSet<String>, tree: &mut Tree) {
+fn add_site(site: &Tree, taken: &mut BTreeSet<String>, tree: &mut Tree) {
     for (path, entry) in site.iter() {
         taken.insert(path.to_owned());
         tree.insert(path, entry.clone());

@@ -13,7 +13,7 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 /// For all others: they are kept, and asked for each time whether they have changed.
 const REVALIDATED: &str = "no-cache";
 
-/// Folders in which a builder puts only files whose names change with their content: Next.js, Astro, SvelteKit, Nuxt.
+/// Folders in which a builder puts only files whose names change with their content: `Next.js`, Astro, `SvelteKit`, Nuxt.
 const HASHED_FOLDERS: [&str; 4] = ["_next/static/", "_astro/", "_app/immutable/", "_nuxt/"];
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
@@ -71,10 +71,7 @@ fn has_hash(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parts: Vec<&str> = name.split('.').collect();
     // The map of a file has both endings: `main.3f2a9c1b.js.map`.
-    let stems = match parts.as_slice() {
-        [stems @ .., "js" | "css", "map"] | [stems @ .., _] => stems,
-        [] => return false,
-    };
+    let ([stems @ .., "js" | "css", "map"] | [stems @ .., _]) = parts.as_slice() else { return false };
     let Some(stem) = stems.last() else { return false };
     if stems.len() > 1 && is_digest(stem) {
         return true;

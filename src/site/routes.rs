@@ -87,7 +87,8 @@ impl Source<'_> {
         let mut forms = vec![(Encoding::Identity, self.place.to_owned(), self.forms.size)];
         forms.extend(self.encoded(tree)?);
         let varies = forms.len() > 1;
-        let lines: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: String =
+            lines.iter().flat_map(|(name, value)| [name.as_str(), ": ", value, "\r\n"]).collect();
         Ok(forms
             .into_iter()
             .map(|(encoding, name, size)| self.form(encoding, name, size, &lines, varies))
@@ -103,7 +104,7 @@ impl Source<'_> {
         if is_plain {
             head.push_str("Accept-Ranges: bytes\r\n");
         } else {
-            head.push_str(&format!("Content-Encoding: {label}\r\n"));
+            head.extend(["Content-Encoding: ", &label, "\r\n"]);
         }
         if varies {
             head.push_str("Vary: Accept-Encoding\r\n");

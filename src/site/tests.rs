@@ -258,7 +258,8 @@ proptest! {
                 }
             }
             index.rules().take(100).count();
-            (index.fallback().is_some(), index.not_found().is_some());
+            prop_assert!(index.fallback().is_none_or(|page| page.iter().take(9).count() < 10));
+            prop_assert!(index.not_found().is_none_or(|page| page.iter().take(9).count() < 10));
         }
     }
 }

@@ -91,9 +91,9 @@ impl Site {
 }
 
 fn is_hugo(files: &Files<'_>) -> bool {
-    let with_content = |name: &&str| files.has(name) && files.root().iter().any(|folder| folder == "content");
+    let with_content = |name: &str| files.has(name) && files.root().iter().any(|folder| folder == "content");
     HUGO.iter().any(|name| files.has(name))
-        || ["config.toml", "config.yaml"].iter().any(|name| with_content(&name))
+        || ["config.toml", "config.yaml"].iter().any(|name| with_content(name))
 }
 
 fn index(files: &Files<'_>) -> Option<String> {

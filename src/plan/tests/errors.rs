@@ -148,7 +148,7 @@ fn start_commands() {
 fn configuration() {
     let mut text = String::new();
     let env = |name: &str| BTreeMap::from([(name.to_owned(), file(3, "1".to_owned()))]);
-    for config in [
+    for config in vec![
         Config { runtime_env: env("PORT"), ..Config::default() },
         Config { runtime_env: env("K_SERVICE"), ..Config::default() },
         Config { runtime_env: env("LD_PRELOAD"), ..Config::default() },

@@ -200,7 +200,7 @@ fn a_target_chooses_the_program_and_flags_reach_the_compiler() {
     assert_eq!(plan.image.entrypoint, ["/app/bin/worker"]);
 }
 
-fn site(staticfile: serde_json::Value) -> serde_json::Value {
+fn site(staticfile: &serde_json::Value) -> serde_json::Value {
     json!({
         "files": { "has": ["index.html"] },
         "static": { "hugo": false, "index": ".", "staticfile": staticfile },
@@ -209,7 +209,7 @@ fn site(staticfile: serde_json::Value) -> serde_json::Value {
 
 #[test]
 fn a_site_is_served_by_the_server_alone() {
-    let plan = make("static", site(json!(null)), &Config::default()).unwrap();
+    let plan = make("static", site(&json!(null)), &Config::default()).unwrap();
     assert_eq!(plan.image.entrypoint, ["/usr/bin/rpack-site"]);
     assert_eq!(plan.steps, []);
     insta::assert_json_snapshot!("site", plan.layers);
@@ -217,7 +217,7 @@ fn a_site_is_served_by_the_server_alone() {
         "root": "web", "fallback": true, "directory": true, "dot_files": true, "basic_auth": false,
     });
     let config = Config { ports: vec![file(1, 9000)], ..Config::default() };
-    let plan = make("static", site(staticfile), &config).unwrap();
+    let plan = make("static", site(&staticfile), &config).unwrap();
     assert_eq!(plan.image.entrypoint, ["/usr/bin/rpack-site", "9000"]);
     insta::assert_json_snapshot!("site_of_a_staticfile", plan.layers.last().unwrap());
 }

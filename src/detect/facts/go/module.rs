@@ -149,12 +149,11 @@ impl Module {
                 Some(folder) => self.replaces.push(folder),
                 None => self.replaces_outside.push(format!("{old} => {new}")),
             },
-            ("replace", [_, "=>", _] | [_, _, "=>", _]) => {}
             ("module" | "go" | "toolchain" | "use", _) => {
                 return Err(format!("`{directive}` needs exactly one argument, found {}", arguments.len()));
             }
             ("require", _) => return Err("`require` needs a module path and a version".to_owned()),
-            ("replace", [_, "=>", _, _] | [_, _, "=>", _, _]) => {}
+            ("replace", [_, "=>", _] | [_, _, "=>", _] | [_, "=>", _, _] | [_, _, "=>", _, _]) => {}
             ("replace", _) => return Err("`replace` needs `OLD => NEW`".to_owned()),
             (_, []) => return Err(format!("`{directive}` needs an argument")),
             _ => {}
