@@ -92,7 +92,7 @@ impl Served {
 
     /// The complete answer to a request with these header lines.
     fn ask(&self, line: &str, headers: &[&str]) -> String {
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let headers: String = headers.iter().flat_map(|header| [*header, "\r\n"]).collect();
         let request = format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
         shown(&self.raw(request.as_bytes()))
     }
