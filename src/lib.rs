@@ -16,7 +16,8 @@
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
-//! [`ui`] the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps.
+//! [`ui`] the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps,
+//! [`site`] prepares files for the program that serves them.
 //!
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
@@ -45,6 +46,7 @@ pub mod plan;
 pub mod prune;
 pub mod publish;
 pub mod rootfs;
+pub mod site;
 pub mod source;
 pub mod store;
 pub mod ui;

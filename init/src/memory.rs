@@ -47,6 +47,17 @@ impl Arena {
     }
 }
 
+/// Values that live as long as the process, each made by `make`.
+pub(crate) fn slice<T>(length: usize, mut make: impl FnMut() -> T) -> &'static mut [T] {
+    let first = zeroed(length * size_of::<T>()).as_mut_ptr().cast::<T>();
+    for at in 0..length {
+        // SAFETY: the pages have room for `length` values, are aligned for any type, and belong to nobody else.
+        unsafe { first.add(at).write(make()) };
+    }
+    // SAFETY: all of them have been written.
+    unsafe { core::slice::from_raw_parts_mut(first, length) }
+}
+
 /// Fresh pages.
 fn zeroed(length: usize) -> &'static mut [u8] {
     match syscall::map(length) {

@@ -10,32 +10,23 @@
 #![no_main]
 #![no_builtins]
 
+mod entry;
 mod expand;
+#[expect(dead_code, reason = "the two programs share it, and each uses a part")]
 mod memory;
 mod supervise;
 mod syscall;
 
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::panic::PanicInfo;
 
+use entry::{entries, text, variable};
 use memory::Arena;
 
+/// What its messages begin with.
+const NAME: &[u8] = b"rpack-init: ";
 /// Exit status when `rpack-init` itself fails, as `docker run` and `env` use it.
 const FAILED: i32 = 125;
-
-#[cfg(target_arch = "x86_64")]
-core::arch::global_asm!(
-    ".globl _start",
-    "_start:",
-    "xor %ebp, %ebp",
-    "mov %rsp, %rdi",
-    "and $-16, %rsp",
-    "call start",
-    options(att_syntax)
-);
-
-#[cfg(target_arch = "aarch64")]
-core::arch::global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x30, #0", "mov x0, sp", "bl start");
 
 /// What the command line asked for.
 struct Options {
@@ -45,24 +36,8 @@ struct Options {
     command: usize,
 }
 
-/// Called by `_start` with the stack pointer that the kernel set up: argc, argv, null, envp, null.
-///
-/// # Safety
-/// Only for the kernel's initial stack.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn start(stack: *const usize) -> ! {
-    // SAFETY: the kernel wrote the counted argument vector and the environment there; both end with a null
-    // pointer and live as long as the process.
-    let (arguments, environment) = unsafe {
-        let count = *stack;
-        let arguments = stack.add(1).cast::<*const c_char>();
-        let environment = arguments.add(count + 1);
-        let mut variables = 0;
-        while !(*environment.add(variables)).is_null() {
-            variables += 1;
-        }
-        (core::slice::from_raw_parts(arguments, count), core::slice::from_raw_parts(environment, variables))
-    };
+/// Called by `_start` with the vectors that the kernel laid on the stack.
+pub(crate) fn run(arguments: &'static [*const c_char], environment: &'static [*const c_char]) -> ! {
     let options = options(arguments);
     let mut arena = Arena::new();
     let (environment, port) = with_port(environment, options.port, &mut arena);
@@ -167,22 +142,6 @@ fn expanded(
     argv
 }
 
-/// The value of a variable; of several with one name the first, as C libraries have it.
-fn variable(environment: &[*const c_char], name: &[u8]) -> Option<&'static [u8]> {
-    entries(environment).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
-}
-
-/// The strings of a null-terminated vector.
-fn entries(vector: &[*const c_char]) -> impl Iterator<Item = &'static [u8]> {
-    vector.iter().take_while(|pointer| !pointer.is_null()).map(|pointer| text(*pointer))
-}
-
-/// The bytes of a string of the kernel's or of the arena's, without its terminator.
-fn text(pointer: *const c_char) -> &'static [u8] {
-    // SAFETY: every pointer of these vectors is a null-terminated string that is never freed nor changed.
-    unsafe { CStr::from_ptr(pointer) }.to_bytes()
-}
-
 /// What `RPACK_INIT_LOG=1` prints.
 fn log(command: &[*const c_char], environment: &[*const c_char], port: Port) {
     match (port, variable(environment, b"PORT")) {
@@ -198,7 +157,7 @@ fn log(command: &[*const c_char], environment: &[*const c_char], port: Port) {
 }
 
 /// Says why nothing can be started and ends the process.
-fn fail(message: &[&[u8]]) -> ! {
+pub(crate) fn fail(message: &[&[u8]]) -> ! {
     syscall::say(message);
     syscall::exit(FAILED)
 }

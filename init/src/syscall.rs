@@ -1,4 +1,4 @@
-//! The Linux system calls that `rpack-init` needs, without a C library. Numbers and layouts are the kernel's, for
+//! The Linux system calls that the helpers need, without a C library. Numbers and layouts are the kernel's, for
 //! x86-64 and 64-bit ARM.
 
 #![expect(
@@ -64,7 +64,7 @@ pub(crate) const ENOTDIR: i32 = 20;
 pub(crate) type SignalSet = u64;
 
 #[cfg(target_arch = "x86_64")]
-unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+pub(crate) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     let result;
     // SAFETY: the caller answers for the call; the kernel clobbers rcx and r11 alone.
     unsafe {
@@ -77,7 +77,7 @@ unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
 }
 
 #[cfg(target_arch = "aarch64")]
-unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+pub(crate) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     let result;
     // SAFETY: the caller answers for the call; the kernel preserves all registers but x0.
     unsafe {
@@ -88,7 +88,7 @@ unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     result
 }
 
-/// Writes one line to standard error: `rpack-init: ` and the parts. Eight parts at most; a failure is ignored,
+/// Writes one line to standard error: the name of the program and the parts. Eight parts at most; a failure is ignored,
 /// because there is nobody to tell.
 pub(crate) fn say(parts: &[&[u8]]) {
     const STDERR: usize = 2;
@@ -97,7 +97,7 @@ pub(crate) fn say(parts: &[&[u8]]) {
     struct Piece(*const u8, usize);
     let piece = |bytes: &[u8]| Piece(bytes.as_ptr(), bytes.len());
     let mut pieces = [piece(b""); 10];
-    pieces[0] = piece(b"rpack-init: ");
+    pieces[0] = piece(crate::NAME);
     for (target, part) in pieces[1..9].iter_mut().zip(parts) {
         *target = piece(part);
     }

@@ -51,6 +51,9 @@ pub(super) struct Settings {
     /// The command that builds the app, instead of the ecosystem's own
     #[arg(long, value_name = "COMMAND")]
     build_command: Option<String>,
+    /// The Go program to build, when there are several: its folder or the last part of it
+    #[arg(long = "target", value_name = "NAME")]
+    go_target: Option<String>,
     /// Set any key of rpack.toml, such as `runtime.node.version=22`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -102,6 +105,7 @@ impl Settings {
             ("start.command", "--start", &self.start),
             ("start.process", "--process", &self.process),
             ("build.command", "--build-command", &self.build_command),
+            ("go.target", "--target", &self.go_target),
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Name,
     /// A list of Debian packages.
     Packages,
+    /// A file or folder of the source.
+    Path,
     /// A list of TCP ports.
     Ports,
     /// Numeric user and group.
@@ -59,6 +61,7 @@ impl Kind {
             | Self::Label
             | Self::Line
             | Self::Name
+            | Self::Path
             | Self::User
             | Self::Variable
             | Self::Version
@@ -87,6 +90,10 @@ impl Kind {
                 "lower-case letters and digits, joined by `.`, `_`, `-` and `/`",
             ),
             Self::Packages => (is_package(text), "the name of a Debian package"),
+            Self::Path => (
+                text == "." || crate::store::tree::is_clean(text),
+                "a path below the source without `.`, `..` and a slash at the end",
+            ),
             Self::Ports => (text.parse::<u16>().is_ok_and(|port| port > 0), "a port from 1 to 65535"),
             Self::User => (is_user(text), "a numeric user and group such as `65532:65532`"),
             Self::Version => {

@@ -69,6 +69,16 @@ pub struct Config {
     pub build_packages: Vec<Resolved<String>>,
     /// `closure.ignore`: globs over names of libraries that need not be found.
     pub ignored_libraries: Vec<Resolved<String>>,
+    /// `go.ldflags`: further flags of the linker.
+    pub go_ldflags: Option<Resolved<String>>,
+    /// `go.tags`: build tags.
+    pub go_tags: Option<Resolved<String>>,
+    /// `go.target`: the folder of the program to build, or its last part.
+    pub go_target: Option<Resolved<String>>,
+    /// `static.fallback`: the page for views of a single-page app.
+    pub static_fallback: Option<Resolved<String>>,
+    /// `static.root`: the folder that is served.
+    pub static_root: Option<Resolved<String>>,
     /// `start.command`.
     pub start: Option<Resolved<Command>>,
     /// `start.process`: the process that the image starts.

@@ -62,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 27] = [
+pub static KEYS: [Key; 32] = [
     key(
         "base.build",
         Kind::Image,
@@ -114,6 +114,25 @@ pub static KEYS: [Key; 27] = [
         r#"edition = "2026.11""#,
         "The defaults that the app was set up with, such as versions that nobody states: a newer rpack keeps them. \
          `rpack init` writes it. Default: the newest.",
+    ),
+    key(
+        "go.ldflags",
+        Kind::Line,
+        r#"go.ldflags = "-X main.version=1.4.0""#,
+        "Further flags of Go's linker, which stamp a version into the program. The same flags give the same program; \
+         nothing is stamped unasked.",
+    ),
+    key(
+        "go.tags",
+        Kind::Line,
+        r#"go.tags = "netgo,prod""#,
+        "Build tags of Go, joined by commas.",
+    ),
+    key(
+        "go.target",
+        Kind::Path,
+        r#"go.target = "cmd/worker""#,
+        "The folder of the Go program to build, or its last part, when there are several. Same as `--target`.",
     ),
     key(
         "image.labels.KEY",
@@ -228,6 +247,19 @@ pub static KEYS: [Key; 27] = [
         r#"start.process = "worker""#,
         "The process that the image starts, of those in the Procfile, in `process` or known to the language. Same as \
          `--process`. Default: `web`, or the only one.",
+    ),
+    key(
+        "static.fallback",
+        Kind::Path,
+        r#"static.fallback = "index.html""#,
+        "The page of a static site that answers views of a single-page app: addresses without a file, whose last part \
+         has no dot, for clients that take HTML.",
+    ),
+    key(
+        "static.root",
+        Kind::Path,
+        r#"static.root = "dist""#,
+        "The folder of a static site that is served; `.` is the source itself.",
     ),
     key(
         "strict",

@@ -100,6 +100,12 @@ fn each_language_is_recognised_by_its_least_trace() {
         (&[("go.mod", "module m\n")], "go"),
         (&[("main.go", "package main\n")], "go"),
         (&[("Procfile", "web: ./serve\n"), ("serve", "")], "procfile"),
+        (&[("Procfile", "web: ./serve\n"), ("serve", ""), ("index.html", "")], "procfile"),
+        (&[("index.html", "")], "static"),
+        (&[("dist/index.html", "")], "static"),
+        (&[("Staticfile", "root: web\n"), ("web/index.html", "")], "static"),
+        (&[("hugo.toml", ""), ("content/a.md", "")], "static"),
+        (&[("index.html", ""), ("go.mod", "module m\n"), ("main.go", "package main\n")], "go"),
         (&[("Procfile", "web: node dist/server.mjs\n")], "node"),
         (&[("Procfile", "worker: python worker.py\n"), ("worker.py", "")], "python"),
         (&[("pyproject.toml", "[project]\nname = \"x\"\n")], "python"),
@@ -226,15 +232,16 @@ fn an_unknown_language_lists_the_known_ones() {
     assert_eq!(
         rendered(&run(&[], &with_language("cobol")).unwrap_err()),
         "error[detect/unknown-language] exit 2: `language` is `cobol` (rpack.toml:2), which is none of `go`, `node`, \
-         `procfile`, `python`\nat rpack.toml:2:12\nhint: `--language go`\nhint: `--language node`\n\
-         hint: `--language procfile`\nhint: `--language python`\n"
+         `procfile`, `python`, `static`\nat rpack.toml:2:12\nhint: `--language go`\nhint: `--language node`\n\
+         hint: `--language procfile`\nhint: `--language python`\nhint: `--language static`\n"
     );
 }
 
 #[test]
 fn nothing_recognised_lists_what_is_there_and_what_is_supported() {
     let advice = "supported:\n  Go: go.mod, go.work\n  Python: requirements.txt, pyproject.toml, Pipfile, setup.py, \
-        setup.cfg, uv.lock, poetry.lock, pdm.lock, pylock.toml\n  Node.js: package.json\n  Procfile: Procfile\n\
+        setup.cfg, uv.lock, poetry.lock, pdm.lock, pylock.toml\n  Node.js: package.json\n  Static site: Staticfile, \
+        index.html, hugo.toml, hugo.yaml\n  Procfile: Procfile\n\
         hint: run `rpack build DIR` with the folder that holds the app\n\
         hint: name the language: `--language LANGUAGE`, or `language = \"LANGUAGE\"` in `rpack.toml`\n\
         hint: say how to start it: a file `Procfile` with the line `web: COMMAND`\n";
@@ -331,7 +338,7 @@ fn a_detector_is_checked_when_it_is_loaded() {
     assert_eq!(
         with_detector(&row("nod")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: `nod` \
-         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`\n"
+         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`, `static`\n"
     );
     assert_eq!(
         with_detector(&row("node.package.scripts.start")),

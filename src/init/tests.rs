@@ -127,11 +127,12 @@ fn the_binaries_are_small_static_programs_that_name_no_folder() {
 fn the_binaries_are_made_from_these_sources() {
     let init = Path::new(env!("CARGO_MANIFEST_DIR")).join("init");
     let digest = |path: &str| Digest::of(&fs::read(init.join(path)).unwrap()).hex();
-    let mut paths: Vec<String> = fs::read_dir(init.join("src"))
-        .unwrap()
-        .map(|entry| format!("src/{}", entry.unwrap().file_name().to_str().unwrap()))
-        .chain(["build", "bin/rpack-init-amd64", "bin/rpack-init-arm64"].map(str::to_owned))
-        .collect();
+    let mut paths = vec!["build".to_owned()];
+    for folder in ["bin", "src", "src/site"] {
+        let names = fs::read_dir(init.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        paths.extend(names.map(|name| format!("{folder}/{}", name.to_str().unwrap())));
+    }
+    paths.retain(|path| init.join(path).is_file() && path != "bin/SHA256SUMS");
     paths.sort();
     let found = paths.iter().map(|path| format!("{}  {path}\n", digest(path))).collect::<Vec<_>>().concat();
     let stated = fs::read_to_string(init.join("bin/SHA256SUMS")).unwrap();

@@ -126,6 +126,13 @@ fn assemble_one(
                 tree.insert(INIT, Entry::bytes(helper).with_mode(0o755));
             }
             Contents::Files { files, links } => add_files(files, links, &mut tree),
+            Contents::Site(site) => add_site(&crate::site::pack(site, parts.work)?, taken, &mut tree),
+            Contents::SiteServer {} => {
+                let server = crate::site::binary(&plan.platform)
+                    .ok_or_else(|| Error::Platform(plan.platform.clone()))?;
+                let path = crate::site::PATH.trim_start_matches('/');
+                tree.insert(path, Entry::bytes(server).with_mode(0o755));
+            }
         }
     }
     tree.add_parents();
@@ -191,6 +198,14 @@ fn add_work(
         if matches!(entry.kind, Kind::Directory { .. }) || taken.insert(path.to_owned()) {
             tree.insert(path, normalised(entry));
         }
+    }
+}
+
+/// What the server hands out is in no other layer.
+fn add_site(site: &Tree, taken: &mut BTreeSet<String>, tree: &mut Tree) {
+    for (path, entry) in site.iter() {
+        taken.insert(path.to_owned());
+        tree.insert(path, entry.clone());
     }
 }
 

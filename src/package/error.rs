@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::plan::model::Outcome;
 use crate::store;
-use crate::ui::{Diagnose, ExitCode};
+use crate::ui::{Diagnose, ExitCode, Location};
 
 /// Why no image was made.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The files of a site cannot be served.
+    #[error(transparent)]
+    Site(#[from] crate::site::Error),
     /// The platform has another form.
     #[error("`{0}` is not a platform: expected `linux/amd64` or the like")]
     Platform(String),
@@ -164,6 +167,7 @@ impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
             Self::Store(error) => error.id(),
+            Self::Site(error) => error.id(),
             Self::Platform(_) => "package/platform",
             Self::UnknownToolchain { .. } => "plan/toolchain",
             Self::Glob { .. } => "plan/glob",
@@ -188,6 +192,7 @@ impl Diagnose for Error {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Store(error) => error.exit(),
+            Self::Site(error) => error.exit(),
             Self::StartMissing { .. }
             | Self::NoOutput { .. }
             | Self::UnknownToolchain { .. }
@@ -208,9 +213,17 @@ impl Diagnose for Error {
         Some(format!("looked for:\n{}\nmade: {made}", rows.join("\n")))
     }
 
+    fn location(&self) -> Option<Location> {
+        match self {
+            Self::Site(error) => error.location(),
+            _ => None,
+        }
+    }
+
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Store(error) => error.hints(),
+            Self::Site(error) => error.hints(),
             Self::ReservedName { path, .. } | Self::InvalidName { path, .. } => {
                 vec![format!(
                     "rename the file, or leave it out: `source.exclude = [{:?}]` in rpack.toml",

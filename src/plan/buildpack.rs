@@ -339,7 +339,7 @@ pub(super) struct Layer {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "from")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "from")]
 pub(super) enum Contents {
     RuntimeRoot {},
     Toolchain {
@@ -359,6 +359,18 @@ pub(super) enum Contents {
         #[serde(default)]
         links: BTreeMap<String, String>,
     },
+    Site {
+        roots: Vec<Text>,
+        #[serde(default)]
+        exclude: Vec<Text>,
+        fallback: Option<Text>,
+        not_found: Option<Text>,
+        /// Without it, folders are not listed.
+        listing: Option<Expression>,
+        /// Without it, names that begin with a dot are left out.
+        dot_files: Option<Expression>,
+    },
+    SiteServer {},
 }
 
 /// How words of a start command become an argv.

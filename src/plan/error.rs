@@ -300,7 +300,7 @@ const CHECKS: &[&str] = &[
     "go/no-main",
     "go/no-module",
     "go/replace-outside",
-    "go/workspace-unsupported",
+    "go/target-unknown",
     "lock/drift",
     "lock/missing",
     "lock/needed",
@@ -313,6 +313,7 @@ const CHECKS: &[&str] = &[
     "python/multiple-managers",
     "python/server-supplied",
     "python/undeclared",
+    "static/basic-auth",
 ];
 
 /// The stable form of a check's id.

@@ -133,6 +133,8 @@ fn layer_row(id: &str, comment: &str, contents: &[Contents]) -> Vec<String> {
         Contents::Work { include, .. } if include.len() > 2 => format!("{} patterns", include.len()),
         Contents::Work { include, .. } => include.join(" "),
         Contents::Init {} => "rpack-init".to_owned(),
+        Contents::Site(site) => format!("site in {}", site.roots.join(" or ")),
+        Contents::SiteServer {} => "rpack-site".to_owned(),
         Contents::Files { files, links } => {
             files.keys().chain(links.keys()).cloned().collect::<Vec<_>>().join(" ")
         }

@@ -1,8 +1,9 @@
 //! The layers of a plan, from the bottom up.
 
 use super::buildpack::{Contents as Rule, Layer as LayerRule};
-use super::model::{Contents, Layer};
+use super::model::{Contents, Layer, Site};
 use super::part::Assets;
+use super::template::{Expression, Text};
 use super::{Error, Planner};
 
 /// The layers whose conditions hold and that have contents. A layer may still turn out empty when it is packed
@@ -45,5 +46,25 @@ fn part_of(planner: &Planner<'_>, rule: &LayerRule, part: &Rule, assets: &Assets
         Rule::Files { files, links } => {
             Contents::Files { files: planner.scope.table(&key("files"), files)?, links: links.clone() }
         }
+        Rule::Site { roots, exclude, fallback, not_found, listing, dot_files } => Contents::Site(Site {
+            roots: planner.scope.texts(&key("roots"), roots)?,
+            exclude: planner.scope.texts(&key("exclude"), exclude)?,
+            fallback: optional(planner, &key("fallback"), fallback.as_ref())?,
+            not_found: optional(planner, &key("not-found"), not_found.as_ref())?,
+            listing: switch(planner, &key("listing"), listing.as_ref())?,
+            dot_files: switch(planner, &key("dot-files"), dot_files.as_ref())?,
+        }),
+        Rule::SiteServer {} => Contents::SiteServer {},
     })
+}
+
+/// A text that may come out empty, which is none.
+fn optional(planner: &Planner<'_>, key: &str, text: Option<&Text>) -> Result<Option<String>, Error> {
+    let text = text.map(|text| planner.scope.text(key, text)).transpose()?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// A condition that is false when it is not stated.
+fn switch(planner: &Planner<'_>, key: &str, condition: Option<&Expression>) -> Result<bool, Error> {
+    condition.map_or(Ok(false), |condition| planner.scope.holds(key, condition))
 }

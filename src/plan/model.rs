@@ -363,6 +363,33 @@ pub enum Contents {
         #[serde(default)]
         links: BTreeMap<String, String>,
     },
+    /// Files of the work tree that are only served, with the index of their server.
+    Site(Site),
+    /// The server of sites at `/usr/bin/rpack-site`.
+    SiteServer {},
+}
+
+/// A site: what its server may answer with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Site {
+    /// Folders of the work tree, relative to `/`: the first that has an `index.html` after the build is served.
+    pub roots: Vec<String>,
+    /// Globs relative to `/` of files that are not served.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// The page for views that a program in the browser makes, relative to the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// The page with status 404, relative to the root, instead of `404.html`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_found: Option<String>,
+    /// Whether folders without a page get one that lists them.
+    #[serde(default)]
+    pub listing: bool,
+    /// Whether files are served whose names, or whose folders' names, begin with a dot. `.well-known` always is.
+    #[serde(default)]
+    pub dot_files: bool,
 }
 
 /// The parts of the image's config that planning decides.

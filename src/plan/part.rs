@@ -64,6 +64,12 @@ pub(super) fn scope(
             "build_packages": config.build_packages.iter().map(|package| &package.value).collect::<Vec<_>>(),
             "build_command": config.build_command.as_ref().map(|command| &command.value),
             "start": config.start.is_some() || config.process.is_some(),
+            "port": config.ports.first().map(|port| port.value),
+            "go_ldflags": config.go_ldflags.as_ref().map(|flags| &flags.value),
+            "go_tags": config.go_tags.as_ref().map(|tags| &tags.value),
+            "target": config.go_target.as_ref().map(|target| &target.value),
+            "static_root": config.static_root.as_ref().map(|root| &root.value),
+            "static_fallback": config.static_fallback.as_ref().map(|page| &page.value),
         }),
     );
     scope.set("value", &json!({}));

@@ -259,6 +259,30 @@ fn network_go_http() {
 
 #[test]
 #[ignore = "needs the network: run by .ci/run"]
+fn network_go_workspace() {
+    example("go-workspace");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_go_sqlite() {
+    example("go-sqlite");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_go_targets() {
+    example("go-targets");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_static_site() {
+    example("static-site");
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
 fn network_procfile_worker() {
     example("procfile-worker");
 }
@@ -413,6 +437,12 @@ fn network_root_tool_python_flask_elsewhere() {
 #[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
 fn network_root_tool_go_http_elsewhere() {
     foreign("go-http");
+}
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_static_site_elsewhere() {
+    foreign("static-site");
 }
 
 #[test]

@@ -427,8 +427,9 @@ fn network_the_helpers_are_those_that_their_sources_give() {
     context.rpack(&["build", "-o", &output]).success();
     let image = crate::support::image::Layout::open(&context.root().join("layout"));
     let rootfs = image.unpack(&context.root().join("rootfs"));
-    for (platform, name) in [("linux/amd64", "rpack-init-amd64"), ("linux/arm64", "rpack-init-arm64")] {
-        let made = fs::read(rootfs.join("app/bin").join(name)).unwrap();
-        assert_eq!(made, rpack::init::binary(platform).unwrap(), "{name}");
+    for (platform, architecture) in [("linux/amd64", "amd64"), ("linux/arm64", "arm64")] {
+        let made = |name: &str| fs::read(rootfs.join(format!("app/bin/{name}-{architecture}"))).unwrap();
+        assert_eq!(made("rpack-init"), rpack::init::binary(platform).unwrap(), "{platform}");
+        assert_eq!(made("rpack-site"), rpack::site::binary(platform).unwrap(), "{platform}");
     }
 }

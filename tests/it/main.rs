@@ -21,6 +21,7 @@ mod run;
 mod sandbox;
 mod scanner;
 mod secrets;
+mod site;
 mod style;
 mod support;
 mod toolchains;

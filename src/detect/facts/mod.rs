@@ -10,6 +10,7 @@ mod located;
 pub mod node;
 pub mod procfile;
 pub mod python;
+pub mod site;
 mod yaml;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub use located::Located;
 pub use node::Node;
 pub use procfile::Procfile;
 pub use python::Python;
+pub use site::Site;
 
 use super::Error;
 use crate::plan::model::Notice;
@@ -38,6 +40,9 @@ pub struct Facts {
     /// Present with `go.mod`, `go.work` or a `*.go` at the root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub go: Option<Go>,
+    /// Present with a `Staticfile`, the configuration of Hugo, or an `index.html` where sites have it.
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    pub site: Option<Site>,
     /// Present with a `Procfile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub procfile: Option<Procfile>,
@@ -69,6 +74,7 @@ pub(super) fn read(files: &Files<'_>, only: Option<&str>, notices: &mut Vec<Noti
         node: reader.read("node", node::is_present(files), |notices| node::read(files, notices))?,
         python: reader.read("python", python::is_present(files), |notices| python::read(files, notices))?,
         go: reader.read("go", go::is_present(files), |_| go::read(files))?,
+        site: reader.read("static", site::is_present(files), |_| site::read(files))?,
         procfile: procfile::read(files, reader.notices)?,
     })
 }
@@ -112,6 +118,7 @@ impl Facts {
         match id {
             "node" if self.node.is_none() => self.node = Some(node::read(files, notices)?),
             "python" if self.python.is_none() => self.python = Some(python::read(files, notices)?),
+            "static" if self.site.is_none() => self.site = Some(site::read(files)?),
             "go" if self.go.is_none() => self.go = Some(go::read(files)?),
             _ => {}
         }
@@ -126,6 +133,7 @@ impl Facts {
             node: Some(Node::shape()),
             python: Some(Python::shape()),
             go: Some(Go::default()),
+            site: Some(Site::shape()),
             procfile: Some(Procfile::default()),
         };
         serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")

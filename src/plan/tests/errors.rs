@@ -110,13 +110,23 @@ fn locks_and_managers() {
         with(go(), "/go/mains", json!(["cmd/a", "cmd/b"])),
         with(go(), "/go/mains", json!([])),
         with(go(), "/go/module", json!(null)),
-        with(go(), "/go/workspace", json!(true)),
         with(go(), "/go/has_sum", json!(false)),
         with(go(), "/go/replaces_outside", json!(["example.com/x => ../x"])),
     ] {
         text.push_str(&refused_offline("go", facts, &Config::default()));
         text.push('\n');
     }
+    let target = Config { go_target: Some(super::file(3, "worker".into())), ..Config::default() };
+    for mains in [json!(["cmd/a", "cmd/b"]), json!(["x/worker", "y/worker"])] {
+        text.push_str(&refused_offline("go", with(go(), "/go/mains", mains), &target));
+        text.push('\n');
+    }
+    let secret = json!({ "hugo": false, "index": ".", "staticfile": {
+        "root": null, "fallback": false, "directory": false, "dot_files": false, "basic_auth": true,
+    } });
+    let facts = json!({ "files": { "has": ["Staticfile", "index.html"] }, "static": secret });
+    text.push_str(&refused_offline("static", facts, &Config::default()));
+    text.push('\n');
     insta::assert_snapshot!(text);
 }
 
@@ -160,7 +170,7 @@ fn start_commands() {
 fn configuration() {
     let mut text = String::new();
     let env = |name: &str| BTreeMap::from([(name.to_owned(), file(3, "1".to_owned()))]);
-    for config in [
+    for config in vec![
         Config { runtime_env: env("PORT"), ..Config::default() },
         Config { runtime_env: env("K_SERVICE"), ..Config::default() },
         Config { runtime_env: env("LD_PRELOAD"), ..Config::default() },

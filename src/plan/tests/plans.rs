@@ -214,6 +214,71 @@ fn cgo_links_against_the_base() {
 }
 
 #[test]
+fn modules_that_are_c_inside_bring_a_compiler_and_their_libraries() {
+    let mut facts = go();
+    facts["go"]["requires"]["github.com/mattn/go-sqlite3"] = json!("v1.14.32");
+    facts["go"]["requires"]["github.com/davidbyttow/govips/v2"] = json!("v2.16.0");
+    let plan = make("go", facts, &Config::default()).unwrap();
+    assert_eq!(plan.steps[1].env["CGO_ENABLED"], "1");
+    let packages: Vec<&str> = plan.build_root.packages.iter().map(|package| package.name.as_str()).collect();
+    for package in ["build-essential", "libvips-dev", "pkgconf"] {
+        assert!(packages.contains(&package), "{packages:?}");
+    }
+}
+
+#[test]
+fn a_target_chooses_the_program_and_flags_reach_the_compiler() {
+    let mut facts = go();
+    facts["go"]["module"] = json!(null);
+    facts["go"]["workspace"] = json!(true);
+    facts["go"]["mains"] = json!(["api", "jobs/cmd/worker"]);
+    let config = Config {
+        go_target: Some(file(1, "worker".into())),
+        go_ldflags: Some(file(2, "-X main.version=1.4.0".into())),
+        go_tags: Some(file(3, "prod".into())),
+        ..Config::default()
+    };
+    let plan = make("go", facts, &config).unwrap();
+    assert_eq!(
+        plan.steps[1].argv,
+        [
+            "go",
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-ldflags=-s -w -X main.version=1.4.0",
+            "-tags=prod",
+            "-o",
+            "/app/bin/worker",
+            "./jobs/cmd/worker",
+        ]
+    );
+    assert_eq!(plan.image.entrypoint, ["/app/bin/worker"]);
+}
+
+fn site(staticfile: &serde_json::Value) -> serde_json::Value {
+    json!({
+        "files": { "has": ["index.html"] },
+        "static": { "hugo": false, "index": ".", "staticfile": staticfile },
+    })
+}
+
+#[test]
+fn a_site_is_served_by_the_server_alone() {
+    let plan = make("static", site(&json!(null)), &Config::default()).unwrap();
+    assert_eq!(plan.image.entrypoint, ["/usr/bin/rpack-site"]);
+    assert_eq!(plan.steps, []);
+    insta::assert_json_snapshot!("site", plan.layers);
+    let staticfile = json!({
+        "root": "web", "fallback": true, "directory": true, "dot_files": true, "basic_auth": false,
+    });
+    let config = Config { ports: vec![file(1, 9000)], ..Config::default() };
+    let plan = make("static", site(&staticfile), &config).unwrap();
+    assert_eq!(plan.image.entrypoint, ["/usr/bin/rpack-site", "9000"]);
+    insta::assert_json_snapshot!("site_of_a_staticfile", plan.layers.last().unwrap());
+}
+
+#[test]
 fn configuration_reaches_every_part() {
     let config = Config {
         name: Some(file(1, "Team/My Shop".into())),

@@ -31,9 +31,9 @@ pub struct Go {
     /// Statements of the wanted version in order of precedence: `.go-version`, `.tool-versions`, `toolchain` of
     /// `go.work` and `go.mod`, `go` of `go.mod` (key `go`: a minimum).
     pub versions: Vec<Located>,
-    /// Required modules: version by path.
+    /// Modules that the root's module and those of `go.work` require: version by path.
     pub requires: BTreeMap<String, String>,
-    /// Whether `go.sum` exists.
+    /// Whether there is a `go.sum` or `go.work.sum`.
     pub has_sum: bool,
     /// Whether `vendor/modules.txt` exists.
     pub vendored: bool,
@@ -47,7 +47,7 @@ pub struct Go {
     pub cgo_libraries: Vec<String>,
     /// Patterns of `//go:embed`, relative to the source, sorted.
     pub embeds: Vec<String>,
-    /// `replace` targets outside the source: `example.com/x => ../x`.
+    /// Folders outside the source that `replace` and `use` name: `example.com/x => ../x`.
     pub replaces_outside: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn has_member(files: &Files<'_>, folder: &str) -> Result<bool, Error>
 /// Reads the facts of Go.
 pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
     let mut facts = Go {
-        has_sum: files.has("go.sum"),
+        has_sum: files.has("go.sum") || files.has("go.work.sum"),
         vendored: files.has("vendor/modules.txt"),
         workspace: files.has("go.work"),
         ..Go::default()
@@ -85,18 +85,31 @@ pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
     }
     facts.module = module.path;
     facts.requires = module.requires;
-    facts.replaces_outside = module.replaces_outside;
-    scan(files, &work.uses, &mut facts);
+    facts.replaces_outside = work.replaces_outside;
+    facts.replaces_outside.extend(module.replaces_outside);
+    let mut ours = work.replaces;
+    ours.extend(module.replaces);
+    for folder in work.uses.iter().filter(|folder| !folder.is_empty()) {
+        let Some(module) = module::read(files, &format!("{folder}/go.mod"))? else { continue };
+        facts.has_sum |= files.has(&format!("{folder}/go.sum"));
+        facts.requires.extend(module.requires);
+        facts.replaces_outside.extend(module.replaces_outside);
+        ours.extend(module.replaces);
+    }
+    scan(files, &work.uses, &ours, &mut facts);
     Ok(facts)
 }
 
-/// Reads the packages of the root's module and of the modules that `go.work` uses.
-fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
+/// Reads the packages of the root's module, of the modules that `go.work` uses, and of those in `ours`, which are
+/// compiled along but have no program of the app.
+fn scan(files: &Files<'_>, uses: &[String], ours: &[String], facts: &mut Go) {
     let uses: BTreeSet<&str> = uses.iter().map(String::as_str).collect();
+    let ours: BTreeSet<&str> =
+        ours.iter().map(String::as_str).filter(|folder| !uses.contains(folder)).collect();
     let nested: BTreeSet<&str> = files
         .paths()
         .filter_map(|path| path.strip_suffix("/go.mod"))
-        .filter(|folder| !uses.contains(folder))
+        .filter(|folder| !uses.contains(folder) && !ours.contains(folder))
         .collect();
     let mut mains = BTreeSet::new();
     let mut embeds = BTreeSet::new();
@@ -125,7 +138,8 @@ fn scan(files: &Files<'_>, uses: &[String], facts: &mut Go) {
                 if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") }
             }),
         );
-        if program.package == "main" && !folder.split('/').any(|part| NOT_THE_APP.contains(&part)) {
+        let is_app = !is_within(folder, &ours);
+        if is_app && program.package == "main" && !folder.split('/').any(|part| NOT_THE_APP.contains(&part)) {
             mains.insert(if folder.is_empty() { "." } else { folder });
         }
     }

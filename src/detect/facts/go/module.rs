@@ -21,6 +21,8 @@ pub(super) struct Module {
     pub(super) toolchain: Option<Located>,
     pub(super) requires: BTreeMap<String, String>,
     pub(super) replaces_outside: Vec<String>,
+    /// Folders that modules are replaced by, clean and relative to the source.
+    pub(super) replaces: Vec<String>,
     /// Folders of `use`, clean and relative to the source.
     pub(super) uses: Vec<String>,
 }
@@ -139,16 +141,19 @@ impl Module {
             ("require", [path, version]) => {
                 self.requires.insert((*path).to_owned(), (*version).to_owned());
             }
-            ("use", [folder]) => self.uses.extend(inside(folder)),
-            ("replace", [old, "=>", new] | [old, _, "=>", new]) => {
-                let outside = is_local(new) && inside(new).is_none();
-                self.replaces_outside.extend(outside.then(|| format!("{old} => {new}")));
-            }
+            ("use", [folder]) => match inside(file, folder) {
+                Some(folder) => self.uses.push(folder),
+                None => self.replaces_outside.push(format!("use {folder}")),
+            },
+            ("replace", [old, "=>", new] | [old, _, "=>", new]) if is_local(new) => match inside(file, new) {
+                Some(folder) => self.replaces.push(folder),
+                None => self.replaces_outside.push(format!("{old} => {new}")),
+            },
             ("module" | "go" | "toolchain" | "use", _) => {
                 return Err(format!("`{directive}` needs exactly one argument, found {}", arguments.len()));
             }
             ("require", _) => return Err("`require` needs a module path and a version".to_owned()),
-            ("replace", [_, "=>", _, _] | [_, _, "=>", _, _]) => {}
+            ("replace", [_, "=>", _] | [_, _, "=>", _] | [_, "=>", _, _] | [_, _, "=>", _, _]) => {}
             ("replace", _) => return Err("`replace` needs `OLD => NEW`".to_owned()),
             (_, []) => return Err(format!("`{directive}` needs an argument")),
             _ => {}
@@ -162,12 +167,13 @@ fn is_local(target: &str) -> bool {
     target.starts_with('/') || target.split('/').next().is_some_and(|first| matches!(first, "." | ".."))
 }
 
-/// `folder`, clean, when it is inside the source.
-fn inside(folder: &str) -> Option<String> {
+/// `folder` as seen from the folder of `file`, clean, when it is inside the source.
+fn inside(file: &str, folder: &str) -> Option<String> {
     if folder.starts_with('/') {
         return None;
     }
-    let mut parts = Vec::new();
+    let mut parts: Vec<&str> = file.split('/').collect();
+    parts.pop();
     for part in folder.split('/') {
         match part {
             "" | "." => {}

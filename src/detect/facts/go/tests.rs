@@ -67,6 +67,28 @@ fn a_workspace_brings_its_modules() {
 }
 
 #[test]
+fn modules_of_a_workspace_are_read_where_they_stand() {
+    let found = facts(&[
+        ("go.work", "go 1.25.0\n\nuse ./api\nuse ../elsewhere\n"),
+        (
+            "api/go.mod",
+            "module api\n\nrequire a.b/c v1.0.0\n\nreplace a.b/d => ../local\nreplace a.b/e => ../../e\n",
+        ),
+        ("api/go.sum", ""),
+        ("api/main.go", "package main\n"),
+        ("local/go.mod", "module local\n"),
+        ("local/local.go", "package local\n\n// #include <stdio.h>\nimport \"C\"\n"),
+        ("local/cmd/main.go", "package main\n"),
+    ]);
+    assert_eq!(found["requires"], json!({"a.b/c": "v1.0.0"}));
+    assert_eq!(
+        (&found["mains"], &found["has_sum"], &found["cgo"]),
+        (&json!(["api"]), &json!(true), &json!(true))
+    );
+    assert_eq!(found["replaces_outside"], json!(["use ../elsewhere", "a.b/e => ../../e"]));
+}
+
+#[test]
 fn only_files_that_a_build_for_linux_includes_count() {
     let mains = |name: &str, text: &str| facts(&[("go.mod", "module m\n"), (name, text)])["mains"].clone();
     for (name, text, counts) in [

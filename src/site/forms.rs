@@ -1,0 +1,92 @@
+//! The forms of a file: itself, and compressed where that saves.
+//!
+//! Compressed forms are made when the image is packaged, with fixed settings, so that equal files give equal bytes.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::thread;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::Error;
+use super::media;
+use super::server::index::Encoding;
+use crate::oci::Digest;
+use crate::store::{Content, Entry, Kind};
+
+/// Smaller files fit into the first packets in any form.
+const SMALLEST: usize = 512;
+/// Larger files are no text, and take long.
+const LARGEST: usize = 32 << 20;
+/// A form must be smaller than this part of the file, in percent.
+const SAVING: usize = 90;
+const ZSTD_LEVEL: i32 = 19;
+
+/// A file of the site, read.
+#[derive(Debug)]
+pub(super) struct Forms {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    /// Compressed, smallest first.
+    pub(super) compressed: Vec<(Encoding, Vec<u8>)>,
+}
+
+/// Reads files, several at a time.
+pub(super) fn read(files: &[(&str, &Entry)]) -> Result<Vec<Forms>, Error> {
+    let threads = thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
+    let share = files.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        // Neighbours are alike in size, so each thread takes every so-many-th file.
+        let work = |first: usize| {
+            let own = files.iter().enumerate().skip(first).step_by(threads);
+            own.map(|(number, (path, entry))| Ok((number, forms(path, entry)?)))
+                .collect::<Result<Vec<_>, Error>>()
+        };
+        let workers: Vec<_> =
+            (0..threads.min(share * threads)).map(|first| scope.spawn(move || work(first))).collect();
+        let mut all = Vec::with_capacity(files.len());
+        for worker in workers {
+            all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        all.sort_by_key(|(number, _)| *number);
+        Ok(all.into_iter().map(|(_, forms)| forms).collect())
+    })
+}
+
+fn forms(path: &str, entry: &Entry) -> Result<Forms, Error> {
+    let bytes = bytes(path, entry)?;
+    let mut compressed = Vec::new();
+    if media::of(path).compress && (SMALLEST..=LARGEST).contains(&bytes.len()) {
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        compressed.push((Encoding::Gzip, gzip(&bytes).map_err(failed)?));
+        compressed.push((Encoding::Zstd, zstd::bulk::compress(&bytes, ZSTD_LEVEL).map_err(failed)?));
+        compressed.retain(|(_, form)| form.len() * 100 < bytes.len() * SAVING);
+        compressed.sort_by_key(|(_, form)| form.len());
+    }
+    Ok(Forms { digest: Digest::of(&bytes), size: bytes.len() as u64, compressed })
+}
+
+fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+/// The bytes of a file of the site.
+pub(super) fn bytes(path: &str, entry: &Entry) -> Result<Vec<u8>, Error> {
+    match &entry.kind {
+        Kind::File { content: Content::Bytes(bytes), .. } => Ok(bytes.clone()),
+        Kind::File { content: Content::Path(file), .. } => {
+            fs::read(file).map_err(|source| Error::Read { path: path.to_owned(), source })
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether `packed` is a gzip form of `bytes`.
+pub(super) fn unpacks_to(packed: &[u8], size: u64, digest: &Digest) -> bool {
+    let mut bytes = Vec::new();
+    let read = flate2::read::MultiGzDecoder::new(packed).take(size + 1).read_to_end(&mut bytes);
+    read.is_ok() && bytes.len() as u64 == size && Digest::of(&bytes) == *digest
+}
