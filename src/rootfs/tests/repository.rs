@@ -12,7 +12,7 @@ use crate::oci::image::LAYER;
 use crate::plan::lock::{self, Resolver as _};
 use crate::plan::model::{BaseImage, BaseLayer, Blob, Catalogue as _, Root, RootRequest, Source};
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
-use crate::store::{Content, Kind, Store, Tree};
+use crate::store::{Kind, Store, Tree};
 use crate::ui::{Diagnose, ExitCode, Progress, Reporter};
 
 const DAY: i64 = 86_400;
@@ -91,10 +91,7 @@ fn text(tree: &Tree, path: &str) -> String {
     let Some(Kind::File { content, .. }) = tree.get(path).map(|entry| &entry.kind) else {
         panic!("{path} is not a file");
     };
-    match content {
-        Content::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
-        Content::Path(path) => std::fs::read_to_string(path).unwrap(),
-    }
+    String::from_utf8(content.read().unwrap().into_owned()).unwrap()
 }
 
 #[test]
