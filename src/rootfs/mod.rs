@@ -25,7 +25,7 @@ mod packages;
 mod registry;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod toolchain;
 mod trust_store;
 mod unpack;

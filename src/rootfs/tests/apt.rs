@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::network::context;
+use super::context;
 use crate::rootfs::Context;
 use crate::rootfs::base::Base;
 use crate::rootfs::debian::{self, Universe};
