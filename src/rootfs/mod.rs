@@ -30,6 +30,7 @@ mod toolchain;
 mod trust_store;
 mod unpack;
 mod unzip;
+mod xz;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
