@@ -17,22 +17,21 @@ const PIECE: usize = 64 * 1024;
 
 /// What an xz file holds, however many streams it consists of.
 pub(super) fn xz(input: impl BufRead) -> io::Result<impl Read> {
-    read(input, Stream::new_stream_decoder(MEMORY, CONCATENATED)?)
+    Ok(read(input, Stream::new_stream_decoder(MEMORY, CONCATENATED)?))
 }
 
 /// What an lzma file holds.
 pub(super) fn lzma(input: impl BufRead) -> io::Result<impl Read> {
-    read(input, Stream::new_lzma_decoder(MEMORY)?)
+    Ok(read(input, Stream::new_lzma_decoder(MEMORY)?))
 }
 
 /// As [`xz`], with all processors if the file consists of blocks: for one file that everything else waits for.
 pub(super) fn xz_alone(input: impl BufRead) -> io::Result<impl Read> {
-    let decoder = Some(read(input, parallel()?)?);
-    Ok(Streams { decoder })
+    Ok(Streams { decoder: Some(read(input, parallel()?)) })
 }
 
-fn read<R: BufRead>(input: R, stream: Stream) -> io::Result<BufReader<XzDecoder<R>>> {
-    Ok(BufReader::with_capacity(PIECE, XzDecoder::new_stream(input, stream)))
+fn read<R: BufRead>(input: R, stream: Stream) -> BufReader<XzDecoder<R>> {
+    BufReader::with_capacity(PIECE, XzDecoder::new_stream(input, stream))
 }
 
 fn parallel() -> io::Result<Stream> {
@@ -73,7 +72,7 @@ fn following<R: BufRead>(mut input: R) -> io::Result<Option<BufReader<XzDecoder<
             return Ok(None);
         }
         if !is_padding {
-            return read(input, parallel()?).map(Some);
+            return Ok(Some(read(input, parallel()?)));
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn write(tree: &Tree, root: &Path) -> Result<(), Error> {
         let join = |task: thread::ScopedJoinHandle<'_, _>| {
             task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        tasks.into_iter().map(join).collect()
+        tasks.into_iter().try_for_each(join)
     })
 }
 
