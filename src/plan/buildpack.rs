@@ -351,6 +351,8 @@ pub(super) enum Contents {
         include: Vec<Text>,
         #[serde(default)]
         exclude: Vec<Text>,
+        /// A list of files and folders below the app's folder, which are included whole.
+        paths_from: Option<Expression>,
     },
     Init {},
     Files {

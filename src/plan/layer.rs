@@ -1,10 +1,12 @@
 //! The layers of a plan, from the bottom up.
 
+use std::collections::BTreeSet;
+
 use super::buildpack::{Contents as Rule, Layer as LayerRule};
 use super::model::{Contents, Layer, Site};
 use super::part::Assets;
 use super::template::{Expression, Text};
-use super::{Error, Planner};
+use super::{Error, Planner, part};
 
 /// The layers whose conditions hold and that have contents. A layer may still turn out empty when it is packed
 /// (`libraries`); packaging leaves such a layer out.
@@ -33,8 +35,13 @@ fn part_of(planner: &Planner<'_>, rule: &LayerRule, part: &Rule, assets: &Assets
         Rule::Toolchain { name, include } => {
             Contents::Toolchain { name: name.clone(), include: include.clone() }
         }
-        Rule::Work { include, exclude } => Contents::Work {
-            include: planner.scope.texts(&key("include"), include)?,
+        Rule::Work { include, exclude, paths_from } => Contents::Work {
+            include: planner
+                .scope
+                .texts(&key("include"), include)?
+                .into_iter()
+                .chain(whole(planner, &key("paths-from"), paths_from.as_ref())?)
+                .collect(),
             exclude: planner
                 .scope
                 .texts(&key("exclude"), exclude)?
@@ -56,6 +63,20 @@ fn part_of(planner: &Planner<'_>, rule: &LayerRule, part: &Rule, assets: &Assets
         }),
         Rule::SiteServer {} => Contents::SiteServer {},
     })
+}
+
+/// Patterns for paths below the app's folder, with the folders above them and all below.
+fn whole(planner: &Planner<'_>, key: &str, paths: Option<&Expression>) -> Result<Vec<String>, Error> {
+    let paths = paths.map_or(Ok(Vec::new()), |paths| planner.scope.read::<Vec<String>>(key, paths))?;
+    let app = part::directory(&planner.folder);
+    let mut patterns = BTreeSet::new();
+    for path in &paths {
+        let path = globset::escape(&format!("{}/{path}", app.trim_start_matches('/')));
+        let parents = path.match_indices('/').map(|(at, _)| path[..at].to_owned());
+        patterns.extend(parents);
+        patterns.extend([format!("{path}/**"), path]);
+    }
+    Ok(patterns.into_iter().collect())
 }
 
 /// A text that may come out empty, which is none.

@@ -40,6 +40,11 @@ impl<'a> Files<'a> {
         Self::new(self.source, "")
     }
 
+    /// The files below another folder of the source.
+    pub(in crate::detect) fn of(&self, folder: &str) -> Self {
+        Self::new(self.source, folder)
+    }
+
     /// The path in the whole source.
     fn full(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)

@@ -233,7 +233,7 @@ fn python() -> Value {
             "names": [], "drift": [] },
         "apps": [{ "file": "app.py", "line": 4, "module": "app", "directory": "", "variable": "app",
                    "factory": false, "framework": "flask", "interface": "wsgi" }],
-        "mains": ["app.py"],
+        "mains": ["app.py"], "functions": [],
     } })
 }
 
@@ -242,7 +242,7 @@ fn go() -> Value {
     json!({ "files": { "has": ["go.mod", "go.sum", "main.go", "static"] }, "go": {
         "module": "example.com/go-http", "versions": [located("1.24.0", "go.mod", Some(3), "go")],
         "requires": { "github.com/go-chi/chi/v5": "v5.5.0", "github.com/google/uuid": "v1.6.0" },
-        "has_sum": true, "vendored": false, "workspace": false, "mains": ["."], "cgo": false,
+        "has_sum": true, "vendored": false, "workspace": false, "mains": ["."], "cgo": false, "standard": false, "reads": [],
         "cgo_libraries": [],
         "embeds": ["index.html"], "replaces_outside": [],
     } })

@@ -46,6 +46,11 @@ pub struct Go {
     pub cgo: bool,
     /// Libraries besides C's own that the C code of these packages is linked with, sorted.
     pub cgo_libraries: Vec<String>,
+    /// Whether no package imports anything besides Go's standard library.
+    pub standard: bool,
+    /// Files and folders below the app's folder that texts of programs name, and that are no sources of Go, sorted:
+    /// what the app may read while it runs.
+    pub reads: Vec<String>,
     /// Patterns of `//go:embed`, relative to the source, sorted.
     pub embeds: Vec<String>,
     /// Folders outside the source that `replace` and `use` name: `example.com/x => ../x`.
@@ -152,6 +157,8 @@ fn scan(files: &Files<'_>, home: &str, uses: &[String], ours: &[String], facts: 
     let mut mains = BTreeSet::new();
     let mut embeds = BTreeSet::new();
     let mut libraries = BTreeSet::new();
+    let mut texts = BTreeSet::new();
+    facts.standard = true;
     let programs = files.paths().filter(|path| is_program(path));
     for path in programs.take(FILE_LIMIT) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -173,6 +180,8 @@ fn scan(files: &Files<'_>, home: &str, uses: &[String], ours: &[String], facts: 
             libraries.extend(cgo::libraries(&text));
         }
         embeds.extend(program.embeds.iter().map(|pattern| below(folder, pattern)));
+        facts.standard &= program.standard;
+        texts.extend(program.texts);
         if let Some(folder) = relative(folder, app)
             && program.package == "main"
             && !is_within(folder, &ours)
@@ -184,6 +193,36 @@ fn scan(files: &Files<'_>, home: &str, uses: &[String], ours: &[String], facts: 
     facts.mains = mains.into_iter().map(str::to_owned).collect();
     facts.cgo_libraries = libraries.into_iter().collect();
     facts.embeds = embeds.into_iter().collect();
+    facts.reads = reads(&files.of(app), &texts);
+}
+
+/// What `texts` name among the files: a file, a folder without programs, or the folder of a pattern.
+fn reads(files: &Files<'_>, texts: &BTreeSet<String>) -> Vec<String> {
+    let mut folders: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut paths = BTreeSet::new();
+    for path in files.paths().filter(|path| !path.split('/').any(|part| part.starts_with('.'))) {
+        paths.insert(path);
+        for folder in above(path).skip(1).filter(|folder| !folder.is_empty()) {
+            *folders.entry(folder).or_default() |= is_source(path);
+        }
+    }
+    let mut found = BTreeSet::new();
+    for text in texts {
+        let text = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
+        let folder =
+            text.find(['*', '?', '[']).map(|at| text[..at].rsplit_once('/').map_or("", |(above, _)| above));
+        let name = folder.unwrap_or(text);
+        if folders.get(name) == Some(&false) || (paths.contains(name) && !is_source(name)) {
+            found.insert(name.to_owned());
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// What only the go command reads.
+fn is_source(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.ends_with(".go") || ["go.mod", "go.sum", "go.work", "go.work.sum"].contains(&name)
 }
 
 /// Whether the go command ignores the file, or it belongs to somebody else.

@@ -1,15 +1,22 @@
-//! One `.go` file: its package, its constraints, whether it imports "C", what it embeds.
+//! One `.go` file: its package, its constraints, what it imports and embeds, which texts it holds.
 //!
 //! A scanner over comments, strings and words, after <https://go.dev/ref/spec#Lexical_elements>. It reads the
-//! package clause and the imports, and past them only looks for `//go:embed` when `embed` is imported.
+//! package clause and the imports, and past them looks for texts, and for `//go:embed` when `embed` is imported.
 
 use super::constraint;
+
+/// The length of a text, in bytes, up to which it may be a path.
+const PATH_LIMIT: usize = 200;
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Program {
     pub(super) package: String,
     pub(super) imports_c: bool,
+    /// Whether everything that it imports is in Go's standard library, whose paths begin with no host.
+    pub(super) standard: bool,
+    /// String literals past the imports that may be paths: short, and without what paths of a source rarely have.
+    pub(super) texts: Vec<String>,
     /// Patterns as written, without `all:`.
     pub(super) embeds: Vec<String>,
     /// The expression of `//go:build`.
@@ -32,7 +39,7 @@ impl Program {
 /// Reads a file; nothing when it has no package clause.
 pub(super) fn read(text: &str) -> Option<Program> {
     let mut scanner = Scanner { rest: text, line_start: true };
-    let mut program = Program::default();
+    let mut program = Program { standard: true, ..Program::default() };
     loop {
         match scanner.next()? {
             Token::Comment { text, .. } => program.take_constraint(text),
@@ -43,17 +50,24 @@ pub(super) fn read(text: &str) -> Option<Program> {
     }
     program.package = scanner.significant()?.word()?.to_owned();
     let embeds = read_imports(&mut scanner, &mut program);
-    if embeds {
-        while let Some(token) = scanner.next() {
-            if let Token::Comment { text, line_start: true } = token
-                && let Some(patterns) =
+    while let Some(token) = scanner.next() {
+        match token {
+            Token::Comment { text, line_start: true } if embeds => {
+                if let Some(patterns) =
                     text.strip_prefix("go:embed").filter(|rest| rest.starts_with([' ', '\t']))
-            {
-                program.embeds.extend(embed_patterns(patterns));
+                {
+                    program.embeds.extend(embed_patterns(patterns));
+                }
             }
+            Token::Text(text) if may_be_path(text) => program.texts.push(text.to_owned()),
+            _ => {}
         }
     }
     Some(program)
+}
+
+fn may_be_path(text: &str) -> bool {
+    !text.is_empty() && text.len() <= PATH_LIMIT && !text.contains([' ', '\n', '\\', ':', '%', '<', '{'])
 }
 
 /// Reads the import declarations up to the first other one; tells whether `embed` is among them.
@@ -61,6 +75,7 @@ fn read_imports(scanner: &mut Scanner<'_>, program: &mut Program) -> bool {
     let mut embeds = false;
     let mut take = |path: &str| {
         program.imports_c |= path == "C";
+        program.standard &= !path.split('/').next().unwrap_or_default().contains('.');
         embeds |= path == "embed";
     };
     let mut before = scanner.clone();

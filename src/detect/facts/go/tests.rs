@@ -46,6 +46,7 @@ fn a_module_is_read_whole() {
             },
             "has_sum": true, "vendored": false, "workspace": false,
             "mains": [".", "cmd/tool"], "cgo": false, "cgo_libraries": [], "embeds": [],
+            "standard": true, "reads": [],
             "replaces_outside": ["a.b/c => ../c"],
         })
     );
@@ -128,6 +129,31 @@ fn embedded_files_are_named_relative_to_the_source() {
         ("main.go", "package main\n\n//go:embed no\n"),
     ]);
     assert_eq!(found["embeds"], json!(["web/a b.txt", "web/assets", "web/dist/*", "web/x.html"]));
+}
+
+#[test]
+fn files_that_texts_name_are_read_while_the_program_runs() {
+    let main = "package main\n\nimport \"os\"\n\nfunc main() {\n\tos.ReadFile(\"config/app.yaml\")\n\t_ = `./web/`\n\t\
+        _ = []string{\"ui/*.html\", \"internal\", \"go.mod\", \"missing\", \"/\", \".env\", \"seed.json\"}\n}\n";
+    let found = facts(&[
+        ("go.mod", "module m\n"),
+        ("main.go", main),
+        ("internal/x.go", "package internal\n"),
+        (".env", ""),
+        ("config/app.yaml", ""),
+        ("config/other.yaml", ""),
+        ("seed.json", ""),
+        ("ui/a.html", ""),
+        ("web/a.css", ""),
+    ]);
+    assert_eq!(found["reads"], json!(["config/app.yaml", "seed.json", "ui", "web"]));
+}
+
+#[test]
+fn imports_of_the_standard_library_have_no_host() {
+    let standard = |text: &str| facts(&[("x.go", text)])["standard"].clone();
+    assert_eq!(standard("package main\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n)\n"), true);
+    assert_eq!(standard("package main\n\nimport \"example.com/x\"\n"), false);
 }
 
 #[test]

@@ -58,6 +58,10 @@ const FACTORIES: [&str; 7] = [
     "make_application",
 ];
 
+/// What marks a function that the functions framework calls.
+const FUNCTION_DECORATORS: [&str; 3] =
+    ["functions_framework.cloud_event", "functions_framework.http", "functions_framework.typed"];
+
 /// The most apps that are kept of one file, and the most `*` imports: no honest file comes near.
 const APP_LIMIT: usize = 100;
 const STAR_LIMIT: usize = 20;
@@ -94,6 +98,8 @@ pub(super) struct Module {
     pub(super) imports: BTreeMap<String, usize>,
     /// Those of them that nothing guards: the module needs them.
     pub(super) needs: BTreeSet<String>,
+    /// Functions that the functions framework may call, by its decorators.
+    pub(super) functions: Vec<String>,
     /// Methods that are called on something: `launch`, `run`.
     pub(super) calls: BTreeSet<String>,
 }
@@ -137,6 +143,8 @@ struct Reader<'a> {
     function: Option<Function<'a>>,
     /// Variables that hold a Dash object, whose `server` is the app.
     dashes: BTreeSet<&'a str>,
+    /// Whether a decorator of the functions framework stands above.
+    is_decorated: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -155,6 +163,9 @@ impl<'a> Reader<'a> {
             self.function = Some(Function { indent, name, number, apps: BTreeMap::new() });
         }
         self.note_calls(&line.tokens);
+        if at_module {
+            self.note_function(&line.tokens);
+        }
         if line.tokens.last() == Some(&Token::Op(":")) {
             let keyword = line.tokens.iter().find(|token| **token != Token::Word("async"));
             let block = match keyword {
@@ -177,6 +188,30 @@ impl<'a> Reader<'a> {
                 self.module.calls.insert((*name).to_owned());
             }
         }
+    }
+
+    /// Keeps a function below a decorator of the functions framework; other decorators may stand between.
+    fn note_function(&mut self, tokens: &[Token<'a>]) {
+        match tokens {
+            [Token::Op("@"), name @ ..] => {
+                let full = dotted(name).map(|(name, _)| self.full_name(&name));
+                self.is_decorated |= full.is_some_and(|full| FUNCTION_DECORATORS.contains(&full.as_str()));
+            }
+            [Token::Word("def"), Token::Word(name), ..] if self.is_decorated => {
+                if self.module.functions.len() < APP_LIMIT {
+                    self.module.functions.push((*name).to_owned());
+                }
+                self.is_decorated = false;
+            }
+            _ => self.is_decorated = false,
+        }
+    }
+
+    /// A dotted name with what its first part was imported as.
+    fn full_name(&self, name: &str) -> String {
+        let (first, after) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
+        let first = self.imports.get(first).map_or(first, String::as_str);
+        after.map_or_else(|| first.to_owned(), |after| format!("{first}.{after}"))
     }
 
     /// Keeps the package of an absolute import.
@@ -240,9 +275,9 @@ impl<'a> Reader<'a> {
             return None;
         }
         let index = |full: &str| MAKERS.iter().position(|(maker, ..)| *maker == full);
-        let (first, after) = name.split_once('.').map_or((name.as_str(), None), |(f, rest)| (f, Some(rest)));
+        let first = name.split('.').next().unwrap_or(&name);
         match self.imports.get(first) {
-            Some(full) => index(&after.map_or_else(|| full.clone(), |after| format!("{full}.{after}"))),
+            Some(_) => index(&self.full_name(&name)),
             None => self.stars.iter().find_map(|module| index(&format!("{module}.{name}"))),
         }
     }

@@ -91,6 +91,8 @@ pub struct Python {
     pub packages: Vec<String>,
     /// Files at the root with an `if __name__ == "__main__"` guard or a usual name, best first.
     pub mains: Vec<String>,
+    /// Functions of `main.py` that the functions framework may call.
+    pub functions: Vec<String>,
     /// Packages that modules import without a guard and that the source does not hold, sorted. The standard library's
     /// are among them.
     pub imports: Vec<String>,
@@ -169,6 +171,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         program,
         packages: scan.packages,
         mains: scan.mains,
+        functions: scan.functions,
         imports: scan.imports,
     })
 }

@@ -55,6 +55,8 @@ pub(super) struct Scan {
     pub(super) workers: Vec<App>,
     pub(super) screens: Vec<Screen>,
     pub(super) mains: Vec<String>,
+    /// Functions of main.py that the functions framework may call.
+    pub(super) functions: Vec<String>,
     /// Packages with a `__main__.py`: `shop`, `src/shop`.
     pub(super) packages: Vec<String>,
     /// Packages that the modules need and the source does not hold, sorted.
@@ -78,6 +80,9 @@ pub(super) fn read(files: &Files<'_>) -> Scan {
         if !spared {
             scan.screens.extend(screen(path, &module));
             imports.extend(module.needs);
+        }
+        if path == "main.py" {
+            scan.functions = module.functions;
         }
         if let Some(package) = path.strip_suffix("/__main__.py") {
             scan.packages.push(package.to_owned());

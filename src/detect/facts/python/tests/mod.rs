@@ -347,3 +347,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn functions_of_the_functions_framework_are_known_by_their_decorators() {
+    let text = "import functions_framework\nfrom functions_framework import http as h\n\n@functions_framework.cloud_event\n\
+        @other\ndef stored(event):\n    @h\n    def inner(x): ...\n\n@h\ndef hello(request):\n    return \"x\"\n\ndef helper(): ...\n";
+    let (python, _) = facts(&[("requirements.txt", ""), ("main.py", text)]);
+    assert_eq!(python["functions"], json!(["stored", "hello"]));
+}
