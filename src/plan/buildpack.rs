@@ -33,6 +33,11 @@ pub(super) struct Buildpack {
     /// Ids of buildpacks that may make files for an app of this one.
     #[serde(default)]
     pub(super) assets: Vec<String>,
+    /// Secrets that steps with network may see.
+    #[serde(default)]
+    pub(super) secrets: Vec<Secret>,
+    /// A list of further ones: names, or statements of files that name them.
+    pub(super) secrets_from: Option<Expression>,
     #[serde(default, rename = "tool")]
     pub(super) tools: Vec<Tool>,
     #[serde(default, rename = "value")]
@@ -299,7 +304,7 @@ pub(super) struct Step {
     /// Secrets that it may see.
     #[serde(default)]
     pub(super) secrets: Vec<Secret>,
-    /// A list of the names of further ones, which it sees as variables of the same names.
+    /// A list of further ones, as in [`Buildpack::secrets_from`], which it sees as variables of the same names.
     pub(super) secrets_from: Option<Expression>,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Text>,

@@ -3,6 +3,7 @@
 //! Every file is read by a real parser of its format. Invariants: nothing runs, nothing is fetched, and no file
 //! outside the source is read; only the root and what its manifests name count.
 
+mod credentials;
 mod files;
 pub mod go;
 mod json;
