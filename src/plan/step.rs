@@ -63,6 +63,16 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         files.extend(more.into_iter().map(|(path, text)| (format!("{APP}/{path}"), text)));
     }
     let secrets = secrets(planner, rule, &env)?;
+    if !rule.network
+        && let Some(expression) = &planner.buildpack.secrets_from
+    {
+        // Yarn stops in every command when its settings name a variable that is not there.
+        for named in planner.scope.read::<Vec<Named>>("secrets-from", expression)? {
+            if let Named::Stated { value, .. } = named {
+                env.entry(value).or_default();
+            }
+        }
+    }
     Ok(Step {
         id: rule.id.clone(),
         title: scope.text(&key("title"), &rule.title)?,
