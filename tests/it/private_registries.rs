@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::io::{Cursor, Write as _};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

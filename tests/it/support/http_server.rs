@@ -172,6 +172,8 @@ fn respond(
         return write!(stream, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
     }
     let start = range.filter(|start| fault != Some(&Fault::IgnoreRange) && *start < file.len());
+    // Installers of Python want to know what a page is.
+    let page = if file.starts_with(b"<!DOCTYPE html>") { "Content-Type: text/html\r\n" } else { "" };
     let packed = (fault == Some(&Fault::Gzip)).then(|| gzip(&file));
     let encoding = if packed.is_some() { "Content-Encoding: gzip\r\n" } else { "" };
     let body = packed.as_deref().unwrap_or(&file[start.unwrap_or(0)..]);
@@ -183,7 +185,7 @@ fn respond(
     };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nETag: {etag}\r\n{encoding}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nETag: {etag}\r\n{page}{encoding}Content-Length: {}\r\nConnection: close\r\n\r\n",
         if let Some(Fault::Length(length)) = fault { *length } else { body.len() }
     )?;
     match fault {
