@@ -198,6 +198,16 @@ pub(super) struct Native {
     pub(super) tools: Vec<String>,
     #[serde(default)]
     pub(super) rows: Vec<NativeRow>,
+    /// The warning about names that no row has.
+    pub(super) unmatched: Option<Unmatched>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Unmatched {
+    pub(super) id: String,
+    /// With `NAMES` where the names belong.
+    pub(super) text: Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
