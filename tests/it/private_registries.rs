@@ -161,7 +161,9 @@ fn index(server: &Server) -> String {
     let bytes = wheel();
     let digest = rpack::oci::Digest::of(&bytes).hex();
     let file = "acme_greet-1.0-py3-none-any.whl";
-    let page = format!("<!DOCTYPE html><html><body><a href=\"/files/{file}#sha256={digest}\">{file}</a></body></html>");
+    let page = format!(
+        "<!DOCTYPE html><html><body><a href=\"/files/{file}#sha256={digest}\">{file}</a></body></html>"
+    );
     server.put("/simple/acme-greet/", page);
     server.put(&format!("/files/{file}"), bytes);
     let authorization = format!("Basic {}", STANDARD.encode(format!("ci:{TOKEN}")));
@@ -212,21 +214,26 @@ fn network_userns_a_named_index_of_python_takes_variables() {
     let server = Server::start();
     index(&server);
     let context = TestContext::with_shared_store();
-    context.file("main.py", "import acme_greet\nprint(acme_greet.GREETING)\n").file("Procfile", "web: python main.py\n").file(
-        "pyproject.toml",
-        &format!(
-            "[project]\nname = \"shop\"\nversion = \"1.0\"\nrequires-python = \">=3.13\"\ndependencies = \
+    context
+        .file("main.py", "import acme_greet\nprint(acme_greet.GREETING)\n")
+        .file("Procfile", "web: python main.py\n")
+        .file(
+            "pyproject.toml",
+            &format!(
+                "[project]\nname = \"shop\"\nversion = \"1.0\"\nrequires-python = \">=3.13\"\ndependencies = \
              [\"acme-greet==1.0\"]\n\n[[tool.uv.index]]\nname = \"our-index\"\nurl = \"{}/simple/\"\n",
-            server.url()
-        ),
-    );
+                server.url()
+            ),
+        );
     let mut command = context.command(&["build", "-o", "oci:../out", "--progress", "plain"]);
-    command.args(["--secret", "id=UV_INDEX_OUR_INDEX_USERNAME", "--secret", "id=UV_INDEX_OUR_INDEX_PASSWORD"]);
+    command.args([
+        "--secret",
+        "id=UV_INDEX_OUR_INDEX_USERNAME",
+        "--secret",
+        "id=UV_INDEX_OUR_INDEX_PASSWORD",
+    ]);
     command.env("UV_INDEX_OUR_INDEX_USERNAME", "ci-of-the-index").env("UV_INDEX_OUR_INDEX_PASSWORD", TOKEN);
-    server.guard(
-        "/",
-        &format!("Basic {}", STANDARD.encode(format!("ci-of-the-index:{TOKEN}"))),
-    );
+    server.guard("/", &format!("Basic {}", STANDARD.encode(format!("ci-of-the-index:{TOKEN}"))));
     let finished = context.finish(command.output().unwrap());
     assert_eq!(finished.status, 0, "{}", finished.stderr);
     is_absent(&context, &finished);

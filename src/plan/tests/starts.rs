@@ -254,7 +254,10 @@ fn a_lock_of_python_is_installed_by_its_lines() {
         ("direct", json!("tool @ git+https://git.example.com/t.git@abc\n")),
         ("folders", json!([".", "libs/a"])),
         ("backends", json!(["poetry-core"])),
-        ("indexes", json!(["ours=https://registry.example/simple", "https://${TOKEN}@registry.example/simple"])),
+        (
+            "indexes",
+            json!(["ours=https://registry.example/simple", "https://${TOKEN}@registry.example/simple"]),
+        ),
         ("credentials", json!(["UV_INDEX_OURS_USERNAME", "UV_INDEX_OURS_PASSWORD"])),
         ("names", json!(["flask", "gunicorn", "tool"])),
     ] {

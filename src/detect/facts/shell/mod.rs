@@ -65,7 +65,8 @@ pub(super) fn read(files: &Files<'_>) -> Shell {
     let Some(file) = script(files) else { return Shell::default() };
     let text = files.program(file).unwrap_or_default();
     let shebang = shebang(&text);
-    let is_shell = shebang.as_ref().is_none_or(|(program, _)| ["sh", "dash", "bash"].contains(&program.as_str()));
+    let is_shell =
+        shebang.as_ref().is_none_or(|(program, _)| ["sh", "dash", "bash"].contains(&program.as_str()));
     let read = if is_shell { script::read(&text) } else { script::Script::default() };
     let bashism = read.bashism.map(|(what, line)| located(what, file, line));
     let last = read.last.map(|call| located(call.word, file, call.line));

@@ -104,7 +104,9 @@ impl Parser<'_> {
     }
 
     fn is_operator(&self, what: &str) -> bool {
-        self.tokens.get(self.at).is_some_and(|token| matches!(token.kind, Kind::Operator(known) if known == what))
+        self.tokens
+            .get(self.at)
+            .is_some_and(|token| matches!(token.kind, Kind::Operator(known) if known == what))
     }
 
     /// Reads all commands; the last one, when nothing comes after it and nothing is around it.
@@ -122,7 +124,9 @@ impl Parser<'_> {
                     self.next();
                 }
                 Kind::Word(word, plain) => {
-                    last = self.command(&word, plain, line).filter(|_| self.blocks == 0 && self.cases == 0 && !piped);
+                    last = self
+                        .command(&word, plain, line)
+                        .filter(|_| self.blocks == 0 && self.cases == 0 && !piped);
                 }
             }
         }
@@ -173,7 +177,11 @@ impl Parser<'_> {
             }
             "[[" => {
                 bashism(self.script, "[[", line);
-                while self.next().is_some_and(|token| !matches!(&token.kind, Kind::Word(word, _) if word == "]]")) {}
+                while self
+                    .next()
+                    .is_some_and(|token| !matches!(&token.kind, Kind::Word(word, _) if word == "]]"))
+                {
+                }
             }
             _ if is_assignment(word) => {
                 if self.is_operator("(") {

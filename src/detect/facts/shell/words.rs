@@ -241,7 +241,8 @@ impl Reader<'_> {
 
     /// `${…}` that only bash knows.
     fn parameter(&mut self, inner: &str) {
-        let after = inner.trim_start_matches('#').trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let after =
+            inner.trim_start_matches('#').trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
         let is_part = after.strip_prefix(':').is_some_and(|rest| !rest.starts_with(['-', '=', '+', '?']));
         if after.starts_with('[') {
             self.bashism("an array");
