@@ -413,6 +413,9 @@ pub(super) struct Commands {
     pub(super) programs: BTreeMap<String, Text>,
     /// Where other bare first words are.
     pub(super) bins: Option<Bins>,
+    /// Whether the image has a shell, so that commands may name it.
+    #[serde(default)]
+    pub(super) shell: bool,
     /// Commands that are no production start.
     #[serde(default)]
     pub(super) reject: Vec<Reject>,

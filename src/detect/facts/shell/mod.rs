@@ -101,6 +101,7 @@ fn shebang(text: &str) -> Option<(String, Vec<String>)> {
 /// The programs that `first` and the scripts of the source that it calls need.
 fn programs(files: &Files<'_>, first: &str) -> Vec<Located> {
     let mut found: BTreeMap<String, Located> = BTreeMap::new();
+    let mut functions = BTreeSet::new();
     let (mut queue, mut seen) = (vec![first.to_owned()], BTreeSet::new());
     while let Some(file) = queue.pop() {
         if seen.len() == LIMIT || !seen.insert(file.clone()) {
@@ -117,7 +118,9 @@ fn programs(files: &Files<'_>, first: &str) -> Vec<Located> {
         if !is_shell || text.contains('\0') {
             continue;
         }
-        for call in script::read(&text).calls {
+        let script = script::read(&text);
+        functions.extend(script.functions);
+        for call in script.calls {
             queue.extend(call.script.as_deref().and_then(|path| in_source(files, path)));
             if let Some(path) = in_source(files, &call.word) {
                 queue.push(path);
@@ -129,7 +132,8 @@ fn programs(files: &Files<'_>, first: &str) -> Vec<Located> {
             }
         }
     }
-    found.into_values().collect()
+    // A script calls functions of those that it reads.
+    found.into_values().filter(|call| !functions.contains(&call.value)).collect()
 }
 
 /// The file of the source that a word of a script names.
