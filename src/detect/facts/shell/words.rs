@@ -264,8 +264,7 @@ impl Reader<'_> {
                 ('\\', None | Some('"')) if close != '\'' => {
                     self.bump();
                 }
-                (c, Some(other)) if c == other => quote = None,
-                (_, Some(_)) => {}
+                (c, Some(other)) => quote = quote.filter(|_| c != other),
                 (c, None) if c == close && depth == 0 => return self.text[start..self.at - 1].to_owned(),
                 (c, None) if c == close => depth -= 1,
                 (c, None) if c == open => depth += 1,
