@@ -5,6 +5,7 @@ mod errors;
 mod native;
 mod outcomes;
 mod plans;
+mod shell;
 mod starts;
 
 use std::collections::BTreeMap;
