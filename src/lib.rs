@@ -35,6 +35,7 @@ mod elf_file;
 pub mod fuzz;
 pub mod http;
 #[cfg(test)]
+#[expect(dead_code, reason = "the integration tests use the rest of it")]
 #[path = "../tests/it/support/http_server.rs"]
 mod http_server;
 pub mod init;

@@ -301,7 +301,8 @@ pub fn build(
     package::package(input, &session.store, &session.reporter).map_err(boxed)
 }
 
-/// Says which given secrets no step asks for: a misspelt id would only show as a refusal of a registry.
+/// Says which given secrets no step asks for, and which a file names and nobody gives: either would only show as a
+/// refusal of a registry.
 fn warn_of_secrets(plan: &Plan, secrets: &Secrets, session: &Session) {
     let wanted: BTreeSet<&str> =
         plan.steps.iter().flat_map(|step| &step.secrets).map(|secret| secret.id.as_str()).collect();
@@ -310,6 +311,22 @@ fn warn_of_secrets(plan: &Plan, secrets: &Secrets, session: &Session) {
         let hint = format!("steps of this plan ask for {}", wanted_names.join(", "));
         let hint = (!wanted.is_empty()).then_some(hint.as_str());
         session.reporter.warn("secret/unused", &format!("no step asks for the secret `{id}`"), hint);
+    }
+    let mut missing = BTreeMap::new();
+    for secret in
+        plan.steps.iter().flat_map(|step| &step.secrets).filter(|one| !secrets.contains_key(&one.id))
+    {
+        if let Some(place) = &secret.named_by {
+            missing.insert(&secret.id, place);
+        }
+    }
+    for (id, place) in missing {
+        let text = format!("{place} names the variable `{id}`, and there is no secret of this name");
+        let hint = format!(
+            "give it from this shell: `rpack build --secret id={id}`; or from a file: `--secret id={id},src=FILE`; what \
+             is no secret is set in rpack.toml: `build.env.{id} = \"…\"`"
+        );
+        session.reporter.warn("secret/missing", &text, Some(&hint));
     }
 }
 

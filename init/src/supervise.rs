@@ -4,8 +4,10 @@
 //! 128 plus the signal's number when a signal ended it, 127 when there is no such program, 126 when it cannot be
 //! started.
 //!
-//! The program leads its own process group, and owns the terminal if there is one. Signals go to the whole group,
-//! so that a launcher which does not pass them on cannot hold them back.
+//! The program leads its own process group, and owns the terminal if there is one. Signals go to the program alone: a
+//! master that ends its workers in an order of its own must not lose them to the same signal. When it was asked to end
+//! and has ended, the rest of its group is asked with the same signal and waited for, so that a shell which passes
+//! nothing on does not take the time to finish from what it has started.
 
 use core::ffi::c_char;
 
@@ -46,18 +48,38 @@ pub(crate) fn run(program: &Program, arena: &mut Arena) -> ! {
     };
     // Both sides do it, so that the group exists whichever runs first.
     syscall::lead_group(child);
+    // The signal that asked it to end, and its exit status.
+    let (mut asked, mut ended) = (None, None);
     loop {
         match syscall::next_signal() {
             syscall::SIGCHLD => {
                 while let Some((process, status)) = syscall::reap() {
                     if process == child {
-                        syscall::exit(exit_status(status));
+                        ended = Some(exit_status(status));
+                        if let Some(signal) = asked {
+                            syscall::signal_group(child, signal);
+                        }
                     }
                 }
             }
             // Requests of a terminal to stop: they concern its foreground group, which is the program's.
             syscall::SIGTSTP | syscall::SIGTTIN | syscall::SIGTTOU => {}
-            signal => syscall::signal_group(child, signal),
+            signal => {
+                if matches!(signal, syscall::SIGINT | syscall::SIGQUIT | syscall::SIGTERM) {
+                    asked = Some(signal);
+                }
+                if ended.is_none() {
+                    syscall::signal_process(child, signal);
+                } else {
+                    syscall::signal_group(child, signal);
+                }
+            }
+        }
+        // Signal 0 only asks whether anybody is there.
+        if let Some(status) = ended
+            && (asked.is_none() || !syscall::signal_group(child, 0))
+        {
+            syscall::exit(status);
         }
     }
 }

@@ -49,6 +49,9 @@ mod number {
     pub(super) const FACCESSAT: usize = 48;
 }
 
+pub(crate) const SIGINT: i32 = 2;
+pub(crate) const SIGQUIT: i32 = 3;
+pub(crate) const SIGTERM: i32 = 15;
 pub(crate) const SIGCHLD: i32 = 17;
 pub(crate) const SIGTSTP: i32 = 20;
 pub(crate) const SIGTTIN: i32 = 21;
@@ -231,10 +234,16 @@ pub(crate) fn reap() -> Option<(i32, i32)> {
     (process > 0).then_some((process as i32, status))
 }
 
-/// Sends a signal to a process group.
-pub(crate) fn signal_group(group: i32, signal: i32) {
+/// Sends a signal to a process.
+pub(crate) fn signal_process(process: i32, signal: i32) {
     // SAFETY: no memory is involved.
-    unsafe { call(number::KILL, [-group as isize as usize, signal as usize, 0, 0, 0, 0]) };
+    unsafe { call(number::KILL, [process as usize, signal as usize, 0, 0, 0, 0]) };
+}
+
+/// Sends a signal to a process group; whether there is one.
+pub(crate) fn signal_group(group: i32, signal: i32) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { call(number::KILL, [-group as isize as usize, signal as usize, 0, 0, 0, 0]) == 0 }
 }
 
 /// Makes a process the leader of a new process group. Zero means this process.

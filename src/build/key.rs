@@ -43,6 +43,9 @@ struct Key<'a> {
 
 /// The key of `step` over `lowers`.
 pub(super) fn key(step: &Step, lowers: &Lowers<'_>) -> Digest {
+    // Where a name stands changes nothing.
+    let secrets: Vec<Secret> =
+        step.secrets.iter().map(|secret| Secret { named_by: None, ..secret.clone() }).collect();
     let key = Key {
         rules: SANDBOX_RULES,
         argv: &step.argv,
@@ -51,7 +54,7 @@ pub(super) fn key(step: &Step, lowers: &Lowers<'_>) -> Digest {
         files: &step.files,
         caches: &step.caches,
         network: step.network,
-        secrets: &step.secrets,
+        secrets: &secrets,
         lowers,
     };
     Digest::of(&to_canonical_json(&key).expect("maps with string keys always serialise"))

@@ -59,6 +59,7 @@ impl Merged {
             build_packages: self.list("build.packages"),
             ignored_libraries: self.list("closure.ignore"),
             go_ldflags: self.one("go.ldflags", text),
+            go_private: self.one("go.private", text),
             go_tags: self.one("go.tags", text),
             go_target: self.one("go.target", text),
             static_fallback: self.one("static.fallback", text),

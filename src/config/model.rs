@@ -71,6 +71,8 @@ pub struct Config {
     pub ignored_libraries: Vec<Resolved<String>>,
     /// `go.ldflags`: further flags of the linker.
     pub go_ldflags: Option<Resolved<String>>,
+    /// `go.private`: paths of modules that no proxy has.
+    pub go_private: Option<Resolved<String>>,
     /// `go.tags`: build tags.
     pub go_tags: Option<Resolved<String>>,
     /// `go.target`: the folder of the program to build, or its last part.

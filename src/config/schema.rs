@@ -62,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 32] = [
+pub static KEYS: [Key; 33] = [
     key(
         "base.build",
         Kind::Image,
@@ -121,6 +121,13 @@ pub static KEYS: [Key; 32] = [
         r#"go.ldflags = "-X main.version=1.4.0""#,
         "Further flags of Go's linker, which stamp a version into the program. The same flags give the same program; \
          nothing is stamped unasked.",
+    ),
+    key(
+        "go.private",
+        Kind::Line,
+        r#"go.private = "git.example.com/acme/*""#,
+        "Go modules that come from their repositories and are in no public checksum database: patterns of their paths, \
+         joined by commas, as in `GOPRIVATE`. Credentials are the secrets `netrc` and `git-credentials`.",
     ),
     key(
         "go.tags",

@@ -232,8 +232,8 @@ fn an_unknown_language_lists_the_known_ones() {
     assert_eq!(
         rendered(&run(&[], &with_language("cobol")).unwrap_err()),
         "error[detect/unknown-language] exit 2: `language` is `cobol` (rpack.toml:2), which is none of `go`, `node`, \
-         `procfile`, `python`, `static`\nat rpack.toml:2:12\nhint: `--language go`\nhint: `--language node`\n\
-         hint: `--language procfile`\nhint: `--language python`\nhint: `--language static`\n"
+         `procfile`, `python`, `shell`, `static`\nat rpack.toml:2:12\nhint: `--language go`\nhint: `--language node`\n\
+         hint: `--language procfile`\nhint: `--language python`\nhint: `--language shell`\nhint: `--language static`\n"
     );
 }
 
@@ -241,7 +241,7 @@ fn an_unknown_language_lists_the_known_ones() {
 fn nothing_recognised_lists_what_is_there_and_what_is_supported() {
     let advice = "supported:\n  Go: go.mod, go.work\n  Python: requirements.txt, pyproject.toml, Pipfile, setup.py, \
         setup.cfg, uv.lock, poetry.lock, pdm.lock, pylock.toml\n  Node.js: package.json\n  Static site: Staticfile, \
-        index.html, hugo.toml, hugo.yaml\n  Procfile: Procfile\n\
+        index.html, hugo.toml, hugo.yaml\n  Shell script: start.sh, run.sh, entrypoint.sh\n  Procfile: Procfile\n\
         hint: run `rpack build DIR` with the folder that holds the app\n\
         hint: name the language: `--language LANGUAGE`, or `language = \"LANGUAGE\"` in `rpack.toml`\n\
         hint: say how to start it: a file `Procfile` with the line `web: COMMAND`\n";
@@ -332,13 +332,13 @@ fn a_detector_is_checked_when_it_is_loaded() {
         with_detector(&row("node.pakage")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: \
          `node.pakage` is not a fact: `node` knows `entry`, `install_inputs`, `lifecycle`, `lock`, \
-         `main_file`, `manager`, `package`, `typescript`, `typescript_entry`, `versions`, `without_lifecycle`, \
+         `main_file`, `manager`, `package`, `secrets`, `typescript`, `typescript_entry`, `versions`, `without_lifecycle`, \
          `workspace`\n"
     );
     assert_eq!(
         with_detector(&row("nod")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: `nod` \
-         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`, `static`\n"
+         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`, `shell`, `static`\n"
     );
     assert_eq!(
         with_detector(&row("node.package.scripts.start")),

@@ -14,9 +14,10 @@
 //!   ([`escape`]). Values are not looked into, and one argument stays one argument. What is no reference stays as
 //!   it is (`$5`, `${x%y}`, a `${` that is never closed).
 //! - **The command** is looked for on `PATH` when it has no slash.
-//! - **Signals** are passed on to the program's process group, all of them but `SIGCHLD` and a terminal's requests
-//!   to stop. The program leads that group, has the terminal's foreground if there is a terminal, and starts with
-//!   the signal mask that `rpack-init` was given.
+//! - **Signals** are passed on to the program, all of them but `SIGCHLD` and a terminal's requests to stop. When
+//!   `SIGTERM`, `SIGINT` or `SIGQUIT` has ended it, the rest of its process group gets that signal too and is waited
+//!   for. The program leads that group, has the terminal's foreground if there is a terminal, and starts with the
+//!   signal mask that `rpack-init` was given.
 //! - **Orphans** are reaped; when it is not PID 1, it declares itself their reaper.
 //! - **Exit status**: the program's; 128 + n when signal n ended it; 127 no such program; 126 it cannot be
 //!   started; 125 `rpack-init` itself failed. The last three come with one line on standard error, which begins

@@ -33,6 +33,11 @@ pub(super) struct Buildpack {
     /// Ids of buildpacks that may make files for an app of this one.
     #[serde(default)]
     pub(super) assets: Vec<String>,
+    /// Secrets that steps with network may see.
+    #[serde(default)]
+    pub(super) secrets: Vec<Secret>,
+    /// A list of further ones: names, or statements of files that name them.
+    pub(super) secrets_from: Option<Expression>,
     #[serde(default, rename = "tool")]
     pub(super) tools: Vec<Tool>,
     #[serde(default, rename = "value")]
@@ -193,6 +198,16 @@ pub(super) struct Native {
     pub(super) tools: Vec<String>,
     #[serde(default)]
     pub(super) rows: Vec<NativeRow>,
+    /// The warning about names that no row has.
+    pub(super) unmatched: Option<Unmatched>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Unmatched {
+    pub(super) id: String,
+    /// With `NAMES` where the names belong.
+    pub(super) text: Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -299,7 +314,7 @@ pub(super) struct Step {
     /// Secrets that it may see.
     #[serde(default)]
     pub(super) secrets: Vec<Secret>,
-    /// A list of the names of further ones, which it sees as variables of the same names.
+    /// A list of further ones, as in [`Buildpack::secrets_from`], which it sees as variables of the same names.
     pub(super) secrets_from: Option<Expression>,
     #[serde(default)]
     pub(super) files: BTreeMap<String, Text>,
@@ -400,6 +415,9 @@ pub(super) struct Commands {
     pub(super) programs: BTreeMap<String, Text>,
     /// Where other bare first words are.
     pub(super) bins: Option<Bins>,
+    /// Whether the image has a shell, so that commands may name it.
+    #[serde(default)]
+    pub(super) shell: bool,
     /// Commands that are no production start.
     #[serde(default)]
     pub(super) reject: Vec<Reject>,

@@ -313,6 +313,10 @@ const CHECKS: &[&str] = &[
     "python/multiple-managers",
     "python/server-supplied",
     "python/undeclared",
+    "shell/bash",
+    "shell/bashism",
+    "shell/interpreter",
+    "shell/no-exec",
     "static/basic-auth",
 ];
 

@@ -315,6 +315,9 @@ pub struct Secret {
     /// The variable that holds the path of its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_variable: Option<String>,
+    /// The file and line that names it, when one does: then the step is likely to fail without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_by: Option<String>,
 }
 
 /// One layer of the image.

@@ -46,6 +46,14 @@ pub(super) fn packages(planner: &mut Planner<'_>) -> Result<Packages, Error> {
         packages.runtime.extend(add(planner, name, "while it runs", &row.runtime)?);
         programs(planner, name, row);
     }
+    if let Some(unmatched) = &native.unmatched {
+        let known = |name: &String| native.rows.iter().any(|row| row.names.contains(name));
+        let names: Vec<String> = dependencies.iter().filter(|name| !known(name)).cloned().collect();
+        if !names.is_empty() {
+            let text = planner.scope.text("native.unmatched.text", &unmatched.text)?;
+            planner.note(&unmatched.id, text.replace("NAMES", &listed(&names)), true);
+        }
+    }
     Ok(packages)
 }
 

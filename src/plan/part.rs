@@ -66,6 +66,7 @@ pub(super) fn scope(
             "start": config.start.is_some() || config.process.is_some(),
             "port": config.ports.first().map(|port| port.value),
             "go_ldflags": config.go_ldflags.as_ref().map(|flags| &flags.value),
+            "go_private": config.go_private.as_ref().map(|paths| &paths.value),
             "go_tags": config.go_tags.as_ref().map(|tags| &tags.value),
             "target": config.go_target.as_ref().map(|target| &target.value),
             "static_root": config.static_root.as_ref().map(|root| &root.value),

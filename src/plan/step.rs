@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use super::buildpack::{At, Step as Rule};
 use super::model::{Secret, Step};
 use super::{APP, Error, Planner, part};
@@ -58,6 +60,17 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         let more = scope.read::<BTreeMap<String, String>>(&key("files-from"), more)?;
         files.extend(more.into_iter().map(|(path, text)| (format!("{APP}/{path}"), text)));
     }
+    let secrets = secrets(planner, rule, &env)?;
+    if !rule.network
+        && let Some(expression) = &planner.buildpack.secrets_from
+    {
+        // Yarn stops in every command when its settings name a variable that is not there.
+        for named in planner.scope.read::<Vec<Named>>("secrets-from", expression)? {
+            if let Named::Stated { value, .. } = named {
+                env.entry(value).or_default();
+            }
+        }
+    }
     Ok(Step {
         id: rule.id.clone(),
         title: scope.text(&key("title"), &rule.title)?,
@@ -67,19 +80,44 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         inputs,
         caches: rule.caches.clone(),
         network: rule.network,
-        secrets: secrets(planner, rule)?,
+        secrets,
         files,
     })
 }
 
-/// The secrets that the rule and the facts name, each once.
-fn secrets(planner: &Planner<'_>, rule: &Rule) -> Result<Vec<Secret>, Error> {
-    let mut secrets = rule.secrets.clone();
-    if let Some(expression) = &rule.secrets_from {
-        let key = format!("step.{}.secrets-from", rule.id);
-        for name in planner.scope.read::<Vec<String>>(&key, expression)? {
-            if !secrets.iter().any(|known| known.id == name) {
-                secrets.push(Secret { id: name.clone(), variable: Some(name), path_variable: None });
+/// A name of a secret, or a statement of a file that names it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Id(String),
+    Stated { value: String, file: String, line: Option<usize> },
+}
+
+/// The secrets that the rule and the facts name, each once. Steps with network may see those of the whole buildpack
+/// too. A variable that the step has anyway is none.
+fn secrets(planner: &Planner<'_>, rule: &Rule, env: &BTreeMap<String, String>) -> Result<Vec<Secret>, Error> {
+    let buildpack = &planner.buildpack;
+    let common =
+        rule.network.then_some((&buildpack.secrets, &buildpack.secrets_from, "secrets-from".to_owned()));
+    let own = (&rule.secrets, &rule.secrets_from, format!("step.{}.secrets-from", rule.id));
+    let mut secrets: Vec<Secret> = Vec::new();
+    for (listed, expression, key) in common.into_iter().chain([own]) {
+        let mut found = listed.clone();
+        if let Some(expression) = expression {
+            for named in planner.scope.read::<Vec<Named>>(&key, expression)? {
+                let (id, named_by) = match named {
+                    Named::Id(id) => (id, None),
+                    Named::Stated { value, file, line } => {
+                        (value, Some(line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))))
+                    }
+                };
+                found.push(Secret { id: id.clone(), variable: Some(id), path_variable: None, named_by });
+            }
+        }
+        for secret in found {
+            let is_set = secret.variable.as_ref().is_some_and(|name| env.contains_key(name));
+            if !is_set && !secrets.iter().any(|known| known.id == secret.id) {
+                secrets.push(secret);
             }
         }
     }

@@ -292,14 +292,29 @@ fn sigterm_ends_a_program_without_a_handler() {
 }
 
 #[test]
-fn sigterm_reaches_the_whole_group() {
-    // This shell waits for `sleep` and passes nothing on. `ready` comes from the process that becomes `sleep`, which
-    // has no trap: a signal between its start and that moment would be lost.
-    let script = "trap 'exit 9' TERM; (echo ready; exec sleep 60); exit 8";
+fn a_master_ends_its_workers_in_its_own_order() {
+    // A worker that gets the signal as well says so.
+    let worker = "trap 'echo lost; exit 1' TERM; trap 'echo finished; exit 0' USR1; echo ready; \
+        while :; do sleep 0.01; done";
+    let script = format!(
+        "trap 'echo asked; kill -USR1 $$worker; wait $$worker; exit 9' TERM; sh -c \"{worker}\" & worker=$$!; \
+         wait $$worker; exit 8"
+    );
     let init = Init::new();
-    let running = Running::start(init.command(&["--", "sh", "-c", script]));
+    let running = Running::start(init.command(&["--", "sh", "-c", &script]));
     running.send(Signal::TERM);
-    assert_eq!(running.end(), (Some(9), String::new()));
+    assert_eq!(running.end(), (Some(9), "asked\nfinished\n".to_owned()));
+}
+
+#[test]
+fn what_a_shell_leaves_behind_is_asked_to_end_and_waited_for() {
+    // This shell has no trap: the signal ends it, and nothing is passed on.
+    let left = "trap 'sleep 0.3; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let script = format!("sh -c \"{left}\"; exit 8");
+    let init = Init::new();
+    let running = Running::start(init.command(&["--", "sh", "-c", &script]));
+    running.send(Signal::TERM);
+    assert_eq!(running.end(), (Some(143), "saved\n".to_owned()));
 }
 
 #[test]

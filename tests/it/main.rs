@@ -15,6 +15,7 @@ mod libraries;
 mod lock;
 mod new_language;
 mod platforms;
+mod private_registries;
 mod reproducible;
 mod root;
 mod run;

@@ -3,6 +3,7 @@
 //! Every file is read by a real parser of its format. Invariants: nothing runs, nothing is fetched, and no file
 //! outside the source is read; only the root and what its manifests name count.
 
+mod credentials;
 mod files;
 pub mod go;
 mod json;
@@ -10,6 +11,7 @@ mod located;
 pub mod node;
 pub mod procfile;
 pub mod python;
+pub mod shell;
 pub mod site;
 mod yaml;
 
@@ -21,6 +23,7 @@ pub use located::Located;
 pub use node::Node;
 pub use procfile::Procfile;
 pub use python::Python;
+pub use shell::Shell;
 pub use site::Site;
 
 use super::Error;
@@ -43,6 +46,9 @@ pub struct Facts {
     /// Present with a `Staticfile`, the configuration of Hugo, or an `index.html` where sites have it.
     #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
     pub site: Option<Site>,
+    /// Present with a start script at the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Shell>,
     /// Present with a `Procfile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub procfile: Option<Procfile>,
@@ -75,6 +81,7 @@ pub(super) fn read(files: &Files<'_>, only: Option<&str>, notices: &mut Vec<Noti
         python: reader.read("python", python::is_present(files), |notices| python::read(files, notices))?,
         go: reader.read("go", go::is_present(files), |_| go::read(files))?,
         site: reader.read("static", site::is_present(files), |_| site::read(files))?,
+        shell: reader.read("shell", shell::is_present(files), |_| Ok(shell::read(files)))?,
         procfile: procfile::read(files, reader.notices)?,
     })
 }
@@ -119,6 +126,7 @@ impl Facts {
             "node" if self.node.is_none() => self.node = Some(node::read(files, notices)?),
             "python" if self.python.is_none() => self.python = Some(python::read(files, notices)?),
             "static" if self.site.is_none() => self.site = Some(site::read(files)?),
+            "shell" if self.shell.is_none() => self.shell = Some(shell::read(files)),
             "go" if self.go.is_none() => self.go = Some(go::read(files)?),
             _ => {}
         }
@@ -134,6 +142,7 @@ impl Facts {
             python: Some(Python::shape()),
             go: Some(Go::default()),
             site: Some(Site::shape()),
+            shell: Some(Shell::shape()),
             procfile: Some(Procfile::default()),
         };
         serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")

@@ -13,7 +13,7 @@ use crate::ui::Location;
 
 /// How many scripts may call each other.
 const DEPTH: usize = 5;
-/// Programs that would interpret a command, none of which an image has.
+/// Programs that would interpret a command, none of which an image has unless its buildpack says so.
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
 
 /// Where a command stands.
@@ -168,7 +168,7 @@ impl<'a> Resolver<'a> {
         if let Some(error) = self.rejected(&words, place) {
             return Ok(Outcome::Rejected(error));
         }
-        if SHELLS.contains(&basename(&words[0])) {
+        if !self.commands.shell && SHELLS.contains(&basename(&words[0])) {
             return Err(needs_shell(&written, &words[0], None, place));
         }
         self.finish(words, so_far, place).map(Outcome::Accepted)

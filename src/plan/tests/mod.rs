@@ -6,6 +6,7 @@ mod errors;
 mod native;
 mod outcomes;
 mod plans;
+mod shell;
 mod starts;
 
 use std::collections::BTreeMap;
@@ -199,6 +200,7 @@ fn node() -> Value {
         "workspace": null, "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
         "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
         "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
+        "secrets": [],
     } })
 }
 
@@ -230,10 +232,10 @@ fn python() -> Value {
         "django": null, "program": null, "packages": [], "imports": [],
         "install": { "file": "", "exact": false, "hashed": false, "lines": "", "direct": "", "files": [],
             "folders": [], "backends": [], "dynamic": false, "needs_lock": false, "git": false, "indexes": [],
-            "names": [], "drift": [] },
+            "credentials": [], "names": [], "drift": [] },
         "apps": [{ "file": "app.py", "line": 4, "module": "app", "directory": "", "variable": "app",
                    "factory": false, "framework": "flask", "interface": "wsgi" }],
-        "mains": ["app.py"], "functions": [],
+        "mains": ["app.py"], "functions": [], "secrets": [],
     } })
 }
 

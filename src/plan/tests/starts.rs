@@ -254,16 +254,23 @@ fn a_lock_of_python_is_installed_by_its_lines() {
         ("direct", json!("tool @ git+https://git.example.com/t.git@abc\n")),
         ("folders", json!([".", "libs/a"])),
         ("backends", json!(["poetry-core"])),
-        ("indexes", json!(["https://registry.example/simple"])),
+        (
+            "indexes",
+            json!(["ours=https://registry.example/simple", "https://${TOKEN}@registry.example/simple"]),
+        ),
+        ("credentials", json!(["UV_INDEX_OURS_USERNAME", "UV_INDEX_OURS_PASSWORD"])),
         ("names", json!(["flask", "gunicorn", "tool"])),
     ] {
         install[key] = value;
     }
+    facts["python"]["secrets"] = json!([located("TOKEN", "pyproject.toml", Some(9), "")]);
     let plan = make("python", facts, &Config::default()).unwrap();
     let mut text = String::new();
     for step in plan.steps.iter().filter(|step| step.id != "python/uv") {
         let network = if step.network { " with network" } else { "" };
         writeln!(text, "{}{network} {:?}: {}", step.id, step.inputs, step.argv.join(" ")).unwrap();
+        let ids: Vec<_> = step.secrets.iter().map(|secret| secret.id.as_str()).collect();
+        writeln!(text, "  secrets: {}", ids.join(" ")).unwrap();
         for (path, content) in &step.files {
             writeln!(text, "  {path}: {content:?}").unwrap();
         }

@@ -33,6 +33,8 @@ struct State {
     files: BTreeMap<String, Vec<u8>>,
     faults: BTreeMap<String, Vec<Fault>>,
     requests: Vec<String>,
+    /// The header `Authorization` that paths below a prefix ask for.
+    guards: BTreeMap<String, String>,
 }
 
 /// A running server; it ends with the process.
@@ -85,6 +87,11 @@ impl Server {
         self.lock().faults.insert(path.to_owned(), faults.iter().rev().cloned().collect());
     }
 
+    /// Answers requests for paths that begin with `prefix` only when they have this header `Authorization`.
+    pub(crate) fn guard(&self, prefix: &str, authorization: &str) {
+        self.lock().guards.insert(prefix.to_owned(), authorization.to_owned());
+    }
+
     /// The requests so far: path, and the range where one was asked for. Forgets them.
     pub(crate) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().requests)
@@ -109,6 +116,13 @@ fn answer(stream: TcpStream, state: &Mutex<State>) {
         headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let (file, fault) = {
         let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let guard = state.guards.iter().find(|(prefix, _)| path.starts_with(prefix.as_str()));
+        if guard.is_some_and(|(_, wanted)| headers.get("authorization") != Some(wanted)) {
+            state.requests.push(format!("{path} without credential"));
+            drop(state);
+            let _ = refuse(stream);
+            return;
+        }
         state
             .requests
             .push(range.map_or_else(|| path.clone(), |start: usize| format!("{path} from {start}")));
@@ -117,6 +131,14 @@ fn answer(stream: TcpStream, state: &Mutex<State>) {
     };
     // A client that goes away early is part of the tests.
     let _ = respond(stream, file, fault.as_ref(), range, headers.get("if-none-match").map(String::as_str));
+}
+
+fn refuse(mut stream: TcpStream) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"packages\"\r\nContent-Length: 0\r\nConnection: \
+         close\r\n\r\n"
+    )
 }
 
 fn respond(
@@ -150,6 +172,8 @@ fn respond(
         return write!(stream, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
     }
     let start = range.filter(|start| fault != Some(&Fault::IgnoreRange) && *start < file.len());
+    // Installers of Python want to know what a page is.
+    let page = if file.starts_with(b"<!DOCTYPE html>") { "Content-Type: text/html\r\n" } else { "" };
     let packed = (fault == Some(&Fault::Gzip)).then(|| gzip(&file));
     let encoding = if packed.is_some() { "Content-Encoding: gzip\r\n" } else { "" };
     let body = packed.as_deref().unwrap_or(&file[start.unwrap_or(0)..]);
@@ -161,7 +185,7 @@ fn respond(
     };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nETag: {etag}\r\n{encoding}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nETag: {etag}\r\n{page}{encoding}Content-Length: {}\r\nConnection: close\r\n\r\n",
         if let Some(Fault::Length(length)) = fault { *length } else { body.len() }
     )?;
     match fault {

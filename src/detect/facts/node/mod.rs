@@ -17,7 +17,7 @@ pub(super) use manager::Manager;
 pub(super) use package::Package;
 pub(super) use workspace::Workspace;
 
-use super::{Files, Located, located};
+use super::{Files, Located, credentials, located};
 use crate::detect::Error;
 use crate::plan::model::Notice;
 
@@ -53,6 +53,8 @@ pub struct Node {
     pub main_file: Option<String>,
     /// Whether `tsconfig.json` exists.
     pub typescript: bool,
+    /// Variables that `.npmrc`, `.yarnrc.yml` and `bunfig.toml` name.
+    pub secrets: Vec<Located>,
 }
 
 impl Node {
@@ -118,6 +120,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         typescript_entry: entry(files, &["", "src/"], &["ts", "mts"]),
         main_file,
         typescript: files.has("tsconfig.json"),
+        secrets: credentials::of_node(files)?,
     })
 }
 

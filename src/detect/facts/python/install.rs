@@ -34,8 +34,11 @@ pub struct Install {
     pub needs_lock: bool,
     /// Whether a line names a commit.
     pub git: bool,
-    /// Addresses of private indexes, in the order in which they are asked; before the default one.
+    /// Private indexes, in the order in which they are asked; before the default one: `NAME=URL`, or the URL alone
+    /// where there is no name or the URL names variables.
     pub indexes: Vec<String>,
+    /// What the installer reads the credentials of named indexes from: `UV_INDEX_NAME_USERNAME`, `…_PASSWORD`.
+    pub credentials: Vec<String>,
     /// Normalised names of all that is installed on Linux, with `NAME[EXTRA]`; without a lock only what is asked for
     /// directly. Sorted.
     pub names: Vec<String>,
@@ -68,4 +71,17 @@ impl Install {
         install.names = names.into_iter().collect();
         install
     }
+}
+
+/// The variables for the credentials of the indexes that have names.
+pub(super) fn credentials(indexes: &[String]) -> Vec<String> {
+    let names = indexes.iter().filter_map(|index| Some(index.split_once("://")?.0.split_once('=')?.0));
+    let variable = |name: &str| {
+        name.chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .collect::<String>()
+    };
+    names
+        .flat_map(|name| ["USERNAME", "PASSWORD"].map(|part| format!("UV_INDEX_{}_{part}", variable(name))))
+        .collect()
 }

@@ -119,6 +119,7 @@ pub(super) fn install(
         lock.clone_into(&mut install.file);
     }
     install.indexes.clone_from(&manifest.indexes);
+    install.credentials = super::install::credentials(&install.indexes);
     install.needs_lock = lock.is_none() && manifest.needs_lock;
     install.dynamic = lock.is_none() && (manifest.dynamic || by_setup);
     // uv's lock says itself whether the root is a package.

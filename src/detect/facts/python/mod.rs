@@ -31,7 +31,7 @@ pub(super) use project::Project;
 pub(super) use requirement::Requirement;
 pub(super) use scan::Screen;
 
-use super::{Files, Located, located, warning};
+use super::{Files, Located, credentials, located, warning};
 use crate::detect::Error;
 use crate::plan::model::Notice;
 use manager::Chosen;
@@ -96,6 +96,8 @@ pub struct Python {
     /// Packages that modules import without a guard and that the source does not hold, sorted. The standard library's
     /// are among them.
     pub imports: Vec<String>,
+    /// Variables that requirements files and addresses of indexes name.
+    pub secrets: Vec<Located>,
 }
 
 impl Python {
@@ -149,6 +151,9 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
     program::promote(&mut apps, manifest.entrypoint.as_deref());
     let program = program::read(manifest.project.as_ref(), &mut apps);
     let is_named = manifest.entrypoint.is_some() || apps.first() != likeliest.as_ref();
+    let mut secrets = credentials::of_requirements(files, read.files.iter())?;
+    let indexed = if is_pipenv { "Pipfile" } else { "pyproject.toml" };
+    secrets.extend(credentials::of_addresses(files, indexed, &manifest.indexes)?);
     Ok(Python {
         versions: versions(files, manifest.python, locked_python)?,
         manager,
@@ -173,6 +178,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         mains: scan.mains,
         functions: scan.functions,
         imports: scan.imports,
+        secrets,
     })
 }
 

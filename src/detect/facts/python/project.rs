@@ -39,7 +39,7 @@ pub(super) struct Manifest {
     /// What the app needs itself: no groups, no extras.
     pub(super) wanted: Vec<Requirement>,
     pub(super) python: Option<Located>,
-    /// Addresses of the indexes that it adds.
+    /// The indexes that it adds, see [`Install::indexes`](super::Install::indexes).
     pub(super) indexes: Vec<String>,
     /// Whether the project itself is to be built and installed.
     pub(super) is_package: bool,
@@ -118,10 +118,21 @@ pub(super) struct Index {
     pub(super) url: Option<String>,
 }
 
-/// The addresses of private indexes; the public one is what the machine has for it.
+/// The private indexes; the public one is what the machine has for it.
 pub(super) fn private(indexes: Vec<Index>) -> Vec<String> {
     let is_public = |index: &Index| index.name.eq_ignore_ascii_case("pypi");
-    indexes.into_iter().filter(|index| !is_public(index)).filter_map(|index| index.url).collect()
+    let is_name = |name: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        !name.is_empty() && name.chars().all(known)
+    };
+    let indexes = indexes.into_iter().filter(|index| !is_public(index));
+    let shown = |index: Index| {
+        let url = index.url?;
+        // Variables are replaced in requirements files only, which have no names for indexes.
+        let named = is_name(&index.name) && !url.contains("${");
+        Some(if named { format!("{}={url}", index.name) } else { url })
+    };
+    indexes.filter_map(shown).collect()
 }
 
 /// Reads `pyproject.toml`; everything is empty when there is none.
