@@ -222,7 +222,7 @@ fn reads(files: &Files<'_>, texts: &BTreeSet<String>) -> Vec<String> {
 /// What only the go command reads.
 fn is_source(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.ends_with(".go") || ["go.mod", "go.sum", "go.work", "go.work.sum"].contains(&name)
+    name.strip_suffix(".go").is_some() || ["go.mod", "go.sum", "go.work", "go.work.sum"].contains(&name)
 }
 
 /// Whether the go command ignores the file, or it belongs to somebody else.
