@@ -38,6 +38,7 @@ supported:
   Python: requirements.txt, pyproject.toml, Pipfile, setup.py, setup.cfg, uv.lock, poetry.lock, pdm.lock, pylock.toml
   Node.js: package.json
   Static site: Staticfile, index.html, hugo.toml, hugo.yaml
+  Shell script: start.sh, run.sh, entrypoint.sh
   Procfile: Procfile
 
 hint 1: run `rpack build DIR` with the folder that holds the app

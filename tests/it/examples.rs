@@ -407,3 +407,9 @@ fn network_root_tool_static_site_elsewhere() {
 fn network_root_tool_procfile_worker_elsewhere() {
     foreign("procfile-worker");
 }
+
+#[test]
+#[ignore = "needs the network, root, skopeo, umoci and podman: run by .ci/run"]
+fn network_root_tool_shell_start_elsewhere() {
+    foreign("shell-start");
+}
