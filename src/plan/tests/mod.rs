@@ -198,6 +198,7 @@ fn node() -> Value {
         "workspace": null, "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
         "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
         "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
+        "angular": null,
     } })
 }
 

@@ -1,5 +1,6 @@
 //! Facts of Node.js: `package.json`, locks, version files, entry files.
 
+mod angular;
 mod lock;
 mod manager;
 mod package;
@@ -53,6 +54,8 @@ pub struct Node {
     pub main_file: Option<String>,
     /// Whether `tsconfig.json` exists.
     pub typescript: bool,
+    /// The folder that the only app of `angular.json` is built to.
+    pub angular: Option<String>,
 }
 
 impl Node {
@@ -118,6 +121,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         typescript_entry: entry(files, &["", "src/"], &["ts", "mts"]),
         main_file,
         typescript: files.has("tsconfig.json"),
+        angular: angular::output(files)?,
     })
 }
 

@@ -55,6 +55,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 {"value": "22.1.0", "file": "package.json", "line": 15, "key": "volta.node"},
             ],
             "entry": null, "typescript_entry": "src/index.ts", "main_file": "dist/server.js", "typescript": true,
+            "angular": null,
         })
     );
     assert_eq!(notices, Vec::<String>::new());
