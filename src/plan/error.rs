@@ -307,6 +307,7 @@ const CHECKS: &[&str] = &[
     "node/lock-other-manager",
     "node/manager-engine",
     "node/manager-integrity",
+    "node/sveltekit-adapter",
     "python/app-ambiguous",
     "python/conda",
     "python/django-static",
