@@ -287,6 +287,27 @@ fn network_procfile_worker() {
     example("procfile-worker");
 }
 
+/// Sites that frameworks for Node.js make.
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_node_sites() {
+    app("node-eleventy");
+    app("node-astro-static");
+    app("node-vite-react");
+    app("node-vitepress");
+}
+
+/// Servers that frameworks for Node.js make.
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_node_servers() {
+    app("node-express-typescript");
+    app("node-sveltekit");
+    app("node-react-router");
+    app("node-nest");
+    app("node-next");
+}
+
 /// Python apps of each manager and framework.
 #[test]
 #[ignore = "needs the network: run by .ci/run"]
