@@ -1,8 +1,9 @@
 //! Composes one root and says how long each part took: what `bench/compose` measures.
 //!
 //! In: `STORE SETTING PACKAGE…`, where a package may be `@GROUP` and the setting is `closure` (what the packages need
-//! comes along) or `listed`. Out: one line of JSON on stdout. The parts are those of a build: find exact packages,
-//! fetch and unpack them, write the directory that a sandbox would start from.
+//! comes along) or `listed`; or `STORE archives`. Out: one line of JSON on stdout. The parts are those of a build: find
+//! exact packages, fetch and unpack them, write the directory that a sandbox would start from. For `archives` the line
+//! says where Debian's are.
 
 #![expect(clippy::print_stdout, reason = "its result is one line on stdout")]
 
@@ -22,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [store, setting, packages @ ..] = &arguments[..] else {
-        return Err("usage: compose STORE closure|listed PACKAGE…".into());
+        return Err("usage: compose STORE archives|closure|listed PACKAGE…".into());
     };
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let machine =
@@ -30,6 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions)?;
+    if setting == "archives" {
+        let [main, security] = ["debian", "debian-security"].map(|name| endpoints.find(name));
+        println!("{}", serde_json::json!({ "main": main?.url, "security": security?.url }));
+        return Ok(());
+    }
     let context = Context::new(
         Store::open(store)?,
         Client::new(Options::default())?,

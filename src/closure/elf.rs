@@ -15,6 +15,15 @@ use serde::{Deserialize, Serialize};
 /// The first bytes of every ELF file.
 pub const MAGIC: [u8; 4] = *b"\x7fELF";
 
+/// The value of `e_machine` for an architecture, as Debian and OCI call it; none when it is not a target.
+pub fn machine(architecture: &str) -> Option<u16> {
+    match architecture {
+        "amd64" => Some(62),
+        "arm64" => Some(183),
+        _ => None,
+    }
+}
+
 /// More of them than any linker makes.
 const SEGMENTS: u16 = 512;
 const DYNAMIC: u64 = 256 * 1024;
@@ -55,7 +64,7 @@ pub enum Found {
 /// What a file asks of the loader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
-    /// `e_machine`: 62 is x86-64, 183 is `AArch64`.
+    /// `e_machine`, see [`machine`].
     pub machine: u16,
     /// The loader that a program names.
     pub interpreter: Option<String>,

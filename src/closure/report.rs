@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 
 use serde::Serialize;
 
@@ -16,7 +15,7 @@ use super::scan::Scan;
 use super::search::Target;
 use super::view::View;
 use crate::definitions::Definitions;
-use crate::store::{Content, Entry, Kind, Tree};
+use crate::store::{Entry, Kind, Tree};
 
 const RECORDS: &str = "var/lib/dpkg/status.d";
 /// Users that the text names; the JSON form names all.
@@ -108,7 +107,7 @@ pub(super) fn owners(tree: &Tree, view: &View<'_>) -> Result<BTreeMap<String, St
     let mut owners = BTreeMap::new();
     for (path, entry) in tree.below(RECORDS) {
         let Some(package) = load::base_name(path).strip_suffix(".md5sums") else { continue };
-        for line in text(path, entry)?.lines() {
+        for line in text(entry)?.lines() {
             // A digest, two blanks, a path; on older releases below `/lib`, which is a link.
             let Some((_, file)) = line.split_once("  ") else { continue };
             if let Some(file) = view.file(file) {
@@ -122,7 +121,7 @@ pub(super) fn owners(tree: &Tree, view: &View<'_>) -> Result<BTreeMap<String, St
 fn versions(tree: &Tree) -> Result<Vec<(String, String)>, Error> {
     let mut versions = Vec::new();
     for (path, entry) in tree.below(RECORDS).filter(|(path, _)| !path.ends_with(".md5sums")) {
-        let record = text(path, entry)?;
+        let record = text(entry)?;
         let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let name = field("Package").unwrap_or_else(|| load::base_name(path));
         versions.push((name.to_owned(), field("Version").unwrap_or_default().to_owned()));
@@ -131,15 +130,9 @@ fn versions(tree: &Tree) -> Result<Vec<(String, String)>, Error> {
 }
 
 /// The text of a small file; what is no text counts as empty.
-fn text(path: &str, entry: &Entry) -> Result<String, Error> {
-    let bytes = match &entry.kind {
-        Kind::File { content: Content::Bytes(bytes), .. } => bytes.clone(),
-        Kind::File { content: Content::Path(file), .. } => {
-            fs::read(file).map_err(|source| Error::Read { path: path.to_owned(), source })?
-        }
-        _ => Vec::new(),
-    };
-    Ok(String::from_utf8(bytes).unwrap_or_default())
+fn text(entry: &Entry) -> Result<String, Error> {
+    let Kind::File { content, .. } = &entry.kind else { return Ok(String::new()) };
+    Ok(String::from_utf8(content.read()?.into_owned()).unwrap_or_default())
 }
 
 impl Report {

@@ -4,7 +4,7 @@
 //! folders in order, as <https://man7.org/linux/man-pages/man8/ld.so.8.html> describes them. Images hold no
 //! `/etc/ld.so.cache`, so folders of `/etc/ld.so.conf.d` do not count: the loader would not look there.
 
-use super::elf::Elf;
+use super::elf::{self, Elf};
 
 /// An architecture as the loader names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,7 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// The target for Debian's name of the architecture.
     pub(super) fn debian(architecture: &'a str) -> Option<Self> {
-        let machine = match architecture {
-            "amd64" => 62,
-            "arm64" => 183,
-            _ => return None,
-        };
-        Some(Self { machine, triplet: crate::rootfs::multiarch(architecture) })
+        Some(Self { machine: elf::machine(architecture)?, triplet: crate::rootfs::multiarch(architecture) })
     }
 
     /// What `$PLATFORM` stands for.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use crate::closure::elf;
 use crate::store::{Content, Entry, Kind};
 
 /// The part of the header that is read: identification, type, machine.
@@ -11,11 +12,7 @@ const HEADER: usize = 20;
 
 /// The value of `e_machine` for a platform; none for a platform that is not known.
 pub(super) fn of_platform(platform: &str) -> Option<u16> {
-    match platform {
-        "linux/amd64" => Some(62),
-        "linux/arm64" => Some(183),
-        _ => None,
-    }
+    elf::machine(platform.strip_prefix("linux/")?)
 }
 
 /// The value of `e_machine`; none of a file that is no ELF file.
@@ -29,7 +26,7 @@ pub(super) fn of_file(entry: &Entry) -> io::Result<Option<u16>> {
         Content::Bytes(bytes) => header.copy_from_slice(&bytes[..HEADER]),
         Content::Path(path) => File::open(path)?.read_exact(&mut header)?,
     }
-    if !header.starts_with(b"\x7fELF") {
+    if !header.starts_with(&elf::MAGIC) {
         return Ok(None);
     }
     let big_endian = header[5] == 2;

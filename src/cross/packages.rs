@@ -5,11 +5,10 @@
 //! installed distributions (<https://packaging.python.org/en/latest/specifications/recording-installed-packages/>).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use serde::Deserialize;
 
-use crate::store::{Content, Entry, Kind, Tree};
+use crate::store::{Entry, Kind, Tree};
 
 /// npm's record, in the work tree.
 const NPM_RECORD: &str = "app/node_modules/.package-lock.json";
@@ -166,8 +165,5 @@ fn npm(path: &str, entry: NpmEntry) -> (String, Npm) {
 
 fn text(entry: &Entry) -> Option<String> {
     let Kind::File { content, .. } = &entry.kind else { return None };
-    match content {
-        Content::Path(path) => fs::read_to_string(path).ok(),
-        Content::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
-    }
+    String::from_utf8(content.read().ok()?.into_owned()).ok()
 }

@@ -41,7 +41,7 @@ impl Client {
     }
 
     /// As [`Client::download_all`], and calls `arrived` with the index of each file as soon as the store has it:
-    /// first, the largest before others, for those that it had before.
+    /// first for those that it had before. Of both kinds, the largest come first.
     ///
     /// # Errors
     /// As [`Client::download_all`].
@@ -53,9 +53,11 @@ impl Client {
         reporter: &Reporter,
         arrived: &(dyn Fn(usize) + Sync),
     ) -> Result<(), (usize, Error)> {
-        let (mut present, missing): (Vec<usize>, Vec<usize>) =
-            (0..jobs.len()).partition(|i| store.blob(&jobs[*i].digest).is_some());
-        present.sort_by_key(|i| std::cmp::Reverse(jobs[*i].size));
+        // What takes longest comes first, so that nothing long is left when all else is done.
+        let mut order: Vec<usize> = (0..jobs.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(jobs[*i].size));
+        let (present, missing): (Vec<usize>, Vec<usize>) =
+            order.into_iter().partition(|i| store.blob(&jobs[*i].digest).is_some());
         present.into_iter().for_each(arrived);
         if missing.is_empty() {
             return Ok(());

@@ -48,7 +48,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { offline: false, pause: Duration::from_millis(500), parallel: 8 }
+        Self { offline: false, pause: Duration::from_millis(500), parallel: 16 }
     }
 }
 

@@ -37,10 +37,12 @@ use crate::source::Commit;
 
 use buildpack::Buildpack;
 use check::Phase;
-use part::{Named, Part};
+use model::{Image, Layer};
+use outcome::Possible;
+use part::{Assets, Named, Part};
 use platform::Platforms;
 use release::Base;
-use start::StartCommand;
+use start::{Candidate, StartCommand};
 use template::Scope;
 
 pub use edition::newest as newest_edition;
@@ -95,10 +97,7 @@ pub fn plan(
     let language = config.language.as_ref().map_or(&detection.language, |language| &language.value);
     let (buildpack, file) = Buildpack::load(definitions, language)?;
     let name = image::name(config, &options.folder_name);
-    let is_described = Facts::shape().get(language).is_some();
-    if is_described && detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
-        return Err(Error::NoFacts { language: language.clone() });
-    }
+    check_facts(detection, language)?;
     image::check_config(config)?;
     let edition = edition::of(config, definitions)?;
     let whole = Part { is_assets: false, folder: detection.folder.clone() };
@@ -127,17 +126,10 @@ pub fn plan(
     outcome::show(&mut planner, &possible[0]);
     check::run(&mut planner, Phase::Late)?;
     let assets = part::assets(&mut planner, detection, definitions, named)?;
-    let mut decided = Vec::new();
-    let mut layers = Vec::new();
-    for one in &possible {
-        outcome::show(&mut planner, one);
-        let expands = one.candidate.commands().any(StartCommand::expands);
-        let init = planner.buildpack.init == buildpack::Init::Always || expands;
-        let made = layer::layers(&planner, init, &assets)?;
-        layers.extend(made.iter().cloned());
-        let image = image::image(&mut planner, &one.candidate, init, &name, commit, options)?;
-        decided.push((one, made, image));
-    }
+    let packed = packed(&mut planner, &possible, &assets, |planner, candidate, init| {
+        image::image(planner, candidate, init, &name, commit, options)
+    })?;
+    let layers: Vec<Layer> = packed.iter().flat_map(|(layers, _)| layers.clone()).collect();
     outcome::show(&mut planner, &possible[0]);
     let own_steps = step::steps(&planner)?;
     let prune = prune::prune(&planner)?;
@@ -146,7 +138,7 @@ pub fn plan(
     let packages = root::build_packages(&planner, &native)?;
     let build_root = root::build_root(&mut planner, packages.into_iter().chain(assets.packages()).collect())?;
     let mut all = Vec::new();
-    for (one, layers, image) in decided {
+    for (one, (layers, image)) in possible.iter().zip(packed) {
         outcome::show(&mut planner, one);
         let runtime_root = root::runtime_root(&planner, &native)?;
         all.push(outcome::Decided { outcome: one.outcome.clone(), runtime_root, layers, image });
@@ -164,7 +156,7 @@ pub fn plan(
         build_root,
         runtime_root: own.runtime_root,
         toolchains: assets.toolchains(toolchains),
-        steps: assets.steps(own_steps),
+        steps: assets.steps(&own_steps),
         prune,
         layers: own.layers,
         image: own.image,
@@ -173,6 +165,32 @@ pub fn plan(
         ignored_libraries: ignored,
         notices: planner.notices,
     })
+}
+
+/// A language whose facts rpack reads needs them.
+fn check_facts(detection: &Detection, language: &str) -> Result<(), Error> {
+    let is_described = Facts::shape().get(language).is_some();
+    if is_described && detection.facts.get(language).is_none_or(serde_json::Value::is_null) {
+        return Err(Error::NoFacts { language: language.to_owned() });
+    }
+    Ok(())
+}
+
+/// The layers and the image of each possibility.
+fn packed(
+    planner: &mut Planner<'_>,
+    possible: &[Possible],
+    assets: &Assets,
+    image: impl Fn(&mut Planner<'_>, &Candidate, bool) -> Result<Image, Error>,
+) -> Result<Vec<(Vec<Layer>, Image)>, Error> {
+    let one = |one: &Possible| {
+        outcome::show(planner, one);
+        let expands = one.candidate.commands().any(StartCommand::expands);
+        let init = planner.buildpack.init == buildpack::Init::Always || expands;
+        let layers = layer::layers(planner, init, assets)?;
+        Ok((layers, image(planner, &one.candidate, init)?))
+    };
+    possible.iter().map(one).collect()
 }
 
 impl Planner<'_> {

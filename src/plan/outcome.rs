@@ -71,7 +71,7 @@ fn of_rule(planner: &mut Planner<'_>, rule: &Rule, key: &str, facts: &Value) -> 
     let title = planner.scope.text(&format!("{key}.title"), &rule.title)?;
     let files = planner.scope.texts(&format!("{key}.files"), &rule.files)?;
     let mut notices = Vec::new();
-    let candidates = start::starts(&planner.buildpack, &planner.scope, planner.config, facts, &mut notices)?;
+    let candidates = start::starts(planner, facts, &mut notices)?;
     planner.add_notices(notices);
     let folder = planner.folder.clone();
     let possible = |candidate: Candidate| {

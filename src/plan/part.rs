@@ -167,7 +167,7 @@ impl Assets {
 
     /// All steps. What the app installs comes first, because every step counts for those behind it and sources of
     /// assets change more often; what the app builds comes last, because it may take the assets in.
-    pub(super) fn steps(&self, app: Vec<Step>) -> Vec<Step> {
+    pub(super) fn steps(&self, app: &[Step]) -> Vec<Step> {
         let installs = app.iter().rposition(|step| step.network).map_or(0, |last| last + 1);
         let (first, last) = app.split_at(installs);
         [first, &self.steps, last].concat()

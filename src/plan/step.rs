@@ -49,9 +49,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         At::App => planner.folder.as_str(),
         At::Root => "",
     };
-    if !folder.is_empty() {
-        inputs = inputs.iter().map(|glob| below(folder, glob)).collect();
-    }
+    inputs = inputs.iter().map(|glob| below(folder, glob)).collect();
     let mut files = BTreeMap::new();
     for (path, text) in &rule.files {
         files.insert(path.clone(), scope.text(&key("files"), text)?);
@@ -88,10 +86,12 @@ fn secrets(planner: &Planner<'_>, rule: &Rule) -> Result<Vec<Secret>, Error> {
     Ok(secrets)
 }
 
-/// A pattern of inputs below `folder`.
+/// A pattern of inputs below `folder`, unless it begins with a slash: then it counts from the source.
 fn below(folder: &str, glob: &str) -> String {
-    match glob.strip_prefix('!') {
-        Some(glob) => format!("!{folder}/{glob}"),
-        None => format!("{folder}/{glob}"),
+    let (not, glob) = glob.strip_prefix('!').map_or(("", glob), |glob| ("!", glob));
+    match glob.strip_prefix('/') {
+        Some(glob) => format!("{not}{glob}"),
+        None if folder.is_empty() => format!("{not}{glob}"),
+        None => format!("{not}{folder}/{glob}"),
     }
 }

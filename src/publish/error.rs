@@ -14,6 +14,12 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A layout or archive cannot be read.
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+    /// A layer cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] unpack::Error),
     /// The text is not a destination.
     #[error("`{text}` is not a destination: {reason}")]
     Destination {
@@ -90,16 +96,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A layer holds something that is never unpacked.
-    #[error("layer {digest} is refused: `{path}` {reason}")]
-    Refused {
-        /// The layer's blob.
-        digest: Digest,
-        /// The entry, as the layer names it.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 impl Error {
@@ -108,27 +104,14 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { action, path: path.clone(), source }
     }
-}
 
-impl From<layout::Error> for Error {
-    fn from(error: layout::Error) -> Self {
-        match error {
-            layout::Error::Store(error) => Self::Store(error),
-            layout::Error::Io { action, path, source } => Self::Io { action, path, source },
-            layout::Error::Format { path, wanted, reason } => Self::Format { path, wanted, reason },
-            layout::Error::Blob { digest, reason } => Self::Unreadable { what: "blob", digest, reason },
-        }
-    }
-}
-
-impl From<unpack::Error> for Error {
-    fn from(error: unpack::Error) -> Self {
-        match error {
-            unpack::Error::Store(error) => Self::Store(error),
-            unpack::Error::Unreadable { digest, reason } => {
-                Self::Unreadable { what: "layer", digest, reason }
-            }
-            unpack::Error::Refused { digest, path, reason } => Self::Refused { digest, path, reason },
+    /// The store's own failure, whoever met it.
+    fn of_store(&self) -> Option<&store::Error> {
+        match self {
+            Self::Store(error)
+            | Self::Layout(layout::Error::Store(error))
+            | Self::Unpack(unpack::Error::Store(error)) => Some(error),
+            _ => None,
         }
     }
 }
@@ -136,34 +119,36 @@ impl From<unpack::Error> for Error {
 impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
-            Self::Store(error) => error.id(),
+            Self::Store(error)
+            | Self::Layout(layout::Error::Store(error))
+            | Self::Unpack(unpack::Error::Store(error)) => error.id(),
             Self::Destination { .. } => "publish/destination",
-            Self::Io { .. } => "publish/io",
-            Self::Format { .. } => "publish/format",
+            Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
+            Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
             Self::OnePlatform { .. } => "publish/one-platform",
             Self::OtherPlatform { .. } => "publish/other-platform",
             Self::NotFound { .. } => "publish/not-found",
             Self::Ambiguous { .. } => "publish/ambiguous",
-            Self::Unreadable { .. } => "publish/unreadable",
-            Self::Refused { .. } => "publish/refused",
+            Self::Unreadable { .. }
+            | Self::Layout(layout::Error::Blob { .. })
+            | Self::Unpack(unpack::Error::Unreadable { .. }) => "publish/unreadable",
+            Self::Unpack(unpack::Error::Refused { .. }) => "publish/refused",
         }
     }
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Store(error) => error.exit(),
             Self::Destination { .. }
             | Self::OnePlatform { .. }
             | Self::OtherPlatform { .. }
             | Self::NotFound { .. }
             | Self::Ambiguous { .. } => ExitCode::Usage,
-            _ => ExitCode::Failed,
+            _ => self.of_store().map_or(ExitCode::Failed, Diagnose::exit),
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Store(error) => error.hints(),
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
             Self::OnePlatform { file, platforms } => vec![
                 format!(
@@ -183,13 +168,16 @@ impl Diagnose for Error {
             }
             Self::NotFound { known, .. } => vec![format!("known names: {}", quoted(known))],
             Self::Ambiguous { candidates, .. } => vec![format!("name one of {}", quoted(candidates))],
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Self::Io { source, .. } | Self::Layout(layout::Error::Io { source, .. })
+                if source.kind() == io::ErrorKind::StorageFull =>
+            {
                 vec!["free space there, or write to another place: `-o oci:DIR`".to_owned()]
             }
-            Self::Format { wanted: layout::WANTED, .. } => {
+            Self::Format { wanted: layout::WANTED, .. }
+            | Self::Layout(layout::Error::Format { wanted: layout::WANTED, .. }) => {
                 vec!["name a directory that is empty or does not exist: `-o oci:image`".to_owned()]
             }
-            _ => Vec::new(),
+            _ => self.of_store().map(Diagnose::hints).unwrap_or_default(),
         }
     }
 }

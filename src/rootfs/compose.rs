@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::PathBuf;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -19,7 +18,7 @@ use super::merge::merge;
 use super::{Context, Error, debian, overlay, packages, trust_store};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan::model::{Package, Root};
-use crate::store::{self, Content, Entry, Kind, Tree};
+use crate::store::{Entry, Kind, Tree};
 
 /// Changes when equal packages give another tree.
 pub(super) const RULES: u32 = 2;
@@ -139,14 +138,8 @@ fn add_certificates(tree: &mut Tree, base: &Base, root: &Root) -> Result<(), Err
     let mut bundle = String::new();
     let mut certificates = Vec::new();
     for (path, entry) in tree.below(&rule.folder).filter(|(path, _)| path.strip_suffix(".crt").is_some()) {
-        let text = match &entry.kind {
-            Kind::File { content: Content::Bytes(bytes), .. } => bytes.clone(),
-            Kind::File { content: Content::Path(path), .. } => {
-                fs::read(path).map_err(store::Error::io("read", path))?
-            }
-            _ => continue,
-        };
-        let text = String::from_utf8(text).map_err(|_| wrong(path, "is not text"))?;
+        let Kind::File { content, .. } = &entry.kind else { continue };
+        let text = String::from_utf8(content.read()?.into_owned()).map_err(|_| wrong(path, "is not text"))?;
         for line in text.lines() {
             bundle.push_str(line);
             bundle.push('\n');

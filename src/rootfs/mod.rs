@@ -25,11 +25,12 @@ mod packages;
 mod registry;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod toolchain;
 mod trust_store;
 mod unpack;
 mod unzip;
+mod xz;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

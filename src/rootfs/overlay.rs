@@ -4,11 +4,9 @@
 //! the packages add, because the image's own layers stay as they are. The image decides what is a directory and what
 //! a link: files of packages go where its links lead.
 
-use std::fs;
-
 use super::Error;
 use super::base::Base;
-use crate::store::{self, Content, Entry, Kind, Tree};
+use crate::store::{Entry, Kind, Tree};
 
 /// Where dpkg lists what is installed.
 const STATUS: &str = "var/lib/dpkg/status";
@@ -58,16 +56,8 @@ pub(super) fn over(tree: &Tree, image: &Tree, base: &Base) -> Result<Tree, Error
 }
 
 fn text(tree: &Tree, path: &str) -> Result<Option<String>, Error> {
-    Ok(match tree.get(path).map(|entry| &entry.kind) {
-        Some(Kind::File { content: Content::Bytes(bytes), .. }) => {
-            Some(String::from_utf8_lossy(bytes).into_owned())
-        }
-        Some(Kind::File { content: Content::Path(path), .. }) => {
-            let bytes = fs::read(path).map_err(store::Error::io("read", path))?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        }
-        _ => None,
-    })
+    let Some(Kind::File { content, .. }) = tree.get(path).map(|entry| &entry.kind) else { return Ok(None) };
+    Ok(Some(String::from_utf8_lossy(&content.read()?).into_owned()))
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use lzma_rust2::XzReader;
 
 use super::registry::{self, Integrity};
 use super::unpack::{Failure, Unpacked, unpack};
 use super::unzip::{digests, unzip};
+use super::xz::xz;
 use super::{Context, Error};
 use crate::http::{self, Fetched, shown};
 use crate::oci::{Digest, to_canonical_json};
@@ -25,8 +25,6 @@ use crate::store::{Entry, Kind, Tree, tree::is_clean};
 const RULES: u32 = 2;
 /// Archives larger than this are refused.
 const LARGEST: u64 = 1 << 30;
-/// An xz dictionary larger than this is refused, in KiB.
-const DICTIONARY: u32 = 256 << 10;
 
 /// The tree of `toolchain`, fetched and unpacked only if the store does not have it.
 ///
@@ -124,7 +122,7 @@ fn open(
     let reader: Box<dyn Read> = if ends(&[".tar.gz", ".tgz"]) {
         Box::new(MultiGzDecoder::new(reader))
     } else if ends(&[".tar.xz", ".txz"]) {
-        Box::new(BufReader::with_capacity(64 * 1024, XzReader::new_mem_limit(reader, true, DICTIONARY)))
+        Box::new(xz(reader)?)
     } else if ends(&[".tar"]) {
         Box::new(reader)
     } else {

@@ -66,17 +66,13 @@ impl Unpacked {
         let bytes = fs::read(&path).map_err(store::Error::io("read", &path))?;
         let mut unpacked: Self = serde_json::from_slice(&bytes)
             .map_err(|error| store::Error::Damaged { path: folder.clone(), reason: error.to_string() })?;
-        for (_, entry) in unpacked.tree.iter_mut() {
-            if let Kind::File { content: Content::Path(path), .. } = &mut entry.kind {
-                *path = folder.join(&*path);
-            }
-        }
+        unpacked.settle(&folder);
         Ok(Some(unpacked))
     }
 
-    /// Keeps a finished folder as `trees/KEY` and reads it from there.
+    /// Keeps a finished folder as `trees/KEY`.
     pub(super) fn keep(
-        self,
+        mut self,
         store: &Store,
         key: &str,
         folder: tempfile::TempDir,
@@ -85,9 +81,18 @@ impl Unpacked {
         let bytes = serde_json::to_vec(&self)
             .map_err(|error| store::Error::Damaged { path: path.clone(), reason: error.to_string() })?;
         fs::write(&path, bytes).map_err(store::Error::io("write", &path))?;
-        let kept = store.keep_entry("trees", key, folder)?;
-        Self::load(store, key)?
-            .ok_or_else(|| store::Error::Damaged { path: kept, reason: "it vanished".to_owned() })
+        // Another process that was first has unpacked the same bytes to the same names.
+        self.settle(&store.keep_entry("trees", key, folder)?);
+        Ok(self)
+    }
+
+    /// Says that the contents lie in `folder`.
+    fn settle(&mut self, folder: &Path) {
+        for (_, entry) in self.tree.iter_mut() {
+            if let Kind::File { content: Content::Path(path), .. } = &mut entry.kind {
+                *path = folder.join(&*path);
+            }
+        }
     }
 }
 

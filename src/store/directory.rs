@@ -3,11 +3,16 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::thread;
 
 use super::Error;
 use super::tree::{Content, Entry, Kind, Tree};
+
+/// A thread of its own is worth it for this many entries.
+const SHARE: usize = 256;
 
 /// Writes `tree` below `root`, which must not exist. Owners are not restored, setuid bits are dropped, and
 /// directories stay writable by the owner, so that an ordinary user can use and remove them.
@@ -15,16 +20,33 @@ pub(super) fn write(tree: &Tree, root: &Path) -> Result<(), Error> {
     fs::create_dir(root).map_err(Error::io("create", root))?;
     fs::set_permissions(root, fs::Permissions::from_mode(0o755))
         .map_err(Error::io("set the mode of", root))?;
-    for (path, entry) in tree.iter() {
-        let target = root.join(path);
-        match &entry.kind {
-            Kind::Directory { .. } => write_directory(&target, entry.mode)?,
-            Kind::File { content, .. } => write_file(&target, content, entry.mode)?,
-            Kind::Symlink { target: text } => symlink(text, &target).map_err(Error::io("create", &target))?,
-            Kind::Whiteout => {}
-        }
+    let (directories, others): (Vec<_>, Vec<_>) =
+        tree.iter().partition(|(_, entry)| matches!(entry.kind, Kind::Directory { .. }));
+    for (path, entry) in directories {
+        write_directory(&root.join(path), entry.mode)?;
     }
-    Ok(())
+    // With the directories there, the rest can be written in any order.
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(8);
+    let share = others.len().div_ceil(threads).max(SHARE);
+    thread::scope(|scope| {
+        let write = |part: &[(&str, &Entry)]| {
+            part.iter().try_for_each(|(path, entry)| write_entry(&root.join(path), entry))
+        };
+        let tasks: Vec<_> = others.chunks(share).map(|part| scope.spawn(move || write(part))).collect();
+        let join = |task: thread::ScopedJoinHandle<'_, _>| {
+            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        tasks.into_iter().try_for_each(join)
+    })
+}
+
+/// Writes what is no directory.
+fn write_entry(target: &Path, entry: &Entry) -> Result<(), Error> {
+    match &entry.kind {
+        Kind::File { content, .. } => write_file(target, content, entry.mode),
+        Kind::Symlink { target: text } => symlink(text, target).map_err(Error::io("create", target)),
+        Kind::Directory { .. } | Kind::Whiteout => Ok(()),
+    }
 }
 
 fn write_directory(target: &Path, mode: u32) -> Result<(), Error> {

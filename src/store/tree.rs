@@ -7,10 +7,14 @@
 //! Invariants: paths are relative, have no `.`, `..`, empty component or trailing slash, and are UTF-8; every
 //! entry's parents exist as directories after [`Tree::add_parents`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use super::Error;
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +50,19 @@ pub enum Content {
     Path(PathBuf),
     /// In memory: small generated files.
     Bytes(Vec<u8>),
+}
+
+impl Content {
+    /// All bytes. The caller has looked at the size.
+    ///
+    /// # Errors
+    /// When the file on disk cannot be read.
+    pub fn read(&self) -> Result<Cow<'_, [u8]>, Error> {
+        match self {
+            Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Path(path) => Ok(Cow::Owned(fs::read(path).map_err(Error::io("read", path))?)),
+        }
+    }
 }
 
 /// One entry with its metadata.

@@ -37,6 +37,22 @@ fn a_module_of_a_go_workspace_keeps_its_workspace() {
 }
 
 #[test]
+fn a_program_of_a_go_module_keeps_its_module() {
+    let context = TestContext::new();
+    context
+        .file("go.mod", "module example.com/shop\n\ngo 1.24\n")
+        .file("cmd/orders/main.go", "package main\n\nfunc main() {}\n")
+        .file("cmd/billing/main.go", "package main\n\nfunc main() {}\n")
+        .file("site/index.html", "");
+    let found = detected(&context, &["--app", "cmd/orders"]);
+    assert_eq!((&found["language"], &found["folder"]), (&"go".into(), &"cmd/orders".into()));
+    assert_eq!(found["facts"]["go"]["mains"], serde_json::json!(["."]));
+    // A folder without programs is no part of the module.
+    let found = detected(&context, &["--app", "site"]);
+    assert_eq!((&found["language"], found.get("folder")), (&"static".into(), None));
+}
+
+#[test]
 fn a_folder_that_is_not_there() {
     let context = TestContext::new();
     for folder in ["apps/wbe", "..", "/etc"] {

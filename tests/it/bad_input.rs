@@ -37,6 +37,7 @@ supported:
   Go: go.mod, go.work
   Python: requirements.txt, pyproject.toml, Pipfile, setup.py, setup.cfg, uv.lock, poetry.lock, pdm.lock, pylock.toml
   Node.js: package.json
+  Static site: Staticfile, index.html, hugo.toml, hugo.yaml
   Procfile: Procfile
 
 hint 1: run `rpack build DIR` with the folder that holds the app

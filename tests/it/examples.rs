@@ -21,6 +21,8 @@ struct Expect {
     language: String,
     processes: Vec<String>,
     start: Vec<String>,
+    /// The folder that `--app` names.
+    app: Option<String>,
     sigterm_exit: i32,
     max_size_mb: f64,
     must_contain: Vec<String>,
@@ -79,23 +81,83 @@ fn glob(pattern: &str) -> GlobMatcher {
     GlobBuilder::new(pattern).literal_separator(true).build().unwrap().compile_matcher()
 }
 
-fn example(name: &str) {
-    check(name, &expect(name), &TestContext::of_example(name));
+/// One test for each app of `examples` and `tests/fixtures/apps`; `_` stands for `-`.
+macro_rules! apps {
+    ($($name:ident)*) => {
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        $(
+            #[test]
+            #[ignore = "needs the network"]
+            fn $name() {
+                super::example(&stringify!($name).replace('_', "-"));
+            }
+        )*
+    };
 }
 
-/// An app of `tests/fixtures/apps`.
-fn app(name: &str) {
-    let folder = repository().join("tests/fixtures/apps").join(name);
-    check(name, &read(&folder.join("expect.toml")), &TestContext::of_app(name));
+/// What `.ci/run` builds and starts: each language, package manager and kind of outcome once, in half of its time.
+mod network_gate {
+    apps! {
+        celery_worker
+        django_wsgi
+        fastapi_uv
+        flask_poetry
+        go_http
+        go_sqlite
+        go_workspace
+        node_bun
+        node_express
+        node_pnpm
+        node_pnpm_workspaces
+        node_yarn_classic
+        node_yarn_pnp
+        pep723_script
+        procfile_worker
+        python_flask
+        static_site
+    }
+}
+
+/// What `cargo test --release -- --ignored` builds and starts besides.
+mod network_rest {
+    apps! {
+        django_asgi
+        fastapi_standard
+        flask_pipenv
+        go_targets
+        litestar_pylock
+        node_astro_static
+        node_eleventy
+        node_express_typescript
+        node_nest
+        node_next
+        node_npm_workspaces
+        node_react_router
+        node_sveltekit
+        node_vite_react
+        node_vitepress
+        node_yarn_modules
+        pdm_bottle
+        project_scripts
+        starlette_pip
+        streamlit_page
+    }
+}
+
+fn example(name: &str) {
+    check(name, &expect(name), &TestContext::of_example(name));
 }
 
 fn check(name: &str, expect: &Expect, context: &TestContext) {
     let layout = context.root().join("layout");
     let output = format!("oci:{}:1", layout.display());
-    let digest = context.rpack(&["build", "--name", name, "-o", &output]).success();
+    let of_app: Vec<&str> = expect.app.iter().flat_map(|folder| ["--app", folder]).collect();
+    let build = [&["build", "--name", name, "-o", &output], &of_app[..]].concat();
+    let digest = context.rpack(&build).success();
     assert!(digest.starts_with("sha256:") && digest.len() == 72, "stdout is the digest alone: {digest:?}");
 
-    let detected = context.rpack(&["detect", "--json"]).success();
+    let detected = context.rpack(&[&["detect", "--json"], &of_app[..]].concat()).success();
     let detected: serde_json::Value = serde_json::from_str(&detected).unwrap();
     assert_eq!(detected["language"], json!(expect.language));
 
@@ -108,7 +170,8 @@ fn check(name: &str, expect: &Expect, context: &TestContext) {
 fn check_config(image: &Layout, expect: &Expect) {
     let config = &image.config["config"];
     assert_eq!(config["User"], json!("65532:65532"));
-    assert_eq!(config["WorkingDir"], json!("/app"));
+    let directory = expect.app.as_ref().map_or("/app".to_owned(), |folder| format!("/app/{folder}"));
+    assert_eq!(config["WorkingDir"], json!(directory));
     assert!(config["Labels"]["org.opencontainers.image.title"].is_string(), "{config}");
     let entrypoint = config["Entrypoint"].as_array().unwrap();
     let argv: Vec<&str> = entrypoint
@@ -172,60 +235,6 @@ fn check_run(context: &TestContext, name: &str, expect: &Expect) {
     assert_eq!(ended.status.code(), Some(expect.sigterm_exit), "{printed}");
 }
 
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_express() {
-    example("node-express");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_pnpm() {
-    example("node-pnpm");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_yarn_classic() {
-    example("node-yarn-classic");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_yarn_modules() {
-    example("node-yarn-modules");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_yarn_pnp() {
-    example("node-yarn-pnp");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_bun() {
-    example("node-bun");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_npm_workspaces() {
-    example("node-npm-workspaces");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_pnpm_workspaces() {
-    example("node-pnpm-workspaces");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_python_flask() {
-    example("python-flask");
-}
-
 /// The suite follows the version that the app asks for, and the image starts on each.
 #[test]
 #[ignore = "needs the network: run by .ci/run"]
@@ -252,98 +261,24 @@ fn network_python_flask_on_each_base() {
 }
 
 #[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_go_http() {
-    example("go-http");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_go_workspace() {
-    example("go-workspace");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_go_sqlite() {
-    example("go-sqlite");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_go_targets() {
-    example("go-targets");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_static_site() {
-    example("static-site");
-}
-
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_procfile_worker() {
-    example("procfile-worker");
-}
-
-/// Sites that frameworks for Node.js make.
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_sites() {
-    app("node-eleventy");
-    app("node-astro-static");
-    app("node-vite-react");
-    app("node-vitepress");
-}
-
-/// Servers that frameworks for Node.js make.
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_node_servers() {
-    app("node-express-typescript");
-    app("node-sveltekit");
-    app("node-react-router");
-    app("node-nest");
-    app("node-next");
-}
-
-/// Python apps of each manager and framework.
-#[test]
-#[ignore = "needs the network: run by .ci/run"]
-fn network_python_apps() {
-    app("django-asgi");
-    app("django-wsgi");
-    app("fastapi-standard");
-    app("fastapi-uv");
-    app("flask-pipenv");
-    app("flask-poetry");
-    app("litestar-pylock");
-    app("pdm-bottle");
-    app("pep723-script");
-    app("project-scripts");
-    app("starlette-pip");
-    app("celery-worker");
-}
-
-#[test]
-fn every_example_has_a_test_and_states_what_its_image_must_be() {
-    let tests = include_str!("examples.rs");
-    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
-    for entry in fs::read_dir(folder()).unwrap() {
-        let entry = entry.unwrap();
-        if !entry.path().is_dir() {
-            continue;
+fn every_app_has_a_test_and_states_what_its_image_must_be() {
+    let tested: Vec<String> = [network_gate::NAMES, network_rest::NAMES]
+        .concat()
+        .iter()
+        .map(|name| name.replace('_', "-"))
+        .collect();
+    let mut found = Vec::new();
+    for folder in [folder(), repository().join("tests/fixtures/apps")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().is_dir() {
+                found.push(entry.file_name().into_string().unwrap());
+            }
         }
-        let name = entry.file_name().into_string().unwrap();
-        for call in ["example", "foreign"] {
-            assert!(tests.contains(&format!("    {call}(\"{name}\");")), "no test builds examples/{name}");
-        }
-        assert!(readme.contains(&format!("[{name}]({name}) |")), "examples/README.md does not list {name}");
-        assert!(
-            entry.path().join("README.md").is_file() && entry.path().join(".gitignore").is_file(),
-            "{name}"
-        );
+    }
+    let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!((sorted(&tested), tested.len()), (sorted(&found), found.len()));
+    for name in found {
         let expect = expect(&name);
         for pattern in expect.must_contain.iter().chain(&expect.must_not_contain) {
             glob(pattern);
@@ -355,12 +290,17 @@ fn every_example_has_a_test_and_states_what_its_image_must_be() {
 }
 
 #[test]
-fn every_app_of_the_fixtures_has_a_test() {
+fn every_example_is_described_and_starts_elsewhere() {
     let tests = include_str!("examples.rs");
-    for entry in fs::read_dir(repository().join("tests/fixtures/apps")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(tests.contains(&format!("    example(\"{name}\");")), "no test builds {name}");
-        assert!(!expect(&name).start.is_empty(), "{name}");
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    for entry in fs::read_dir(folder()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
+        let name = entry.file_name().into_string().unwrap();
+        assert!(tests.contains(&format!("    foreign(\"{name}\");")), "no test starts {name} elsewhere");
+        assert!(readme.contains(&format!("[{name}]({name}) |")), "examples/README.md does not list {name}");
+        assert!(
+            entry.path().join("README.md").is_file() && entry.path().join(".gitignore").is_file(),
+            "{name}"
+        );
     }
 }
 

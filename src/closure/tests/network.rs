@@ -1,34 +1,16 @@
 //! The closure of images over real packages.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use super::Elf;
 use crate::closure::{Error, close};
-use crate::definitions::Definitions;
-use crate::http::{Client, Options};
 use crate::package::{LayerInput, Time};
 use crate::plan::Plan;
 use crate::plan::model::{Catalogue as _, FORMAT, Image, Root, RootRequest};
-use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
-use crate::store::{Entry, Store, Tree};
-use crate::ui::{Diagnose as _, Progress, Reporter};
-
-fn context(store: &Path) -> Context {
-    let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine =
-        Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
-    let definitions = Definitions::embedded();
-    let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
-    Context::new(
-        Store::open(store).unwrap(),
-        Client::new(Options::default()).unwrap(),
-        Reporter::new(Progress::Quiet),
-        definitions,
-        endpoints,
-        jiff::Timestamp::now().as_second(),
-    )
-}
+use crate::rootfs::tests::context;
+use crate::rootfs::{Context, Purpose, compose};
+use crate::store::{Entry, Tree};
+use crate::ui::Diagnose as _;
 
 fn root(context: &Context, architecture: &str, packages: &[&str], closure: bool) -> Root {
     let packages = packages.iter().map(|name| ((*name).to_owned(), "base".to_owned())).collect();

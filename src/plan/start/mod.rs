@@ -14,8 +14,7 @@ use serde_json::Value;
 use super::buildpack::{Buildpack, Start};
 use super::model::Notice;
 use super::template::Scope;
-use super::{APP, Error};
-use crate::config::Config;
+use super::{APP, Error, Planner, part};
 
 use process::Processes;
 use resolve::{Outcome, Place, Resolver};
@@ -68,13 +67,12 @@ impl Candidate {
 
 /// Finds what the image may start, the likeliest first. All but the last depend on files that the build makes.
 pub(super) fn starts(
-    buildpack: &Buildpack,
-    scope: &Scope,
-    config: &Config,
+    planner: &Planner<'_>,
     facts: &Value,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<Candidate>, Error> {
-    let resolver = Resolver::new(&buildpack.commands, scope)?;
+    let Planner { buildpack, scope, config, .. } = planner;
+    let resolver = Resolver::new(&buildpack.commands, scope, part::directory(&planner.folder))?;
     let processes = Processes::read(config, facts)?;
     let found = match (processes.default(&resolver, config)?, &config.process) {
         (Some((name, start)), _) => vec![(name, start, Vec::new())],

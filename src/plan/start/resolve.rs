@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::Error;
 use super::super::buildpack::Commands;
 use super::super::error::start_hints;
 use super::super::template::Scope;
-use super::super::{APP, Error};
 use super::lexer::{self, Refusal};
 use super::{StartCommand, below_app};
 use crate::ui::Location;
@@ -46,17 +46,20 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct Resolver<'a> {
     commands: &'a Commands,
+    /// Where commands start: the app's folder.
+    directory: String,
     scripts: BTreeMap<String, String>,
     lines: BTreeMap<String, usize>,
     programs: BTreeMap<String, String>,
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(commands: &'a Commands, scope: &Scope) -> Result<Self, Error> {
+    pub(super) fn new(commands: &'a Commands, scope: &Scope, directory: String) -> Result<Self, Error> {
         let scripts = commands.scripts.as_ref().map(|source| scope.read("commands.scripts", source));
         let lines = commands.script_lines.as_ref().map(|source| scope.read("commands.script-lines", source));
         Ok(Self {
             commands,
+            directory,
             scripts: scripts.transpose()?.unwrap_or_default(),
             lines: lines.transpose()?.unwrap_or_default(),
             programs: scope.table("commands.programs", &commands.programs)?,
@@ -128,7 +131,7 @@ impl<'a> Resolver<'a> {
             assign(&mut so_far, text, name, &value, place)?;
         }
         if let Some(folder) = line.directory {
-            so_far.directory = below_app(APP, &folder).ok_or_else(|| {
+            so_far.directory = below_app(&self.directory, &folder).ok_or_else(|| {
                 syntax(text, &format!("`cd {folder}` leads out of the app's folder"), place)
             })?;
         }
@@ -211,7 +214,7 @@ impl<'a> Resolver<'a> {
         place: &Place,
     ) -> Result<StartCommand, Error> {
         if found.directory.is_empty() {
-            APP.clone_into(&mut found.directory);
+            found.directory.clone_from(&self.directory);
         }
         let first = words[0].clone();
         if first.contains('$') {

@@ -1,5 +1,6 @@
 //! Planning over stated facts and a stated catalogue.
 
+mod apps;
 mod bases;
 mod errors;
 mod native;

@@ -10,16 +10,14 @@ use std::path::Path;
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
-use lzma_rust2::{LzmaReader, XzReader};
 
 use crate::oci::Digest;
 use crate::rootfs::unpack::{Failure, Unpacked, unpack};
+use crate::rootfs::xz::{lzma, xz};
 use crate::store::{self, Store};
 
 /// Changes when the unpacked form changes.
 const RULES: u32 = 1;
-/// An xz or lzma dictionary larger than this is refused, in KiB.
-const DICTIONARY: u32 = 256 << 10;
 /// A zstd window larger than two to the power of this is refused: 128 MiB, what the highest level uses.
 const WINDOW: u32 = 27;
 /// Control files are texts of some kilobytes.
@@ -117,21 +115,16 @@ fn decompress<'a>(body: &'a mut impl BufRead, suffix: &str) -> Result<Box<dyn Re
     Ok(match suffix {
         "" => Box::new(body),
         ".gz" => Box::new(MultiGzDecoder::new(body)),
-        ".xz" => buffered(XzReader::new_mem_limit(body, true, DICTIONARY)),
+        ".xz" => Box::new(xz(body)?),
         ".zst" => {
             let mut decoder = zstd::Decoder::with_buffer(body)?;
             decoder.window_log_max(WINDOW)?;
             Box::new(decoder)
         }
         ".bz2" => Box::new(MultiBzDecoder::new(body)),
-        ".lzma" => buffered(LzmaReader::new_mem_limit(body, DICTIONARY, None)?),
+        ".lzma" => Box::new(lzma(body)?),
         other => return Err(Failure::Archive(format!("its compression `{other}` is not supported"))),
     })
-}
-
-/// Decoders that are slow when read in small pieces.
-fn buffered<'a>(decoder: impl Read + 'a) -> Box<dyn Read + 'a> {
-    Box::new(BufReader::with_capacity(64 * 1024, decoder))
 }
 
 /// The texts of the control archive that are kept.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::thread;
 
 use flate2::read::MultiGzDecoder;
-use lzma_rust2::XzReader;
 
 use super::Error;
 use super::index::{self, Index};
@@ -23,6 +22,7 @@ use crate::http::{self, Answer, Expected, Protection, shown};
 use crate::oci::Digest;
 use crate::rootfs::base::{self, Base};
 use crate::rootfs::cache::{self, Header};
+use crate::rootfs::xz::xz_alone;
 use crate::rootfs::{Context, error};
 use crate::store;
 
@@ -280,15 +280,11 @@ pub(in crate::rootfs) fn tampered(error: http::Error, what: impl FnOnce() -> Str
 }
 
 fn compact(context: &Context, file: &File, path: &str, kept: &Path, url: &str) -> Result<(), error::Error> {
-    let input = BufReader::new(file);
-    let plain: Box<dyn Read> = match path.rsplit_once('.') {
-        Some((_, "xz")) => Box::new(XzReader::new_mem_limit(input, true, 256 << 10)),
-        Some((_, "gz")) => Box::new(MultiGzDecoder::new(input)),
-        _ => Box::new(input),
-    };
     let output = context.store.temporary_file()?;
     let mut writer = BufWriter::new(&output);
-    index::compact(BufReader::with_capacity(256 * 1024, plain.take(LARGEST_INDEX)), &mut writer)
+    decompress(file, path)
+        .map(|plain| BufReader::with_capacity(256 * 1024, plain.take(LARGEST_INDEX)))
+        .and_then(|plain| index::compact(plain, &mut writer))
         .and_then(|()| writer.flush())
         .map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
@@ -299,4 +295,14 @@ fn compact(context: &Context, file: &File, path: &str, kept: &Path, url: &str) -
     drop(writer);
     output.persist(kept).map_err(|error| store::Error::io("create", kept)(error.error))?;
     Ok(())
+}
+
+/// What `file` holds, compressed as the end of `path` says.
+fn decompress<'a>(file: &'a File, path: &str) -> io::Result<Box<dyn Read + 'a>> {
+    let input = BufReader::with_capacity(256 * 1024, file);
+    Ok(match path.rsplit_once('.') {
+        Some((_, "xz")) => Box::new(xz_alone(input)?),
+        Some((_, "gz")) => Box::new(MultiGzDecoder::new(input)),
+        _ => Box::new(input),
+    })
 }

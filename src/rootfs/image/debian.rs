@@ -4,10 +4,9 @@
 //! records: the one file `status` of installed systems, the folder `status.d` of images made from packages.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use super::Error;
-use crate::store::{self, Content, Kind, Tree};
+use crate::store::{Kind, Tree};
 
 /// The largest of these files that is read.
 const LIMIT: u64 = 64 << 20;
@@ -69,16 +68,12 @@ fn add(record: &str, needs_status: bool, found: &mut Installed) {
 }
 
 fn read(tree: &Tree, path: &str) -> Result<Option<String>, Error> {
-    let entry = tree.locate(path).and_then(|path| tree.get(&path).cloned());
-    let Some(Kind::File { size, content }) = entry.map(|entry| entry.kind) else { return Ok(None) };
-    if size > LIMIT {
+    let entry = tree.locate(path).and_then(|path| tree.get(&path));
+    let Some(Kind::File { size, content }) = entry.map(|entry| &entry.kind) else { return Ok(None) };
+    if *size > LIMIT {
         return Ok(None);
     }
-    let bytes = match content {
-        Content::Bytes(bytes) => bytes,
-        Content::Path(path) => fs::read(&path).map_err(store::Error::io("read", &path))?,
-    };
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Some(String::from_utf8_lossy(&content.read()?).into_owned()))
 }
 
 #[cfg(test)]

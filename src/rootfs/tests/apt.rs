@@ -4,13 +4,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::network::context;
+use super::context;
 use crate::rootfs::Context;
 use crate::rootfs::base::Base;
 use crate::rootfs::debian::{self, Universe};
@@ -105,16 +109,36 @@ impl Apt {
         command
     }
 
-    /// `NAME VERSION` of all packages that apt would install, or nothing when it refuses.
-    fn select(&self, names: &[&str]) -> Option<BTreeSet<String>> {
-        let arguments = [&["--simulate", "install", "--no-install-recommends"], names].concat();
-        let output = self.command(&arguments).output().unwrap();
+    /// `NAME VERSION` of all packages that apt would install, or nothing when it refuses. That it lists what it
+    /// would fetch, and does not order what it would install, takes a third of the time.
+    fn select(&self, set: &str) -> Option<BTreeSet<String>> {
+        let names: Vec<&str> = set.split(' ').collect();
+        let arguments = [&["-qq", "--yes", "--print-uris", "install", "--no-install-recommends"], &names[..]];
+        let output = self.command(&arguments.concat()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let line = |line: &str| {
-            let (name, rest) = line.strip_prefix("Inst ")?.split_once(" (")?;
-            Some(format!("{name} {}", rest.split(' ').next()?))
+        // 'ADDRESS' NAME_VERSION_ARCHITECTURE.deb SIZE DIGEST
+        let package = |line: &str| {
+            let mut parts = line.split(' ').nth(1).unwrap_or_default().split('_');
+            let (Some(name), Some(version)) = (parts.next(), parts.next()) else { panic!("{line}") };
+            format!("{name} {}", version.replace("%3a", ":"))
         };
-        output.status.success().then(|| text.lines().filter_map(line).collect())
+        output.status.success().then(|| text.lines().map(package).collect())
+    }
+
+    /// As [`Apt::select`] for each of `sets`: a second's work for one processor each.
+    fn select_each(&self, sets: &[String]) -> Vec<Option<BTreeSet<String>>> {
+        let slots: Vec<OnceLock<_>> = sets.iter().map(|_| OnceLock::new()).collect();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+                scope.spawn(|| {
+                    while let Some(number) = Some(next.fetch_add(1, Relaxed)).filter(|n| *n < sets.len()) {
+                        slots[number].get_or_init(|| self.select(&sets[number]));
+                    }
+                });
+            }
+        });
+        slots.into_iter().map(|slot| slot.into_inner().unwrap()).collect()
     }
 }
 
@@ -159,7 +183,7 @@ fn network_selection_agrees_with_apt() {
         universe.unneeded.clear();
         // The table of provided names is made once.
         select(&universe, &["libc6"]);
-        for set in sets {
+        for (set, apt) in sets.iter().zip(apt.select_each(sets)) {
             let names: Vec<&str> = set.split(' ').collect();
             // The machine may be busy: the fastest of some runs is what the work takes.
             let timed = |_| {
@@ -173,7 +197,7 @@ fn network_selection_agrees_with_apt() {
             }
             let rpack = rpack.map(|(_, rpack)| rpack);
             count += 1;
-            let difference = compare(apt.select(&names), rpack);
+            let difference = compare(apt, rpack);
             if !difference.is_empty() {
                 let why = String::new();
                 found.push(Difference { base: id.clone(), set: set.clone(), found: difference, why });

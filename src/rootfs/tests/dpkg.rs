@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use super::network::context;
+use super::context;
 use crate::rootfs::base::Base;
 use crate::rootfs::debian;
 use crate::rootfs::debian::version::compare;

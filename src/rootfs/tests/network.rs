@@ -1,32 +1,15 @@
 //! Against the registries that this machine is set up for.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::definitions::Definitions;
-use crate::http::{Client, Options};
+use super::context;
 use crate::plan::model::{Catalogue as _, RootRequest, Source, Toolchain};
-use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose, directory, toolchain};
-use crate::store::{Kind, Store};
+use crate::rootfs::{Context, Purpose, compose, directory, toolchain};
+use crate::store::Kind;
 use crate::ui::{Progress, Reporter};
-
-pub(super) fn context(store: &Path) -> Context {
-    let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine =
-        Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
-    let definitions = Definitions::embedded();
-    let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
-    Context::new(
-        Store::open(store).unwrap(),
-        Client::new(Options::default()).unwrap(),
-        Reporter::new(Progress::Quiet),
-        definitions,
-        endpoints,
-        jiff::Timestamp::now().as_second(),
-    )
-}
 
 fn request(packages: &[(&str, &str)], closure: bool) -> RootRequest {
     RootRequest {
@@ -119,7 +102,7 @@ fn network_build_root_compiles() {
         true,
     );
     let root = timed("resolve build", || context.root(&wanted).unwrap());
-    let again = super::network::context(folder.path());
+    let again = super::context(folder.path());
     assert_eq!(root, timed("resolve build again", || again.root(&wanted).unwrap()));
     let path = timed("directory build", || directory(&root, Purpose::Build, &context).unwrap());
     timed("directory build again", || directory(&root, Purpose::Build, &context).unwrap());

@@ -53,13 +53,6 @@ impl TestContext {
         context
     }
 
-    /// The same with a copy of `tests/fixtures/apps/NAME`.
-    pub(crate) fn of_app(name: &str) -> Self {
-        let context = Self::with_shared_store();
-        copy(&repository().join("tests/fixtures/apps").join(name), &context.app());
-        context
-    }
-
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }

@@ -9,6 +9,7 @@ mod program;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use serde::Serialize;
 
@@ -39,7 +40,7 @@ pub struct Go {
     pub vendored: bool,
     /// Whether `go.work` exists.
     pub workspace: bool,
-    /// Folders of main packages (`.`, `cmd/server`), sorted; those of tools, examples and tests are left out.
+    /// Folders of main packages in the app's folder (`.`, `cmd/server`), sorted; those of tools, examples and tests are left out.
     pub mains: Vec<String>,
     /// Whether a package of the source cannot be built without a C compiler.
     pub cgo: bool,
@@ -51,30 +52,68 @@ pub struct Go {
     pub replaces_outside: Vec<String>,
 }
 
-/// Whether anything of Go stands at the root.
+/// Whether anything of Go stands at the root, or it is a folder with programs in a module that begins above it.
 pub(super) fn is_present(files: &Files<'_>) -> bool {
-    files.has("go.mod") || files.has("go.work") || files.at_root(".go").next().is_some()
+    let is_in_module = || above(files.folder()).any(|folder| has_module(&files.whole(), folder));
+    files.has("go.mod")
+        || files.has("go.work")
+        || files.at_root(".go").next().is_some()
+        || (files.paths().any(is_program) && is_in_module())
 }
 
-/// Whether `go.work` at the root of the source uses the module in `folder`.
+/// Whether `folder` has programs of a module that begins above it, or of one that `go.work` at the root of the source
+/// uses.
 pub(super) fn has_member(files: &Files<'_>, folder: &str) -> Result<bool, Error> {
     let work = module::read(files, "go.work")?.unwrap_or_default();
-    Ok(work.uses.iter().any(|used| used == folder))
+    Ok(work.uses.iter().any(|used| used == folder)
+        || (!has_module(files, folder)
+            && above(folder).any(|above| has_module(files, above))
+            && files.paths().filter_map(|path| relative(path, folder)).any(is_program)))
 }
 
-/// Reads the facts of Go.
+fn is_program(path: &str) -> bool {
+    path.strip_suffix(".go").is_some_and(|stem| !stem.ends_with("_test"))
+}
+
+fn has_module(files: &Files<'_>, folder: &str) -> bool {
+    files.has(&below(folder, "go.mod"))
+}
+
+/// `folder` and all above it, the source itself (an empty text) last.
+fn above<'a>(folder: &'a str) -> impl Iterator<Item = &'a str> {
+    let next = |folder: &&'a str| {
+        let folder: &'a str = folder;
+        (!folder.is_empty()).then(|| folder.rsplit_once('/').map_or("", |(above, _)| above))
+    };
+    iter::successors(Some(folder), next)
+}
+
+/// `path` in `folder`; an empty one is the source itself.
+fn below(folder: &str, path: &str) -> String {
+    if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
+}
+
+/// Reads the facts of Go: of the module that the folder is in, and of the workspace around it.
 pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
+    let app = files.folder();
+    let whole = &files.whole();
+    let home = above(app).find(|folder| has_module(whole, folder)).unwrap_or_default();
+    let in_home = |name: &str| whole.has(&below(home, name));
+    let work = module::read(whole, "go.work")?;
+    let work = work.filter(|work| app.is_empty() || work.uses.iter().any(|used| used == home));
     let mut facts = Go {
-        has_sum: files.has("go.sum") || files.has("go.work.sum"),
-        vendored: files.has("vendor/modules.txt"),
-        workspace: files.has("go.work"),
+        has_sum: in_home("go.sum") || (work.is_some() && whole.has("go.work.sum")),
+        vendored: in_home("vendor/modules.txt") || (work.is_some() && whole.has("vendor/modules.txt")),
+        workspace: work.is_some(),
         ..Go::default()
     };
-    facts.versions.extend(located::version_file(files, ".go-version")?);
-    facts.versions.extend(located::tool_versions(files, &["golang", "go"])?);
-    facts.versions.extend(located::mise(files, &["go", "golang"])?);
-    let work = module::read(files, "go.work")?.unwrap_or_default();
-    let module = module::read(files, "go.mod")?.unwrap_or_default();
+    for files in [Some(files), (!app.is_empty()).then_some(whole)].into_iter().flatten() {
+        facts.versions.extend(located::version_file(files, ".go-version")?);
+        facts.versions.extend(located::tool_versions(files, &["golang", "go"])?);
+        facts.versions.extend(located::mise(files, &["go", "golang"])?);
+    }
+    let work = work.unwrap_or_default();
+    let module = module::read(whole, &below(home, "go.mod"))?.unwrap_or_default();
     facts.versions.extend(work.toolchain);
     facts.versions.extend(module.toolchain);
     facts.versions.extend(module.go.or(work.go));
@@ -89,36 +128,36 @@ pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
     facts.replaces_outside.extend(module.replaces_outside);
     let mut ours = work.replaces;
     ours.extend(module.replaces);
-    for folder in work.uses.iter().filter(|folder| !folder.is_empty()) {
-        let Some(module) = module::read(files, &format!("{folder}/go.mod"))? else { continue };
-        facts.has_sum |= files.has(&format!("{folder}/go.sum"));
+    for folder in work.uses.iter().filter(|folder| *folder != home) {
+        let Some(module) = module::read(whole, &below(folder, "go.mod"))? else { continue };
+        facts.has_sum |= whole.has(&below(folder, "go.sum"));
         facts.requires.extend(module.requires);
         facts.replaces_outside.extend(module.replaces_outside);
         ours.extend(module.replaces);
     }
-    scan(files, &work.uses, &ours, &mut facts);
+    scan(files, home, &work.uses, &ours, &mut facts);
     Ok(facts)
 }
 
-/// Reads the packages of the root's module, of the modules that `go.work` uses, and of those in `ours`, which are
-/// compiled along but have no program of the app.
-fn scan(files: &Files<'_>, uses: &[String], ours: &[String], facts: &mut Go) {
-    let uses: BTreeSet<&str> = uses.iter().map(String::as_str).collect();
+/// Reads the packages of the module at `home`, of the modules that `go.work` uses, and of those in `ours`, which are
+/// compiled along but have no program of the app. Programs of the app are those in its folder.
+fn scan(files: &Files<'_>, home: &str, uses: &[String], ours: &[String], facts: &mut Go) {
+    let app = files.folder();
+    let files = &files.whole();
+    let uses: BTreeSet<&str> = uses.iter().map(String::as_str).chain([home]).collect();
     let ours: BTreeSet<&str> =
         ours.iter().map(String::as_str).filter(|folder| !uses.contains(folder)).collect();
-    let nested: BTreeSet<&str> = files
-        .paths()
-        .filter_map(|path| path.strip_suffix("/go.mod"))
-        .filter(|folder| !uses.contains(folder) && !ours.contains(folder))
-        .collect();
+    let modules: BTreeSet<&str> =
+        files.paths().filter_map(|path| path.strip_suffix("/go.mod")).chain([home]).collect();
     let mut mains = BTreeSet::new();
     let mut embeds = BTreeSet::new();
     let mut libraries = BTreeSet::new();
-    let is_program = |path: &&str| path.strip_suffix(".go").is_some_and(|stem| !stem.ends_with("_test"));
-    let programs = files.paths().filter(is_program);
+    let programs = files.paths().filter(|path| is_program(path));
     for path in programs.take(FILE_LIMIT) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if is_ignored(folder, name) || is_within(folder, &nested) {
+        let owner = above(folder).find(|folder| modules.contains(folder));
+        let is_compiled = owner.is_some_and(|owner| uses.contains(owner) || ours.contains(owner));
+        if is_ignored(folder, name) || !is_compiled {
             continue;
         }
         let Some(text) = files.program(path) else { continue };
@@ -133,13 +172,12 @@ fn scan(files: &Files<'_>, uses: &[String], ours: &[String], facts: &mut Go) {
             facts.cgo = true;
             libraries.extend(cgo::libraries(&text));
         }
-        embeds.extend(
-            program.embeds.iter().map(|pattern| {
-                if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") }
-            }),
-        );
-        let is_app = !is_within(folder, &ours);
-        if is_app && program.package == "main" && !folder.split('/').any(|part| NOT_THE_APP.contains(&part)) {
+        embeds.extend(program.embeds.iter().map(|pattern| below(folder, pattern)));
+        if let Some(folder) = relative(folder, app)
+            && program.package == "main"
+            && !is_within(folder, &ours)
+            && !folder.split('/').any(|part| NOT_THE_APP.contains(&part))
+        {
             mains.insert(if folder.is_empty() { "." } else { folder });
         }
     }
@@ -156,7 +194,11 @@ fn is_ignored(folder: &str, name: &str) -> bool {
 
 /// Whether `folder` or one above it is among `modules`.
 fn is_within(folder: &str, modules: &BTreeSet<&str>) -> bool {
-    let above = |folder: &&str| folder.rsplit_once('/').map_or("", |(above, _)| above).len();
-    std::iter::successors(Some(folder), |folder| (!folder.is_empty()).then(|| &folder[..above(folder)]))
-        .any(|folder| modules.contains(folder))
+    above(folder).any(|folder| modules.contains(folder))
+}
+
+/// `folder` as seen from `app`, when it is in there.
+fn relative<'a>(folder: &'a str, app: &str) -> Option<&'a str> {
+    let rest = folder.strip_prefix(app)?;
+    if app.is_empty() || rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
