@@ -132,7 +132,9 @@ mod network_rest {
         node_express_typescript
         node_nest
         node_next
+        node_next_export
         node_npm_workspaces
+        node_pnpm_app
         node_react_router
         node_sveltekit
         node_vite_react

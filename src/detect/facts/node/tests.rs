@@ -46,7 +46,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 "name": "npm", "origin": "package.json:13 packageManager", "integrity": null, "linker": "node-modules",
                 "versions": [{"value": "11.0.0", "file": "package.json", "line": 13, "key": "packageManager"}],
             },
-            "workspace": {"file": "package.json", "runner": null, "members": []},
+            "workspace": {"file": "package.json", "runner": null, "members": [], "app": null},
             "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
             "versions": [
                 {"value": "v22", "file": ".nvmrc", "line": 3, "key": ""},
@@ -363,7 +363,7 @@ fn members_know_what_they_need() {
             {"path": "libs/deep/core", "name": "core", "scripts": [], "closure": ["libs/deep/core"]},
             {"path": "libs/ui", "name": "ui", "scripts": [], "closure": ["libs/deep/core", "libs/ui"]},
             {"path": "libs/util", "name": "util", "scripts": [], "closure": ["libs/util"]},
-        ]})
+        ], "app": null})
     );
     assert_eq!(
         notices,
