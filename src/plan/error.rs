@@ -304,6 +304,7 @@ const CHECKS: &[&str] = &[
     "lock/drift",
     "lock/missing",
     "lock/needed",
+    "node/choose-member",
     "node/lock-other-manager",
     "node/manager-engine",
     "node/manager-integrity",

@@ -59,6 +59,15 @@ fn locks_and_managers() {
     let drift = json!(["left-pad: package.json wants ^1.3.0, package-lock.json has 1.2.0"]);
     let mut unlocked = node();
     unlocked["node"]["lock"] = json!(null);
+    let member = |path: &str, scripts: Value| json!({ "path": path, "name": path, "scripts": scripts, "closure": [path] });
+    let members = json!([
+        member("apps/api", json!(["start"])),
+        member("apps/web", json!(["start"])),
+        member("libs/ui", json!([]))
+    ]);
+    let workspace = json!({ "file": "pnpm-workspace.yaml", "runner": null, "members": members, "app": null });
+    let mut joint = with(with(node(), "/node/workspace", workspace), "/node/package/scripts", json!({}));
+    joint["node"]["package"]["main"] = json!(null);
     for (facts, config) in [
         (
             with(node_with("pnpm", "yarn.lock", "1", "node-modules"), "/node/lock/kind", json!("yarn")),
@@ -70,6 +79,7 @@ fn locks_and_managers() {
             Config::default(),
         ),
         (unlocked, strict()),
+        (joint, Config::default()),
     ] {
         text.push_str(&refused_offline("node", facts, &config));
         text.push('\n');
