@@ -53,12 +53,8 @@ fn versions() {
     insta::assert_snapshot!(text);
 }
 
-#[test]
-fn locks_and_managers() {
-    let mut text = String::new();
-    let drift = json!(["left-pad: package.json wants ^1.3.0, package-lock.json has 1.2.0"]);
-    let mut unlocked = node();
-    unlocked["node"]["lock"] = json!(null);
+/// The root of workspaces with nothing to start.
+fn joint() -> Value {
     let member = |path: &str, scripts: Value| json!({ "path": path, "name": path, "scripts": scripts, "closure": [path] });
     let members = json!([
         member("apps/api", json!(["start"])),
@@ -68,6 +64,15 @@ fn locks_and_managers() {
     let workspace = json!({ "file": "pnpm-workspace.yaml", "runner": null, "members": members, "app": null });
     let mut joint = with(with(node(), "/node/workspace", workspace), "/node/package/scripts", json!({}));
     joint["node"]["package"]["main"] = json!(null);
+    joint
+}
+
+#[test]
+fn locks_and_managers() {
+    let mut text = String::new();
+    let drift = json!(["left-pad: package.json wants ^1.3.0, package-lock.json has 1.2.0"]);
+    let mut unlocked = node();
+    unlocked["node"]["lock"] = json!(null);
     for (facts, config) in [
         (
             with(node_with("pnpm", "yarn.lock", "1", "node-modules"), "/node/lock/kind", json!("yarn")),
@@ -79,7 +84,7 @@ fn locks_and_managers() {
             Config::default(),
         ),
         (unlocked, strict()),
-        (joint, Config::default()),
+        (joint(), Config::default()),
     ] {
         text.push_str(&refused_offline("node", facts, &config));
         text.push('\n');

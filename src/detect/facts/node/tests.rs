@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::Files;
 use crate::detect::tests::{refused, source};
@@ -387,6 +387,26 @@ fn members_know_what_they_need() {
             "vendor/t.tgz/**",
         ])
     );
+}
+
+#[test]
+fn the_folder_of_an_angular_app_is_where_its_build_goes() {
+    let of = |angular: &str| facts(&[("package.json", "{}"), ("angular.json", angular)]).0["angular"].clone();
+    let app = |path: &str| {
+        format!(
+            r#"{{"projects": {{
+                "shop": {{"projectType": "application", "architect": {{"build": {{"options": {{"outputPath": {path}}}}}}}}},
+                "ui": {{"projectType": "library"}}
+            }}}}"#
+        )
+    };
+    assert_eq!(of(&app(r#""./out/shop/""#)), "out/shop");
+    assert_eq!(of(&app(r#"{"base": "out"}"#)), "out");
+    assert_eq!(of(&app("null")), "dist/shop");
+    assert_eq!(of(&app(r#""../out""#)), "dist/shop");
+    let two = r#"{"projects": {"a": {"projectType": "application"}, "b": {"projectType": "application"}}"#;
+    assert_eq!(of(&format!("{two}}}")), Value::Null);
+    assert_eq!(of(&format!("{two}, \"defaultProject\": \"b\"}}")), "dist/b");
 }
 
 #[test]
