@@ -11,7 +11,7 @@ use crate::oci::{Digest, to_canonical_json};
 use crate::plan::model::{Secret, Step};
 
 /// Changes when the sandbox itself changes in a way that steps can see.
-const SANDBOX_RULES: u32 = 1;
+const SANDBOX_RULES: u32 = 2;
 
 /// What a step can read besides its command.
 #[derive(Clone, Debug, Serialize)]

@@ -299,9 +299,9 @@ pub(super) struct Step {
     pub(super) when: Expression,
     /// Elements that render empty are left out.
     pub(super) argv: Vec<Text>,
-    /// Where it runs, and what its inputs are relative to.
-    #[serde(default)]
-    pub(super) at: At,
+    /// Whether it runs at the root of the source, above the members of a workspace; else in the app's folder. Inputs
+    /// and files are relative to where it runs.
+    pub(super) at_root: Option<Expression>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Text>,
     pub(super) inputs: Vec<Text>,
@@ -330,17 +330,6 @@ pub(super) struct Prune {
     pub(super) when: Expression,
     /// A list of folders, relative to the source; empty for the root.
     pub(super) folders: Expression,
-}
-
-/// A folder that a step runs in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum At {
-    /// The app's own.
-    #[default]
-    App,
-    /// That of the whole source, above the members of a workspace.
-    Root,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -400,7 +389,7 @@ pub(super) struct Commands {
     pub(super) script_lines: Option<Expression>,
     /// The file that holds them.
     #[serde(default)]
-    pub(super) scripts_file: String,
+    pub(super) scripts_file: Text,
     /// Words before a script's name: `["npm", "run"]`.
     #[serde(default)]
     pub(super) run: Vec<Vec<String>>,
@@ -433,7 +422,7 @@ pub(super) struct Alias {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Bins {
-    pub(super) folder: String,
+    pub(super) folder: Text,
     /// The program that runs them.
     pub(super) interpreter: Option<String>,
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::buildpack::{At, Step as Rule};
+use super::buildpack::Step as Rule;
 use super::model::{Secret, Step};
-use super::{APP, Error, Planner, part};
+use super::{Error, Planner, part};
 
 /// The time that build tools see, in seconds since 1970: 1980-01-01T00:00:01Z, the first that zip files can hold.
 /// It is no commit's time, so that a commit does not change what installing gives.
@@ -47,10 +47,9 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         inputs.sort();
         inputs.dedup();
     }
-    let folder = match rule.at {
-        At::App => planner.folder.as_str(),
-        At::Root => "",
-    };
+    let at_root = rule.at_root.as_ref().map(|condition| scope.holds(&key("at-root"), condition));
+    let folder = if at_root.transpose()?.unwrap_or(false) { "" } else { planner.folder.as_str() };
+    let directory = part::directory(folder);
     inputs = inputs.iter().map(|glob| below(folder, glob)).collect();
     let mut files = BTreeMap::new();
     for (path, text) in &rule.files {
@@ -58,7 +57,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
     }
     if let Some(more) = &rule.files_from {
         let more = scope.read::<BTreeMap<String, String>>(&key("files-from"), more)?;
-        files.extend(more.into_iter().map(|(path, text)| (format!("{APP}/{path}"), text)));
+        files.extend(more.into_iter().map(|(path, text)| (format!("{directory}/{path}"), text)));
     }
     let secrets = secrets(planner, rule, &env)?;
     if !rule.network
@@ -75,7 +74,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         id: rule.id.clone(),
         title: scope.text(&key("title"), &rule.title)?,
         argv: scope.texts(&key("argv"), &rule.argv)?,
-        directory: part::directory(folder),
+        directory,
         env,
         inputs,
         caches: rule.caches.clone(),

@@ -1,6 +1,6 @@
 //! Apps in a folder of a larger source: `--app`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::TestContext;
 
@@ -19,7 +19,7 @@ fn an_app_with_nothing_around_it_is_read_alone() {
     let found = detected(&context, &["--app", "./services/api/"]);
     assert_eq!(
         (&found["language"], &found["facts"]["files"]["has"]),
-        (&"python".into(), &serde_json::json!(["main.py", "requirements.txt"]))
+        (&"python".into(), &json!(["main.py", "requirements.txt"]))
     );
     assert_eq!(found.get("folder"), None);
 }
@@ -37,6 +37,46 @@ fn a_module_of_a_go_workspace_keeps_its_workspace() {
 }
 
 #[test]
+fn a_member_of_a_node_workspace_keeps_what_installs_it() {
+    let context = TestContext::new();
+    context
+        .file(
+            "package.json",
+            r#"{"workspaces": ["apps/*", "libs/*"], "engines": {"node": "22"}, "scripts": {"prepare": "x"}}"#,
+        )
+        .file("package-lock.json", r#"{"lockfileVersion": 3, "packages": {"": {}}}"#)
+        .file(
+            "apps/web/package.json",
+            r#"{"name": "web", "scripts": {"start": "node ."}, "dependencies": {"ui": "*"}}"#,
+        )
+        .file("apps/web/.nvmrc", "24")
+        .file("apps/admin/package.json", r#"{"name": "admin", "scripts": {"postinstall": "y"}}"#)
+        .file("libs/ui/package.json", r#"{"name": "ui", "scripts": {"build": "z", "prepare": "y"}}"#)
+        .file("tools/package.json", r#"{"name": "tools", "scripts": {"start": "node ."}}"#);
+    let found = detected(&context, &["--app", "apps/web"]);
+    let node = &found["facts"]["node"];
+    assert_eq!((&found["language"], &found["folder"]), (&"node".into(), &"apps/web".into()));
+    assert_eq!(
+        (&node["package"]["name"], &node["lock"]["file"]),
+        (&"web".into(), &"package-lock.json".into())
+    );
+    assert_eq!(
+        node["workspace"]["app"],
+        json!({"path": "apps/web", "name": "web", "scripts": ["start"], "closure": ["libs/ui", "apps/web"]})
+    );
+    // Of other members nothing runs.
+    assert_eq!(
+        node["lifecycle"],
+        json!([{"folder": "libs/ui", "scripts": ["prepare"]}, {"folder": "", "scripts": ["prepare"]}])
+    );
+    let versions: Vec<_> = node["versions"].as_array().unwrap().iter().map(|one| &one["value"]).collect();
+    assert_eq!(versions, ["24", "22"]);
+    // What no glob leads to is no member.
+    let found = detected(&context, &["--app", "tools"]);
+    assert_eq!((&found["facts"]["node"]["workspace"], found.get("folder")), (&Value::Null, None));
+}
+
+#[test]
 fn a_program_of_a_go_module_keeps_its_module() {
     let context = TestContext::new();
     context
@@ -46,7 +86,7 @@ fn a_program_of_a_go_module_keeps_its_module() {
         .file("site/index.html", "");
     let found = detected(&context, &["--app", "cmd/orders"]);
     assert_eq!((&found["language"], &found["folder"]), (&"go".into(), &"cmd/orders".into()));
-    assert_eq!(found["facts"]["go"]["mains"], serde_json::json!(["."]));
+    assert_eq!(found["facts"]["go"]["mains"], json!(["."]));
     // A folder without programs is no part of the module.
     let found = detected(&context, &["--app", "site"]);
     assert_eq!((&found["language"], found.get("folder")), (&"static".into(), None));

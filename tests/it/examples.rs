@@ -131,7 +131,18 @@ mod network_rest {
         flask_pipenv
         go_targets
         litestar_pylock
+        node_astro_static
+        node_eleventy
+        node_express_typescript
+        node_nest
+        node_next
+        node_next_export
         node_npm_workspaces
+        node_pnpm_app
+        node_react_router
+        node_sveltekit
+        node_vite_react
+        node_vitepress
         node_yarn_modules
         pdm_bottle
         project_scripts

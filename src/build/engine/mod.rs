@@ -24,6 +24,9 @@ use crate::ui::Reporter;
 /// Where the app lives, at build time as at run time, without the leading slash.
 const APP: &str = "app";
 
+/// What names the machine itself: builders start servers and ask them. Without network there is no other file for it.
+const HOSTS: (&str, &str) = ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
+
 /// A toolchain on disk.
 #[derive(Clone, Debug)]
 pub struct Toolchain {
@@ -153,6 +156,7 @@ impl Engine<'_> {
         lowers.extend(view.lowers.iter().cloned());
         lowers.push(snapshot(selection, self.store, APP)?);
         lowers.extend(self.toolchains.values().map(|tool| tool.root.clone()));
+        lowers.push(self.files(&BTreeMap::from([(HOSTS.0.to_owned(), HOSTS.1.to_owned())]))?);
         lowers.extend(self.build_root.clone());
         Ok(lowers)
     }

@@ -68,7 +68,7 @@ pub(super) fn warning(id: &str, text: String) -> Notice {
 
 /// Whether something at the root of the source says that `folder` is a member of its workspace.
 pub(super) fn is_member(files: &Files<'_>, folder: &str) -> Result<bool, Error> {
-    go::has_member(files, folder)
+    Ok(go::has_member(files, folder)? || node::has_member(files, folder)?)
 }
 
 /// Reads the facts. When `only` names an ecosystem, it is present even without a trace, and a broken manifest of

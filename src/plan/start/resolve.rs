@@ -50,19 +50,26 @@ pub(super) struct Resolver<'a> {
     directory: String,
     scripts: BTreeMap<String, String>,
     lines: BTreeMap<String, usize>,
+    /// The file that holds the scripts.
+    file: String,
     programs: BTreeMap<String, String>,
+    /// Where other bare words are.
+    bins: String,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(commands: &'a Commands, scope: &Scope, directory: String) -> Result<Self, Error> {
         let scripts = commands.scripts.as_ref().map(|source| scope.read("commands.scripts", source));
         let lines = commands.script_lines.as_ref().map(|source| scope.read("commands.script-lines", source));
+        let bins = commands.bins.as_ref().map(|bins| scope.text("commands.bins.folder", &bins.folder));
         Ok(Self {
             commands,
             directory,
             scripts: scripts.transpose()?.unwrap_or_default(),
             lines: lines.transpose()?.unwrap_or_default(),
+            file: scope.text("commands.scripts-file", &commands.scripts_file)?,
             programs: scope.table("commands.programs", &commands.programs)?,
+            bins: bins.transpose()?.unwrap_or_default(),
         })
     }
 
@@ -92,7 +99,7 @@ impl<'a> Resolver<'a> {
         place: &Place,
         depth: usize,
     ) -> Result<Outcome, Error> {
-        let file = &self.commands.scripts_file;
+        let file = &self.file;
         let Some(text) = self.scripts.get(name) else {
             return Err(Error::Start {
                 id: "start/script",
@@ -230,7 +237,7 @@ impl<'a> Resolver<'a> {
         } else if let Some(path) = self.programs.get(&first) {
             words[0].clone_from(path);
         } else if let Some(bins) = &self.commands.bins {
-            words[0] = format!("{}/{first}", bins.folder);
+            words[0] = format!("{}/{first}", self.bins);
             if let Some(interpreter) = &bins.interpreter {
                 words.insert(0, interpreter.clone());
             }

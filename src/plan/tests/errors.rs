@@ -53,6 +53,20 @@ fn versions() {
     insta::assert_snapshot!(text);
 }
 
+/// The root of workspaces with nothing to start.
+fn joint() -> Value {
+    let member = |path: &str, scripts: Value| json!({ "path": path, "name": path, "scripts": scripts, "closure": [path] });
+    let members = json!([
+        member("apps/api", json!(["start"])),
+        member("apps/web", json!(["start"])),
+        member("libs/ui", json!([]))
+    ]);
+    let workspace = json!({ "file": "pnpm-workspace.yaml", "runner": null, "members": members, "app": null });
+    let mut joint = with(with(node(), "/node/workspace", workspace), "/node/package/scripts", json!({}));
+    joint["node"]["package"]["main"] = json!(null);
+    joint
+}
+
 #[test]
 fn locks_and_managers() {
     let mut text = String::new();
@@ -70,6 +84,7 @@ fn locks_and_managers() {
             Config::default(),
         ),
         (unlocked, strict()),
+        (joint(), Config::default()),
     ] {
         text.push_str(&refused_offline("node", facts, &config));
         text.push('\n');

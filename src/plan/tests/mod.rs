@@ -201,6 +201,7 @@ fn node() -> Value {
         "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
         "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
         "secrets": [],
+        "angular": null,
     } })
 }
 

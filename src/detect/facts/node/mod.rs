@@ -1,5 +1,6 @@
 //! Facts of Node.js: `package.json`, locks, version files, entry files.
 
+mod angular;
 mod lock;
 mod manager;
 mod package;
@@ -55,6 +56,8 @@ pub struct Node {
     pub typescript: bool,
     /// Variables that `.npmrc`, `.yarnrc.yml` and `bunfig.toml` name.
     pub secrets: Vec<Located>,
+    /// The folder that the only app of `angular.json` is built to.
+    pub angular: Option<String>,
 }
 
 impl Node {
@@ -63,7 +66,7 @@ impl Node {
         Self {
             package: Some(Package::default()),
             lock: Some(Lock::default()),
-            workspace: Some(Workspace::default()),
+            workspace: Some(Workspace::shape()),
             ..Self::default()
         }
     }
@@ -83,27 +86,48 @@ pub(super) fn is_present(files: &Files<'_>) -> bool {
     files.has("package.json") || entry(files, &[""], &["js", "mjs", "cjs"]).is_some()
 }
 
-/// Reads the facts of Node.js.
+/// Whether the root of the source declares workspaces and `folder` is one of them.
+pub(super) fn has_member(files: &Files<'_>, folder: &str) -> Result<bool, Error> {
+    if folder.is_empty() {
+        return Ok(false);
+    }
+    let root = package::read(files, package::FILE)?;
+    workspace::has(files, root.as_ref(), folder)
+}
+
+/// Reads the facts of Node.js. A member of a workspace has its own manifest, and what installs it is at the root of the
+/// source.
 pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node, Error> {
-    let manifest = package::read(files, package::FILE)?;
-    let (workspace, members) = workspace::read(files, manifest.as_ref(), notices)?;
-    let wanted = lock::Wanted::new(manifest.as_ref(), &members);
-    let lock = lock::read(files, manager::declared(manifest.as_ref()), &wanted, notices)?;
-    let manager = manager::read(files, manifest.as_ref(), lock.as_ref())?;
-    let all = || members.iter().chain(&manifest);
+    let whole = files.whole();
+    let member = Some(files.folder()).filter(|folder| has_member(&whole, folder).unwrap_or(false));
+    let home = if member.is_some() { &whole } else { files };
+    let root = package::read(home, package::FILE)?;
+    let (workspace, mut members) = workspace::read(home, root.as_ref(), member, notices)?;
+    let wanted = lock::Wanted::new(root.as_ref(), &members);
+    let lock = lock::read(home, manager::declared(root.as_ref()), &wanted, notices)?;
+    let manager = manager::read(home, root.as_ref(), lock.as_ref())?;
+    let all = || members.iter().chain(&root);
     let install_inputs = workspace::install_inputs(all());
-    let lifecycle = all().filter_map(|manifest| lifecycle(manifest, &manager.name)).collect();
+    let needed = workspace.as_ref().and_then(|workspace| workspace.app.as_ref()).map(|app| &app.closure);
+    let counts = |folder: &String| folder.is_empty() || needed.is_none_or(|needed| needed.contains(folder));
+    let lifecycle = all().filter_map(|manifest| lifecycle(manifest, &manager.name));
+    let lifecycle = lifecycle.filter(|one| counts(&one.folder)).collect();
     let without_lifecycle =
         all().filter_map(|one| Some((one.file.clone(), one.without_lifecycle.clone()?))).collect();
-    let mut versions = Vec::new();
-    versions.extend(located::version_file(files, ".nvmrc")?);
-    versions.extend(located::version_file(files, ".node-version")?);
-    versions.extend(located::tool_versions(files, &["nodejs", "node"])?);
-    versions.extend(located::mise(files, &["node", "nodejs"])?);
+    let mut versions = version_files(files)?;
     let mut package = None;
-    if let Some(manifest) = manifest {
-        versions.extend(manifest.versions);
-        package = Some(manifest.package);
+    if let Some(folder) = member {
+        let file = format!("{folder}/{}", package::FILE);
+        if let Some(at) = members.iter().position(|one| one.file == file) {
+            let own = members.swap_remove(at);
+            versions.extend(own.versions);
+            package = Some(own.package);
+        }
+        versions.extend(version_files(home)?);
+    }
+    if let Some(root) = root {
+        versions.extend(root.versions);
+        package = package.or(Some(root.package));
     }
     let main_file =
         package.as_ref().and_then(|package| package.main.as_deref()).and_then(|main| main_file(files, main));
@@ -120,8 +144,19 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         typescript_entry: entry(files, &["", "src/"], &["ts", "mts"]),
         main_file,
         typescript: files.has("tsconfig.json"),
-        secrets: credentials::of_node(files)?,
+        secrets: credentials::of_node(home)?,
+        angular: angular::output(files)?,
     })
+}
+
+/// What version files state.
+fn version_files(files: &Files<'_>) -> Result<Vec<Located>, Error> {
+    let mut versions = Vec::new();
+    versions.extend(located::version_file(files, ".nvmrc")?);
+    versions.extend(located::version_file(files, ".node-version")?);
+    versions.extend(located::tool_versions(files, &["nodejs", "node"])?);
+    versions.extend(located::mise(files, &["node", "nodejs"])?);
+    Ok(versions)
 }
 
 /// The scripts of a manifest around an installation, as its manager is asked to run them.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::Files;
 use crate::detect::tests::{refused, source};
@@ -46,7 +46,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 "name": "npm", "origin": "package.json:13 packageManager", "integrity": null, "linker": "node-modules",
                 "versions": [{"value": "11.0.0", "file": "package.json", "line": 13, "key": "packageManager"}],
             },
-            "workspace": {"file": "package.json", "runner": null, "members": []},
+            "workspace": {"file": "package.json", "runner": null, "members": [], "app": null},
             "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
             "versions": [
                 {"value": "v22", "file": ".nvmrc", "line": 3, "key": ""},
@@ -56,6 +56,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
             ],
             "entry": null, "typescript_entry": "src/index.ts", "main_file": "dist/server.js", "typescript": true,
             "secrets": [],
+            "angular": null,
         })
     );
     assert_eq!(notices, Vec::<String>::new());
@@ -363,7 +364,7 @@ fn members_know_what_they_need() {
             {"path": "libs/deep/core", "name": "core", "scripts": [], "closure": ["libs/deep/core"]},
             {"path": "libs/ui", "name": "ui", "scripts": [], "closure": ["libs/deep/core", "libs/ui"]},
             {"path": "libs/util", "name": "util", "scripts": [], "closure": ["libs/util"]},
-        ]})
+        ], "app": null})
     );
     assert_eq!(
         notices,
@@ -387,6 +388,26 @@ fn members_know_what_they_need() {
             "vendor/t.tgz/**",
         ])
     );
+}
+
+#[test]
+fn the_folder_of_an_angular_app_is_where_its_build_goes() {
+    let of = |angular: &str| facts(&[("package.json", "{}"), ("angular.json", angular)]).0["angular"].clone();
+    let app = |path: &str| {
+        format!(
+            r#"{{"projects": {{
+                "shop": {{"projectType": "application", "architect": {{"build": {{"options": {{"outputPath": {path}}}}}}}}},
+                "ui": {{"projectType": "library"}}
+            }}}}"#
+        )
+    };
+    assert_eq!(of(&app(r#""./out/shop/""#)), "out/shop");
+    assert_eq!(of(&app(r#"{"base": "out"}"#)), "out");
+    assert_eq!(of(&app("null")), "dist/shop");
+    assert_eq!(of(&app(r#""../out""#)), "dist/shop");
+    let two = r#"{"projects": {"a": {"projectType": "application"}, "b": {"projectType": "application"}}"#;
+    assert_eq!(of(&format!("{two}}}")), Value::Null);
+    assert_eq!(of(&format!("{two}, \"defaultProject\": \"b\"}}")), "dist/b");
 }
 
 #[test]

@@ -29,6 +29,15 @@ pub struct Workspace {
     pub runner: Option<String>,
     /// By path.
     pub members: Vec<Member>,
+    /// The one that the image is for; nothing when that is the root.
+    pub app: Option<Member>,
+}
+
+impl Workspace {
+    /// See [`crate::detect::facts::Facts::shape`].
+    pub(super) fn shape() -> Self {
+        Self { app: Some(Member::default()), ..Self::default() }
+    }
 }
 
 /// A package of the repository.
@@ -56,10 +65,17 @@ struct Lerna {
     packages: Vec<String>,
 }
 
-/// Reads the workspaces and the manifests of their members, by path.
+/// Whether workspaces are declared and the manifest in `folder` is one of theirs.
+pub(super) fn has(files: &Files<'_>, root: Option<&Manifest>, folder: &str) -> Result<bool, Error> {
+    let Some((file, globs)) = declaration(files, root)? else { return Ok(false) };
+    Ok(folders(files, &globs, &file, &mut Vec::new()).iter().any(|member| member == folder))
+}
+
+/// Reads the workspaces and the manifests of their members, by path. `app` is the folder that the image is for.
 pub(super) fn read(
     files: &Files<'_>,
     root: Option<&Manifest>,
+    app: Option<&str>,
     notices: &mut Vec<Notice>,
 ) -> Result<(Option<Workspace>, Vec<Manifest>), Error> {
     let Some((file, globs)) = declaration(files, root)? else { return Ok((None, Vec::new())) };
@@ -68,7 +84,8 @@ pub(super) fn read(
         manifests.extend(package::read(files, &format!("{folder}/{}", package::FILE))?);
     }
     let members = members(&manifests);
-    Ok((Some(Workspace { file, runner: runner(files, root), members }), manifests))
+    let app = app.and_then(|app| members.iter().find(|member| member.path == app)).cloned();
+    Ok((Some(Workspace { file, runner: runner(files, root), members, app }), manifests))
 }
 
 /// The file that declares workspaces, with its globs.
