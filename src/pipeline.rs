@@ -72,7 +72,7 @@ pub struct Checkout {
 pub type Error = Box<dyn Diagnose + Send + Sync>;
 
 /// Reads the app: configuration first, because it says what to leave out. An app in a folder of its own is read as
-/// if there were nothing around it, unless it is a member of a workspace.
+/// if there were nothing around it, unless it is a member of a workspace. The only folder with an app need not be named.
 pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
     let folder = match &app.app {
         Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
@@ -86,6 +86,12 @@ pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
     let options = source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
     let home = app.path.join(&folder);
     let mut source = source::read(&app.path, &options).map_err(boxed)?;
+    if app.app.is_none()
+        && let Some(only) = detect::only_folder(&source, &session.definitions, &config).map_err(boxed)?
+    {
+        session.reporter.info(&format!("app {only}  (the only folder with an app; `--app {only}`)"));
+        return read(&App { app: Some(only), ..app.clone() }, session);
+    }
     let is_member = detect::is_member(&source, &folder).map_err(boxed)?;
     if !is_member && !folder.is_empty() {
         source = source::read(&home, &options).map_err(boxed)?;

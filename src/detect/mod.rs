@@ -104,6 +104,25 @@ pub fn is_member(source: &Source, folder: &str) -> Result<bool, Error> {
     facts::is_member(&Files::new(source, ""), folder)
 }
 
+/// The folder of the app when there is nothing at the root of the source and one folder alone has a manifest.
+///
+/// # Errors
+/// A detector that cannot be read.
+pub fn only_folder(
+    source: &Source,
+    definitions: &Definitions,
+    config: &Config,
+) -> Result<Option<String>, Error> {
+    let detectors = definition::load(definitions)?;
+    let files = Files::new(source, "");
+    if config.language.is_some() || !manifests(&files, &detectors).is_empty() {
+        return Ok(None);
+    }
+    let [(folder, _)] = folders(&files, &detectors)[..] else { return Ok(None) };
+    let is_nothing = matches!(detect(source, "", definitions, config), Err(Error::ChooseApp { .. }));
+    Ok(is_nothing.then(|| folder.to_owned()))
+}
+
 /// Recognises what the app is that stands in `folder` of the source; empty for the source itself.
 ///
 /// # Errors

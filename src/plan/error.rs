@@ -467,5 +467,6 @@ pub(super) fn start_hints(command: &str) -> Vec<String> {
     vec![
         format!("write a `Procfile` with the line `web: {command}`"),
         format!("or write in rpack.toml: `start.command = \"{command}\"`"),
+        format!("or for one build: `rpack build --start '{command}'`"),
     ]
 }

@@ -93,6 +93,34 @@ fn a_program_of_a_go_module_keeps_its_module() {
 }
 
 #[test]
+fn the_only_folder_with_an_app_need_not_be_named() {
+    let context = TestContext::new();
+    context
+        .file("README.md", "")
+        .file("docs/index.html", "")
+        .file("shop/go.mod", "module example.com/shop\n\ngo 1.24\n")
+        .file("shop/main.go", "package main\n\nfunc main() {}\n");
+    let found = context.rpack(&["detect", "--json"]);
+    assert_eq!(found.stderr, "app shop  (the only folder with an app; `--app shop`)\n");
+    let found: Value = serde_json::from_str(&found.success()).unwrap();
+    assert_eq!(
+        (&found["language"], &found["facts"]["go"]["mains"]),
+        (&"go".into(), &serde_json::json!(["."]))
+    );
+    context.file("web/package.json", "{}");
+    let finished = context.rpack(&["detect"]);
+    assert_eq!(
+        (finished.status, finished.stderr.as_str()),
+        (
+            3,
+            "error[detect/choose-app]: no language was recognised in `[ROOT]/app`, but 2 folders below it hold a manifest\n\
+             [ROOT]/app/shop: go.mod\n[ROOT]/app/web: package.json\n\n\
+             hint 1: `rpack build [ROOT]/app/shop`\nhint 2: `rpack build [ROOT]/app/web`\n"
+        )
+    );
+}
+
+#[test]
 fn a_folder_that_is_not_there() {
     let context = TestContext::new();
     for folder in ["apps/wbe", "..", "/etc"] {

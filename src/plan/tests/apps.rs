@@ -5,13 +5,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Fake, options};
+use super::{WithPins, options};
 use crate::config::{self, Environment};
 use crate::definitions::Definitions;
 use crate::detect;
-use crate::plan::model::{
-    Catalogue, CatalogueError, Release, ResolvedImage, Root, RootRequest, Source as From,
-};
 use crate::plan::{Options, explain, plan};
 use crate::source::{self, Source};
 
@@ -21,25 +18,6 @@ struct Expect {
     language: String,
     /// The folder that `--app` names.
     app: Option<String>,
-}
-
-/// As [`Fake`]; and every version that is pinned exists.
-struct WithPins;
-
-impl Catalogue for WithPins {
-    fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError> {
-        Fake.root(request)
-    }
-
-    fn image(&self, reference: &str, platform: &str) -> Result<ResolvedImage, CatalogueError> {
-        Fake.image(reference, platform)
-    }
-
-    fn releases(&self, source: &From) -> Result<Vec<Release>, CatalogueError> {
-        let From::Exact { version, .. } = source else { return Fake.releases(source) };
-        let integrity = Some(format!("sha256:{version}"));
-        Ok(vec![Release { version: version.clone(), path: format!("{version}.archive"), integrity }])
-    }
 }
 
 /// The plan, as it is printed.

@@ -78,7 +78,7 @@ fn locks_and_managers() {
             with(node_with("pnpm", "yarn.lock", "1", "node-modules"), "/node/lock/kind", json!("yarn")),
             Config::default(),
         ),
-        (with(node(), "/node/lock/drift", drift), Config::default()),
+        (with(node(), "/node/lock/drift", drift), Config { strict: true, ..Config::default() }),
         (
             with(node_with("berry", "yarn.lock", "8", "pnp"), "/node/lock/drift", json!(["a: none"])),
             Config::default(),

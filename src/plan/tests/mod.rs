@@ -3,6 +3,7 @@
 mod apps;
 mod bases;
 mod errors;
+mod failures;
 mod native;
 mod outcomes;
 mod plans;
@@ -143,6 +144,25 @@ impl Catalogue for Fake {
             }
             Source::Pypi { .. } | Source::Maven { .. } | Source::Archive { .. } => Vec::new(),
         })
+    }
+}
+
+/// As [`Fake`]; and every version that is pinned exists.
+struct WithPins;
+
+impl Catalogue for WithPins {
+    fn root(&self, request: &RootRequest) -> Result<Root, CatalogueError> {
+        Fake.root(request)
+    }
+
+    fn image(&self, reference: &str, platform: &str) -> Result<ResolvedImage, CatalogueError> {
+        Fake.image(reference, platform)
+    }
+
+    fn releases(&self, source: &Source) -> Result<Vec<Release>, CatalogueError> {
+        let Source::Exact { version, .. } = source else { return Fake.releases(source) };
+        let integrity = Some(format!("sha256:{version}"));
+        Ok(vec![Release { version: version.clone(), path: format!("{version}.archive"), integrity }])
     }
 }
 

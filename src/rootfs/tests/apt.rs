@@ -20,9 +20,6 @@ use crate::rootfs::base::Base;
 use crate::rootfs::debian::{self, Universe};
 use crate::ui::{Progress, Reporter};
 
-/// One selection may take this long.
-const LIMIT: Duration = Duration::from_millis(50);
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Comparison {
@@ -218,5 +215,5 @@ fn network_selection_agrees_with_apt() {
     known.sort();
     found.sort();
     assert_eq!(found, known, "left: found now, right: listed in apt.toml");
-    assert!(count >= 40 && slowest.0 < LIMIT, "{slowest:?}");
+    assert!(count >= 40, "{count}");
 }
