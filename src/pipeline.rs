@@ -283,6 +283,8 @@ pub fn build(
     let mut work =
         build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
     let plan = &settled(plan, &work.tree, checkout, session)?;
+    // Pruning takes away the records of installers too.
+    let packages = (plan.platform != plan.build_platform).then(|| cross::Packages::read(&work.tree));
     prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;
     let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
     let shipped = if plan.platform == plan.build_platform {
@@ -295,8 +297,10 @@ pub fn build(
     let files = base.as_ref().map(|base| &base.files);
     let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree, base: files };
     let layers = package::assemble(plan, parts).map_err(boxed)?;
-    let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
-    cross::check(platforms, &layers, &work.tree, &session.reporter).map_err(boxed)?;
+    if let Some(packages) = packages {
+        let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
+        cross::check(platforms, &layers, &packages, &work.tree, &session.reporter).map_err(boxed)?;
+    }
     let layers = match closed(plan, &layers, files, context, session)? {
         Some((plan, runtime_root)) => {
             package::assemble(&plan, Parts { runtime_root: &runtime_root, ..parts }).map_err(boxed)?

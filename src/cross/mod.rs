@@ -1,6 +1,6 @@
 //! What is checked of an image whose steps ran on another platform than its own: that what ships can run there.
 //!
-//! In: the platforms, the layers, the work tree. Out: nothing, or the packages that would not start. An image for the
+//! In: the platforms, the layers, the packages that were installed, the work tree as it ships. Out: nothing, or the packages that would not start. An image for the
 //! platform of the steps is not looked at. Two things can go wrong, because nothing is emulated:
 //!
 //! - A package compiled native code, which is for the build platform.
@@ -20,7 +20,8 @@ pub use error::{Error, Native};
 use crate::package::LayerInput;
 use crate::store::Tree;
 use crate::ui::Reporter;
-use packages::{Npm, Package, Packages, Registry};
+pub use packages::Packages;
+use packages::{Npm, Package, Registry};
 
 /// Where the image runs, and where its steps ran.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,7 @@ type Owner = (Option<Package>, String);
 pub fn check(
     platforms: Platforms<'_>,
     layers: &[LayerInput],
+    packages: &Packages,
     work: &Tree,
     reporter: &Reporter,
 ) -> Result<(), Error> {
@@ -57,8 +59,7 @@ pub fn check(
         return Ok(());
     }
     let Some(machine) = machine::of_platform(platforms.target) else { return Ok(()) };
-    let packages = Packages::read(work);
-    let owners = native_files(layers, machine, &packages)?;
+    let owners = native_files(layers, machine, packages)?;
     let mut missing: BTreeMap<Package, String> = BTreeMap::new();
     let mut own = Vec::new();
     for ((package, _), files) in owners.iter().filter(|(_, files)| !files.fits && !files.foreign.is_empty()) {

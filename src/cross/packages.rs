@@ -34,7 +34,7 @@ pub(super) enum Registry {
 
 /// Packages by where they are.
 #[derive(Debug, Default)]
-pub(super) struct Packages {
+pub struct Packages {
     /// Folder → package.
     npm: BTreeMap<String, Npm>,
     /// File → package.
@@ -80,7 +80,7 @@ struct Manifest {
 
 impl Packages {
     /// Reads the records. One that is missing or of another form gives no packages.
-    pub(super) fn read(work: &Tree) -> Self {
+    pub fn read(work: &Tree) -> Self {
         let mut packages = Self::default();
         if let Some(record) = work.get(NPM_RECORD).and_then(text)
             && let Ok(record) = serde_json::from_str::<NpmRecord>(&record)

@@ -47,8 +47,13 @@ fn said(files: &[(&str, Entry)]) -> String {
         LayerInput { id: "app".into(), comment: String::new(), tree: work.clone(), time: Time::Fixed };
     let sink = Sink::default();
     let reporter = Reporter::to(Progress::Plain, false, sink.clone());
-    let checked =
-        check(Platforms { target: "linux/arm64", build: "linux/amd64" }, &[layer], &work, &reporter);
+    let checked = check(
+        Platforms { target: "linux/arm64", build: "linux/amd64" },
+        &[layer],
+        &Packages::read(&work),
+        &work,
+        &reporter,
+    );
     let mut said = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     if let Err(error) = checked {
         said.extend([format!("{}[{}]: {error}\n", error.exit() as u8, error.id())]);
@@ -182,5 +187,5 @@ fn an_image_for_the_build_platform_is_not_looked_at() {
     let layer =
         LayerInput { id: "app".into(), comment: String::new(), tree: work.clone(), time: Time::Fixed };
     let same = Platforms { target: "linux/amd64", build: "linux/amd64" };
-    check(same, &[layer], &work, &Reporter::new(Progress::Quiet)).unwrap();
+    check(same, &[layer], &Packages::read(&work), &work, &Reporter::new(Progress::Quiet)).unwrap();
 }
