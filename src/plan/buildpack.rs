@@ -404,6 +404,8 @@ pub(super) struct Commands {
     pub(super) programs: BTreeMap<String, Text>,
     /// Where other bare first words are.
     pub(super) bins: Option<Bins>,
+    /// The shell that the image gets when a command is a list of commands: `a && b`.
+    pub(super) list_shell: Option<String>,
     /// Whether the image has a shell, so that commands may name it.
     #[serde(default)]
     pub(super) shell: bool,

@@ -319,6 +319,7 @@ const CHECKS: &[&str] = &[
     "shell/bashism",
     "shell/interpreter",
     "shell/no-exec",
+    "start/shell",
     "static/basic-auth",
 ];
 

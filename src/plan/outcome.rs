@@ -93,9 +93,11 @@ fn below(folder: &str, glob: &str) -> String {
 pub(super) fn show(planner: &mut Planner<'_>, one: &Possible) {
     planner.scope.set("outcome", &one.value);
     let start = &one.candidate.start;
-    planner
-        .scope
-        .set("start", &json!({ "program": start.program(), "argv": start.argv, "origin": start.origin }));
+    let shell = one.candidate.commands().any(|command| command.last.is_some());
+    let value = json!({
+        "program": start.program(), "argv": start.argv, "origin": start.origin, "shell": shell,
+    });
+    planner.scope.set("start", &value);
 }
 
 /// The last is the plan's own; the others are alternatives to it, without what is the same.

@@ -55,7 +55,9 @@ pub fn prune(plan: &Plan, tree: &mut Tree, reporter: &Reporter) -> Result<(), Er
         walk.follow_manifest(folder)?;
     }
     let directory = plan.image.working_directory.trim_start_matches('/');
-    let argv: Vec<&str> = plan.image.entrypoint.iter().chain(&plan.image.cmd).map(String::as_str).collect();
+    // A word may be a list of commands for a shell.
+    let argv = plan.image.entrypoint.iter().chain(&plan.image.cmd);
+    let argv: Vec<&str> = argv.flat_map(|word| word.split_whitespace()).collect();
     walk.follow_command(directory, &argv)?;
     let kept = kept(&walk, &folders);
     let before = size(tree);

@@ -118,6 +118,7 @@ mod network_gate {
         pep723_script
         procfile_worker
         python_flask
+        python_start_list
         shell_start
         static_site
     }

@@ -70,6 +70,56 @@ pub(super) fn split(text: &str) -> Result<Line, Refusal> {
     Ok(line)
 }
 
+/// The commands of a list, each with the operator in front of it; nothing when there is but one, or an empty one. What
+/// the commands are is not looked at.
+pub(super) fn sequence(text: &str) -> Option<Vec<(&'static str, &str)>> {
+    let mut found = Vec::new();
+    let (mut start, mut before, mut quote) = (0, "", None);
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match (quote, character) {
+            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
+            (None, '\'' | '"') => quote = Some(character),
+            (None | Some('"'), '\\') => drop(characters.next()),
+            (None, _) => {
+                let operator = ["&&", "||", ";"].into_iter().find(|one| text[at..].starts_with(one));
+                if let Some(operator) = operator {
+                    found.push((before, text[start..at].trim()));
+                    (start, before) = (at + operator.len(), operator);
+                    characters.by_ref().take(operator.len() - 1).for_each(drop);
+                }
+            }
+            _ => {}
+        }
+    }
+    found.push((before, text[start..].trim()));
+    (found.len() > 1 && found.iter().all(|(_, command)| !command.is_empty())).then_some(found)
+}
+
+/// A word as a shell reads it, with references for the shell to replace.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let mut text = String::from("\"");
+    let mut rest = word;
+    while let Some(next) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("$$") {
+            text.push_str("\\$");
+            rest = after;
+            continue;
+        }
+        if matches!(next, '"' | '\\' | '`') {
+            text.push('\\');
+        }
+        text.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    text.push('"');
+    text
+}
+
 /// `NAME=value` whose name is not quoted.
 pub(super) fn assignment(word: &str, quoted: bool) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
@@ -268,6 +318,23 @@ mod tests {
                 argv: vec!["node".into(), "server.js".into()],
             }
         );
+    }
+
+    #[test]
+    fn a_list_is_split_outside_of_quotes() {
+        assert_eq!(
+            sequence("a 'b && c' && d \\; || e; f").unwrap(),
+            [("", "a 'b && c'"), ("&&", "d \\;"), ("||", "e"), (";", "f")]
+        );
+        assert_eq!(sequence("a b"), None);
+        assert_eq!(sequence("a && "), None);
+    }
+
+    #[test]
+    fn quoted_words_are_read_back() {
+        assert_eq!(quoted("a/b-c=1"), "a/b-c=1");
+        assert_eq!(quoted("${PORT:-80} $$x \"q\" `b` \\"), r#""${PORT:-80} \$x \"q\" \`b\` \\""#);
+        assert_eq!(quoted(""), "\"\"");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The start command: which one counts, and its argv.
 //!
-//! In: configuration, Procfile and the candidates of a buildpack. Out: commands that need no shell. Order:
+//! In: configuration, Procfile and the candidates of a buildpack. Out: commands that need no shell, or a shell with a
+//! list of such commands. Order:
 //! `start.process`, `start.command`, the default process of the Procfile, the buildpack's candidates.
 
 mod lexer;
@@ -30,13 +31,16 @@ pub(super) struct StartCommand {
     pub(super) directory: String,
     /// Who said so.
     pub(super) origin: String,
+    /// When a shell runs a list of commands: the words of the last.
+    pub(super) last: Option<Vec<String>>,
 }
 
 impl StartCommand {
     /// The name of what really runs: that of the program, or of the file that its interpreter is given.
     pub(super) fn program(&self) -> &str {
-        let bin = self.argv.iter().take(2).find(|word| word.contains("/.bin/"));
-        let path = bin.or(self.argv.first()).map_or("", String::as_str);
+        let argv = self.last.as_ref().unwrap_or(&self.argv);
+        let bin = argv.iter().take(2).find(|word| word.contains("/.bin/"));
+        let path = bin.or(argv.first()).map_or("", String::as_str);
         path.rsplit('/').next().unwrap_or(path)
     }
 

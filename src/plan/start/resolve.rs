@@ -2,6 +2,7 @@
 //! paths.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::super::Error;
 use super::super::buildpack::Commands;
@@ -13,6 +14,8 @@ use crate::ui::Location;
 
 /// How many scripts may call each other.
 const DEPTH: usize = 5;
+/// Commands of a shell itself that may stand in a list.
+const BUILTINS: [&str; 7] = [":", "echo", "export", "set", "true", "ulimit", "umask"];
 /// Programs that would interpret a command, none of which an image has unless its buildpack says so.
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "ash", "zsh"];
 
@@ -133,7 +136,13 @@ impl<'a> Resolver<'a> {
         place: &Place,
         depth: usize,
     ) -> Result<Outcome, Error> {
-        let line = lexer::split(text).map_err(|refusal| refused(text, refusal, place))?;
+        let line = match lexer::split(text) {
+            Ok(line) => line,
+            Err(refusal) => {
+                let list = self.list(text, more, &so_far, place, depth)?;
+                return list.ok_or_else(|| refused(text, refusal, place));
+            }
+        };
         for (name, value) in line.env {
             assign(&mut so_far, text, name, &value, place)?;
         }
@@ -145,6 +154,49 @@ impl<'a> Resolver<'a> {
         let mut words = line.argv;
         words.extend_from_slice(more);
         self.follow(words, so_far, place, depth)
+    }
+
+    /// A list of commands, for a shell to run one after another. Each is resolved as if it stood alone; nothing when one
+    /// needs a shell itself, or runs in another folder.
+    fn list(
+        &self,
+        text: &str,
+        more: &[String],
+        so_far: &StartCommand,
+        place: &Place,
+        depth: usize,
+    ) -> Result<Option<Outcome>, Error> {
+        let (Some(shell), Some(commands)) = (&self.commands.list_shell, lexer::sequence(text)) else {
+            return Ok(None);
+        };
+        let mut script = String::new();
+        let mut words = Vec::new();
+        for (index, (operator, command)) in commands.iter().enumerate() {
+            let is_last = index + 1 == commands.len();
+            let Ok(line) = lexer::split(command) else { return Ok(None) };
+            let _ = write!(script, "{}{operator} ", if *operator == ";" { "" } else { " " });
+            if BUILTINS.contains(&line.argv[0].as_str()) {
+                words = line.argv;
+            } else {
+                let more = if is_last { more } else { &[] };
+                let found = match self.follow_line(command, more, StartCommand::default(), place, depth)? {
+                    Outcome::Accepted(found) if found.directory == self.directory => found,
+                    Outcome::Accepted(_) => return Ok(None),
+                    rejected @ Outcome::Rejected(_) => return Ok(Some(rejected)),
+                };
+                let env = found.env.iter().map(|(name, value)| format!("{name}={} ", lexer::quoted(value)));
+                script.extend(env);
+                script.push_str(if is_last && found.env.is_empty() { "exec " } else { "" });
+                words = found.argv;
+            }
+            script.push_str(&words.iter().map(|word| lexer::quoted(word)).collect::<Vec<_>>().join(" "));
+        }
+        // The start helper leaves references to the shell.
+        let argv = vec![shell.clone(), "-c".to_owned(), script.trim().replace('$', "$$")];
+        let directory = self.directory.clone();
+        let env = so_far.env.clone();
+        let origin = place.origin.clone();
+        Ok(Some(Outcome::Accepted(StartCommand { argv, env, directory, origin, last: Some(words) })))
     }
 
     fn follow(
@@ -175,7 +227,15 @@ impl<'a> Resolver<'a> {
         if let Some(error) = self.rejected(&words, place) {
             return Ok(Outcome::Rejected(error));
         }
-        if !self.commands.shell && SHELLS.contains(&basename(&words[0])) {
+        let is_shell = SHELLS.contains(&basename(&words[0]));
+        if is_shell
+            && self.commands.list_shell.is_some()
+            && let [_, option, text] = &words[..]
+            && option == "-c"
+        {
+            return self.follow_line(&text.replace("$$", "$"), &[], so_far, place, depth + 1);
+        }
+        if is_shell && !self.commands.shell {
             return Err(needs_shell(&written, &words[0], None, place));
         }
         self.finish(words, so_far, place).map(Outcome::Accepted)
