@@ -154,7 +154,7 @@ fn start_commands() {
         "node $(cat name)",
         "bash run.sh",
         "node 'server.js",
-        "nodemon server.js",
+        "nodemon",
         "npm run missing",
         "cd .. && node server.js",
         "HOST=$NAME node server.js",
