@@ -311,6 +311,8 @@ pub(super) struct Step {
     pub(super) caches: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) network: bool,
+    /// When it has the network although `network` does not say so.
+    pub(super) network_when: Option<Expression>,
     /// Secrets that it may see.
     #[serde(default)]
     pub(super) secrets: Vec<Secret>,
@@ -399,6 +401,8 @@ pub(super) struct Commands {
     /// Leading words that are dropped, with assignments after them: `cross-env`, `npx`.
     #[serde(default)]
     pub(super) transparent: Vec<Vec<String>>,
+    /// A list of commands that the build has run, which count as done where `&&` stands after them.
+    pub(super) prepared: Option<Expression>,
     /// The file that a bare first word stands for.
     #[serde(default)]
     pub(super) programs: BTreeMap<String, Text>,
@@ -438,6 +442,14 @@ pub(super) struct Reject {
     pub(super) with: Option<String>,
     /// What to use instead.
     pub(super) instead: String,
+    /// The program that runs the file which the command names: `nodemon server.js` → `node server.js`.
+    pub(super) runs: Option<String>,
+    /// Options before that file that have a value.
+    #[serde(default)]
+    pub(super) valued: Vec<String>,
+    /// Options whose value is the program itself: `nodemon --exec tsx server.ts` → `tsx server.ts`.
+    #[serde(default)]
+    pub(super) exec: Vec<String>,
 }
 
 /// Something that a build may turn out to have made. Layers, runtime packages, start commands and variables are

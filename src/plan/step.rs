@@ -59,10 +59,10 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         let more = scope.read::<BTreeMap<String, String>>(&key("files-from"), more)?;
         files.extend(more.into_iter().map(|(path, text)| (format!("{directory}/{path}"), text)));
     }
-    let secrets = secrets(planner, rule, &env)?;
-    if !rule.network
-        && let Some(expression) = &planner.buildpack.secrets_from
-    {
+    let fetches = rule.network_when.as_ref().map(|condition| scope.holds(&key("network-when"), condition));
+    let network = rule.network || fetches.transpose()?.unwrap_or(false);
+    let secrets = secrets(planner, rule, network, &env)?;
+    if !network && let Some(expression) = &planner.buildpack.secrets_from {
         // Yarn stops in every command when its settings name a variable that is not there.
         for named in planner.scope.read::<Vec<Named>>("secrets-from", expression)? {
             if let Named::Stated { value, .. } = named {
@@ -78,7 +78,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         env,
         inputs,
         caches: rule.caches.clone(),
-        network: rule.network,
+        network,
         secrets,
         files,
     })
@@ -94,10 +94,14 @@ enum Named {
 
 /// The secrets that the rule and the facts name, each once. Steps with network may see those of the whole buildpack
 /// too. A variable that the step has anyway is none.
-fn secrets(planner: &Planner<'_>, rule: &Rule, env: &BTreeMap<String, String>) -> Result<Vec<Secret>, Error> {
+fn secrets(
+    planner: &Planner<'_>,
+    rule: &Rule,
+    network: bool,
+    env: &BTreeMap<String, String>,
+) -> Result<Vec<Secret>, Error> {
     let buildpack = &planner.buildpack;
-    let common =
-        rule.network.then_some((&buildpack.secrets, &buildpack.secrets_from, "secrets-from".to_owned()));
+    let common = network.then_some((&buildpack.secrets, &buildpack.secrets_from, "secrets-from".to_owned()));
     let own = (&rule.secrets, &rule.secrets_from, format!("step.{}.secrets-from", rule.id));
     let mut secrets: Vec<Secret> = Vec::new();
     for (listed, expression, key) in common.into_iter().chain([own]) {

@@ -136,6 +136,11 @@ fn candidates(
                     break;
                 }
             }
+            Outcome::Replaced(found, error) => {
+                rejected.push(error);
+                accepted.push((found, Vec::new()));
+                break;
+            }
             Outcome::Rejected(error) => rejected.push(error),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::Error;
-use super::super::buildpack::Commands;
+use super::super::buildpack::{Commands, Reject};
 use super::super::error::start_hints;
 use super::super::template::Scope;
 use super::lexer::{self, Refusal};
@@ -31,6 +31,8 @@ pub(super) struct Place {
 pub(super) enum Outcome {
     /// It can be started.
     Accepted(StartCommand),
+    /// It is no production start, but says what is.
+    Replaced(StartCommand, Error),
     /// It can, but is no production start.
     Rejected(Error),
 }
@@ -40,7 +42,7 @@ impl Outcome {
     pub(super) fn accepted(self) -> Result<StartCommand, Error> {
         match self {
             Self::Accepted(found) => Ok(found),
-            Self::Rejected(error) => Err(error),
+            Self::Replaced(_, error) | Self::Rejected(error) => Err(error),
         }
     }
 }
@@ -55,6 +57,8 @@ pub(super) struct Resolver<'a> {
     lines: BTreeMap<String, usize>,
     /// The file that holds the scripts.
     file: String,
+    /// Commands that the build has run.
+    prepared: Vec<String>,
     programs: BTreeMap<String, String>,
     /// Where other bare words are.
     bins: String,
@@ -64,6 +68,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn new(commands: &'a Commands, scope: &Scope, directory: String) -> Result<Self, Error> {
         let scripts = commands.scripts.as_ref().map(|source| scope.read("commands.scripts", source));
         let lines = commands.script_lines.as_ref().map(|source| scope.read("commands.script-lines", source));
+        let prepared = commands.prepared.as_ref().map(|source| scope.read("commands.prepared", source));
         let bins = commands.bins.as_ref().map(|bins| scope.text("commands.bins.folder", &bins.folder));
         Ok(Self {
             commands,
@@ -71,6 +76,7 @@ impl<'a> Resolver<'a> {
             scripts: scripts.transpose()?.unwrap_or_default(),
             lines: lines.transpose()?.unwrap_or_default(),
             file: scope.text("commands.scripts-file", &commands.scripts_file)?,
+            prepared: prepared.transpose()?.unwrap_or_default(),
             programs: scope.table("commands.programs", &commands.programs)?,
             bins: bins.transpose()?.unwrap_or_default(),
         })
@@ -136,6 +142,7 @@ impl<'a> Resolver<'a> {
         place: &Place,
         depth: usize,
     ) -> Result<Outcome, Error> {
+        let text = self.without_prepared(text);
         let line = match lexer::split(text) {
             Ok(line) => line,
             Err(refusal) => {
@@ -154,6 +161,16 @@ impl<'a> Resolver<'a> {
         let mut words = line.argv;
         words.extend_from_slice(more);
         self.follow(words, so_far, place, depth)
+    }
+
+    /// What is left of a line whose first commands the build has run.
+    fn without_prepared<'b>(&self, mut text: &'b str) -> &'b str {
+        while let Some((first, rest)) = text.split_once("&&")
+            && self.prepared.iter().any(|command| command == first.trim())
+        {
+            text = rest.trim_start();
+        }
+        text
     }
 
     /// A list of commands, for a shell to run one after another. Each is resolved as if it stood alone; nothing when one
@@ -182,7 +199,9 @@ impl<'a> Resolver<'a> {
                 let found = match self.follow_line(command, more, StartCommand::default(), place, depth)? {
                     Outcome::Accepted(found) if found.directory == self.directory => found,
                     Outcome::Accepted(_) => return Ok(None),
-                    rejected @ Outcome::Rejected(_) => return Ok(Some(rejected)),
+                    Outcome::Replaced(_, error) | Outcome::Rejected(error) => {
+                        return Ok(Some(Outcome::Rejected(error)));
+                    }
                 };
                 let env = found.env.iter().map(|(name, value)| format!("{name}={} ", lexer::quoted(value)));
                 script.extend(env);
@@ -224,8 +243,18 @@ impl<'a> Resolver<'a> {
         if words.is_empty() {
             return Err(syntax(&written, "it names no program", place));
         }
-        if let Some(error) = self.rejected(&words, place) {
-            return Ok(Outcome::Rejected(error));
+        if let Some(rule) = self.rejecting(&words) {
+            let error = Error::Start {
+                id: "start/dev-server",
+                reason: format!("`{}` ({}) is for development", words.join(" "), place.origin),
+                location: place.location.clone(),
+                hints: start_hints(&rule.instead),
+            };
+            let Some(words) = watched(rule, &words).filter(|words| self.rejecting(words).is_none()) else {
+                return Ok(Outcome::Rejected(error));
+            };
+            let found = self.finish(words, so_far, place)?;
+            return Ok(Outcome::Replaced(found, error));
         }
         let is_shell = SHELLS.contains(&basename(&words[0]));
         if is_shell
@@ -259,18 +288,12 @@ impl<'a> Resolver<'a> {
         Some((alias.script.clone(), rest_of(alias.words.len())))
     }
 
-    fn rejected(&self, words: &[String], place: &Place) -> Option<Error> {
-        let rule = self.commands.reject.iter().find(|rule| {
+    fn rejecting(&self, words: &[String]) -> Option<&Reject> {
+        self.commands.reject.iter().find(|rule| {
             let (first, rest) = rule.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
             basename(&words[0]) == first
                 && words[1..].starts_with(rest)
                 && rule.with.as_ref().is_none_or(|with| words.contains(with))
-        })?;
-        Some(Error::Start {
-            id: "start/dev-server",
-            reason: format!("`{}` ({}) is for development", words.join(" "), place.origin),
-            location: place.location.clone(),
-            hints: start_hints(&rule.instead),
         })
     }
 
@@ -306,6 +329,25 @@ impl<'a> Resolver<'a> {
         found.origin.clone_from(&place.origin);
         Ok(found)
     }
+}
+
+/// What a program that watches files would run, when its words name it.
+fn watched(rule: &Reject, words: &[String]) -> Option<Vec<String>> {
+    let program = rule.runs.as_ref()?;
+    let mut rest = words[rule.words.len()..].iter();
+    while let Some(word) = rest.next() {
+        if rule.exec.contains(word) {
+            // The program may be written as one word with its arguments.
+            let program = rest.next()?.split_whitespace().map(str::to_owned);
+            return Some(program.chain(rest.cloned()).collect());
+        }
+        if rule.valued.contains(word) {
+            rest.next();
+        } else if !word.starts_with('-') {
+            return Some([program, word].into_iter().chain(rest).cloned().collect());
+        }
+    }
+    None
 }
 
 fn basename(word: &str) -> &str {

@@ -150,11 +150,11 @@ fn start_commands() {
     let mut text = String::new();
     let script = |value: &str| with(node(), "/node/package/scripts/start", json!(value));
     for value in [
-        "npm run build && node dist/server.js",
+        "node migrate.js && node dist/server.js",
         "node $(cat name)",
         "bash run.sh",
         "node 'server.js",
-        "nodemon server.js",
+        "nodemon",
         "npm run missing",
         "cd .. && node server.js",
         "HOST=$NAME node server.js",

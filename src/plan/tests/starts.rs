@@ -50,6 +50,54 @@ fn assignments_become_defaults_and_a_port_is_left_out() {
 }
 
 #[test]
+fn what_a_watcher_runs_is_started() {
+    for (script, expected) in [
+        ("nodemon src/web.js --all", "/opt/node/bin/node src/web.js --all"),
+        ("nodemon -w src -e js,json web.js", "/opt/node/bin/node web.js"),
+        ("nodemon --exec ts-node src/web.ts", "/opt/node/bin/node /app/node_modules/.bin/ts-node src/web.ts"),
+        (
+            "tsx watch --clear-screen=false src/web.ts",
+            "/opt/node/bin/node /app/node_modules/.bin/tsx src/web.ts",
+        ),
+        (
+            "ts-node-dev --respawn -r dotenv/config web.ts",
+            "/opt/node/bin/node /app/node_modules/.bin/ts-node web.ts",
+        ),
+    ] {
+        let plan = make("node", node_script(script), &Config::default()).unwrap();
+        assert_eq!(argv(&plan), expected, "{script}");
+        assert_eq!(plan.notices[0].id, "start/dev-server");
+    }
+}
+
+#[test]
+fn what_a_start_script_prepares_is_built() {
+    for (script, build) in [
+        ("tsc && node a.js", "tsc"),
+        ("npx tsc && node a.js", "npx tsc"),
+        ("prisma generate && tsc -p . && node a.js", "prisma generate && tsc -p ."),
+    ] {
+        let mut facts = node_script(script);
+        facts["node"]["package"]["scripts"].as_object_mut().unwrap().remove("build");
+        let plan = make("node", facts, &Config::default()).unwrap();
+        let step = plan.steps.iter().find(|step| step.id == "node/build").unwrap();
+        assert_eq!(step.argv, ["/bin/sh", "-c", build], "{script}");
+        assert_eq!(argv(&plan), "/opt/node/bin/node a.js", "{script}");
+    }
+}
+
+#[test]
+fn the_script_of_a_hosting_platform_counts_before_build() {
+    let mut facts = node_script("node a.js");
+    facts["node"]["package"]["scripts"]["heroku-postbuild"] = json!("cd web && npm install && npm run build");
+    let plan = make("node", facts, &Config::default()).unwrap();
+    let step = plan.steps.iter().find(|step| step.id == "node/build").unwrap();
+    assert_eq!(step.title, "npm run heroku-postbuild");
+    assert!(step.network, "it installs packages of another folder");
+    assert_eq!(step.env["npm_config_include"], "dev");
+}
+
+#[test]
 fn a_folder_becomes_the_working_directory() {
     let plan = make("node", node_script("cd ./dist && node server.js"), &Config::default()).unwrap();
     assert_eq!(plan.image.working_directory, "/app/dist");
@@ -64,7 +112,7 @@ fn a_development_server_gives_way_to_what_can_be_started() {
     assert_eq!(
         plan.notices[0].text,
         "`nodemon server.js` (package.json:11 scripts.start) is for development; `/opt/node/bin/node server.js` is \
-         started instead (server.js)"
+         started instead (package.json:11 scripts.start)"
     );
 }
 
