@@ -118,6 +118,7 @@ mod network_gate {
         pep723_script
         procfile_worker
         python_flask
+        python_flask_vite
         shell_start
         static_site
     }
@@ -127,9 +128,11 @@ mod network_gate {
 mod network_rest {
     apps! {
         django_asgi
+        django_tailwind
         fastapi_standard
         flask_pipenv
         go_targets
+        go_vite_embed
         litestar_pylock
         node_astro_static
         node_eleventy
