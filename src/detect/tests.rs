@@ -256,7 +256,7 @@ fn one_front_end_is_built_and_a_broken_one_is_passed_over() {
     assert_eq!(
         found,
         [
-            "detect/skipped: `web` is not looked at as a front end: `web/package.json` is not valid JSON: EOF while parsing an object"
+            "detect/skipped: `web` is not looked at as a front end: `package.json` is not valid JSON: EOF while parsing an object"
         ]
     );
 }

@@ -91,7 +91,7 @@ fn a_front_end_is_named_with_the_reason_and_its_warnings() {
         notices,
         [
             "plan/assets: Node.js builds assets in `web`: web/package.json only builds assets for the program, which names the folder",
-            "lock/missing: `package.json` has dependencies and there is no `package-lock.json`: the next build may install other versions",
+            "lock/missing: `web/package.json` has dependencies and there is no `web/package-lock.json`: the next build may install other versions",
         ]
     );
     let strict = Config { strict: true, ..Config::default() };
