@@ -44,8 +44,12 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     if arguments.json {
         print_json(&detection)?;
     } else {
-        for notice in detection.notices.iter().filter(|notice| notice.warning) {
-            session.reporter.warn(&notice.id, &notice.text, None);
+        for notice in &detection.notices {
+            if notice.warning {
+                session.reporter.warn(&notice.id, &notice.text, None);
+            } else {
+                session.reporter.info(&notice.text);
+            }
         }
         print(table(&detection).as_bytes())?;
     }
@@ -56,7 +60,9 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
 fn rules(explained: &[Explained]) -> String {
     let mut text = String::new();
     for detector in explained {
-        let _ = writeln!(text, "{} ({})", detector.language, detector.file);
+        let folder =
+            if detector.folder.is_empty() { String::new() } else { format!(" in {}", detector.folder) };
+        let _ = writeln!(text, "{}{folder} ({})", detector.language, detector.file);
         for rule in &detector.rules {
             let mark = match (rule.counts, rule.holds) {
                 (true, _) => '+',
@@ -73,8 +79,13 @@ fn table(detection: &Detection) -> String {
     let mut text = String::new();
     for candidate in &detection.candidates {
         let chosen = if candidate.language == detection.language { "  chosen" } else { "" };
-        let _ =
-            writeln!(text, "{:<10} {:>4}  {}{chosen}", candidate.language, candidate.score, candidate.role);
+        let place =
+            if candidate.folder.is_empty() { String::new() } else { format!(" in {}", candidate.folder) };
+        let _ = writeln!(
+            text,
+            "{:<10} {:>4}  {}{place}{chosen}",
+            candidate.language, candidate.score, candidate.role
+        );
         for evidence in &candidate.evidence {
             let _ = writeln!(text, "{:>15}  {}", format!("{:+}", evidence.score), evidence.reason);
         }

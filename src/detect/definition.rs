@@ -50,8 +50,8 @@ pub(super) struct Row {
     pub(super) kind: Option<String>,
     /// Points.
     pub(super) score: i32,
-    /// The role that the ecosystem takes when the row holds. Such rows are looked at last and may use `rivals`,
-    /// the best score of the other ecosystems.
+    /// The role that the ecosystem takes when the row holds. Such rows are looked at last and may use what is in
+    /// [`Place`].
     pub(super) role: Option<String>,
     /// Expression.
     pub(super) when: String,
@@ -102,7 +102,7 @@ fn check(detector: &Detector) -> Result<(), Error> {
             return Err(fail("the id is used twice".to_owned()));
         }
         ids.push(&row.id);
-        let shape = context(Facts::shape(), detector, &[], row.role.as_ref().map(|_| 0));
+        let shape = context(Facts::shape(), detector, &[], row.role.as_ref().map(|_| Place::default()));
         let condition = environment.compile_expression(&row.when).map_err(|error| fail(shown(&error)))?;
         let reason = environment.template_from_str(&row.reason).map_err(|error| fail(shown(&error)))?;
         let names = condition.undeclared_variables(true).into_iter().chain(reason.undeclared_variables(true));
@@ -115,13 +115,24 @@ fn check(detector: &Detector) -> Result<(), Error> {
     Ok(())
 }
 
+/// What rows with a role see besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place<'a> {
+    /// The best score of the other ecosystems.
+    pub(super) rivals: i32,
+    /// The folder below the app's; empty for the app's own.
+    pub(super) folder: &'a str,
+    /// Whether programs of the app name that folder.
+    pub(super) is_named: bool,
+}
+
 /// What expressions of a detector see: the facts (absent ones as none), `lists`, `manifests` (the manifests of all
-/// ecosystems at the root) and, in rows with a role, `rivals`.
+/// ecosystems at the root) and, in rows with a role, `rivals`, `folder` and `named`.
 pub(super) fn context(
     mut facts: serde_json::Value,
     detector: &Detector,
     manifests: &[String],
-    rivals: Option<i32>,
+    place: Option<Place<'_>>,
 ) -> serde_json::Value {
     let shape = Facts::shape();
     if let (Some(members), Some(roots)) = (facts.as_object_mut(), shape.as_object()) {
@@ -130,8 +141,10 @@ pub(super) fn context(
         }
         members.insert("lists".to_owned(), serde_json::json!(detector.lists));
         members.insert("manifests".to_owned(), serde_json::json!(manifests));
-        if let Some(rivals) = rivals {
-            members.insert("rivals".to_owned(), serde_json::json!(rivals));
+        if let Some(place) = place {
+            members.insert("rivals".to_owned(), serde_json::json!(place.rivals));
+            members.insert("folder".to_owned(), serde_json::json!(place.folder));
+            members.insert("named".to_owned(), serde_json::json!(place.is_named));
         }
     }
     facts

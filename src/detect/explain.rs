@@ -4,9 +4,9 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use super::definition::{self, Detector, Row, context, environment, evaluate};
+use super::definition::{self, Detector, Place, Row, context, environment, evaluate};
 use super::facts::{self, Files};
-use super::{Error, manifests, matching, value};
+use super::{Error, front_end, manifests, matching, value};
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::source::Source;
@@ -17,6 +17,9 @@ use crate::source::Source;
 pub struct Explained {
     /// Id of the ecosystem.
     pub language: String,
+    /// The folder below the app's that was looked at; empty for the app's own.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub folder: String,
     /// The file of the detector.
     pub file: String,
     /// In the order of the file.
@@ -55,23 +58,37 @@ pub fn explain(
     let facts = value(&facts::read(&files, language, &mut Vec::new())?);
     let manifests = manifests(&files, &detectors);
     let rivals = matching::rivals(&detectors, &facts, &manifests)?;
-    let one = |(detector, rivals): (&Detector, i32)| {
-        let rules = rules(detector, &facts, &manifests, rivals)?;
-        Ok(Explained { language: detector.id.clone(), file: detector.shown.clone(), rules })
+    let one = |detector: &Detector, facts: &serde_json::Value, manifests: &[String], place: Place<'_>| {
+        let rules = rules(detector, facts, manifests, place)?;
+        let (language, file) = (detector.id.clone(), detector.shown.clone());
+        Ok::<_, Error>(Explained { language, folder: place.folder.to_owned(), file, rules })
     };
-    detectors.iter().zip(rivals).map(one).collect()
+    let mut explained = Vec::new();
+    for (detector, rivals) in detectors.iter().zip(rivals) {
+        explained.push(one(detector, &facts, &manifests, Place { rivals, ..Place::default() })?);
+    }
+    let candidates = matching::score(&detectors, &facts, &manifests)?;
+    let winner = candidates
+        .iter()
+        .find(|candidate| language.map_or(matching::can_win(candidate), |id| candidate.language == id));
+    if let Some(winner) = winner {
+        for seen in front_end::folders(&files, &detectors, winner, &facts, &mut Vec::new()) {
+            explained.push(one(seen.detector, &seen.facts, &seen.manifests, seen.place(winner.score))?);
+        }
+    }
+    Ok(explained)
 }
 
 fn rules(
     detector: &Detector,
     facts: &serde_json::Value,
     manifests: &[String],
-    rivals: i32,
+    place: Place<'_>,
 ) -> Result<Vec<Rule>, Error> {
     let environment = environment();
     let mut rules: Vec<(&Row, Rule)> = Vec::new();
     for row in &detector.evidence {
-        let seen = context(facts.clone(), detector, manifests, row.role.as_ref().map(|_| rivals));
+        let seen = context(facts.clone(), detector, manifests, row.role.as_ref().map(|_| place));
         let seen = Value::from(Serde(seen));
         let found = evaluate(&environment, detector, row, &seen)?;
         let (holds, why) = match found {

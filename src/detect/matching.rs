@@ -3,7 +3,7 @@
 use minijinja::Value;
 use minijinja::value::Serde;
 
-use super::definition::{Detector, Row, context, environment, evaluate};
+use super::definition::{Detector, Place, Row, context, environment, evaluate};
 use super::{Candidate, Error, Evidence};
 use crate::plan::model::Notice;
 
@@ -25,8 +25,8 @@ pub(super) fn score(
     let rivals = best_others(detectors, &scored);
     let mut candidates = Vec::new();
     for ((detector, candidate), rivals) in detectors.iter().zip(scored).zip(rivals) {
-        let context = context(facts.clone(), detector, manifests, Some(rivals));
-        let candidate = add(candidate, detector, &context, |row| row.role.is_some())?;
+        let place = Place { rivals, ..Place::default() };
+        let candidate = with_role(candidate, detector, facts, manifests, place)?;
         if !candidate.evidence.is_empty() {
             candidates.push((detector, candidate));
         }
@@ -35,6 +35,18 @@ pub(super) fn score(
     candidates.retain(|(detector, _)| !detector.fallback || !decided);
     candidates.sort_by_key(|(detector, one)| (!can_win(one), one.role != APP, -one.score, detector.order));
     Ok(candidates.into_iter().map(|(_, candidate)| candidate).collect())
+}
+
+/// Scores one detector for a folder below the app's.
+pub(super) fn score_folder(
+    detector: &Detector,
+    facts: &serde_json::Value,
+    manifests: &[String],
+    place: Place<'_>,
+) -> Result<Candidate, Error> {
+    let candidate = without_role(detector, facts, manifests)?;
+    let candidate = with_role(candidate, detector, facts, manifests, place)?;
+    Ok(Candidate { folder: place.folder.to_owned(), ..candidate })
 }
 
 /// For each detector the best score of the others, which rows with a role may use.
@@ -62,13 +74,34 @@ fn without_roles(
     facts: &serde_json::Value,
     manifests: &[String],
 ) -> Result<Vec<Candidate>, Error> {
-    let score = |detector: &Detector| {
-        let candidate =
-            Candidate { language: detector.id.clone(), score: 0, role: APP.to_owned(), evidence: Vec::new() };
-        let context = context(facts.clone(), detector, manifests, None);
-        add(candidate, detector, &context, |row| row.role.is_none())
+    detectors.iter().map(|detector| without_role(detector, facts, manifests)).collect()
+}
+
+fn without_role(
+    detector: &Detector,
+    facts: &serde_json::Value,
+    manifests: &[String],
+) -> Result<Candidate, Error> {
+    let candidate = Candidate {
+        language: detector.id.clone(),
+        folder: String::new(),
+        score: 0,
+        role: APP.to_owned(),
+        evidence: Vec::new(),
     };
-    detectors.iter().map(score).collect()
+    let context = context(facts.clone(), detector, manifests, None);
+    add(candidate, detector, &context, |row| row.role.is_none())
+}
+
+fn with_role(
+    candidate: Candidate,
+    detector: &Detector,
+    facts: &serde_json::Value,
+    manifests: &[String],
+    place: Place<'_>,
+) -> Result<Candidate, Error> {
+    let context = context(facts.clone(), detector, manifests, Some(place));
+    add(candidate, detector, &context, |row| row.role.is_some())
 }
 
 /// Adds the rows that `select` picks and that hold: of each kind the one with the most points.
@@ -108,8 +141,16 @@ pub(super) fn can_win(candidate: &Candidate) -> bool {
 /// Judges the choice between the two best: a notice when it is a guess, an error when guessing is forbidden.
 pub(super) fn judge(candidates: &[Candidate], strict: bool) -> Result<Option<Notice>, Error> {
     let [winner, runner_up, ..] = candidates else { return Ok(None) };
-    if !can_win(runner_up) || runner_up.score * 100 < winner.score * AMBIGUOUS {
+    if !can_win(runner_up) {
         return Ok(None);
+    }
+    if runner_up.score * 100 < winner.score * AMBIGUOUS {
+        let text = format!(
+            "it may also be {}; to choose: `--language {}`",
+            super::error::evidence(runner_up),
+            runner_up.language
+        );
+        return Ok(Some(Notice { id: "detect/runner-up".to_owned(), text, warning: false }));
     }
     if strict {
         return Err(Error::Ambiguous { pair: Box::new((winner.clone(), runner_up.clone())) });

@@ -7,6 +7,7 @@ mod definition;
 mod error;
 mod explain;
 pub mod facts;
+mod front_end;
 mod matching;
 
 #[cfg(test)]
@@ -65,6 +66,8 @@ pub struct Assets {
     pub language: String,
     /// Its folder in the source; empty for the source itself.
     pub folder: String,
+    /// Why, in words.
+    pub reason: String,
     /// What the manifests in that folder say.
     pub facts: serde_json::Value,
 }
@@ -75,9 +78,12 @@ pub struct Assets {
 pub struct Candidate {
     /// `node`, `python`, `go`, `procfile`.
     pub language: String,
+    /// Its folder below the app's, for a front end; empty for the app's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub folder: String,
     /// Sum over the evidence.
     pub score: i32,
-    /// `app`, or `tool`/`assets` when an accessory rule matched.
+    /// `app`, or `tool`, `assets` or `apart` when an accessory rule matched.
     pub role: String,
     /// What was found, in the order of the detector's file.
     pub evidence: Vec<Evidence>,
@@ -158,9 +164,13 @@ pub fn detect(
     let assets = candidates.iter().filter(is_assets).map(|one| Assets {
         language: one.language.clone(),
         folder: folder.to_owned(),
+        reason: front_end::reason(one),
         facts: facts.clone(),
     });
-    let assets = assets.collect();
+    let mut assets: Vec<Assets> = assets.collect();
+    if assets.is_empty() {
+        assets.extend(front_end::find(&files, &detectors, &facts, &mut candidates, &mut notices)?);
+    }
     Ok(Detection { language: winner, folder: folder.to_owned(), assets, candidates, facts, notices })
 }
 
@@ -186,6 +196,7 @@ fn choose(language: &Resolved<String>, candidates: &mut Vec<Candidate>) {
         Some(place) => candidates.remove(place),
         None => Candidate {
             language: language.value.clone(),
+            folder: String::new(),
             score: 0,
             role: String::new(),
             evidence: Vec::new(),

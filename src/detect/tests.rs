@@ -154,6 +154,130 @@ fn a_front_end_beside_a_program_only_makes_assets() {
     assert_eq!(found.notices, []);
 }
 
+const VITE: &str =
+    r#"{"scripts": {"build": "vite build", "dev": "vite"}, "devDependencies": {"vite": "^8"}}"#;
+
+/// The candidates in folders, what is built for the app, and what is said.
+fn front_ends(files: &[(&str, &str)]) -> Vec<String> {
+    let found = detected(files);
+    let below = found.candidates.iter().filter(|one| !one.folder.is_empty());
+    let candidates = below.map(|one| format!("{} in {} [{}]", one.language, one.folder, one.role));
+    let assets =
+        found.assets.iter().map(|one| format!("{} builds {}: {}", one.language, one.folder, one.reason));
+    let notices = found.notices.iter().map(|one| format!("{}: {}", one.id, one.text));
+    candidates.chain(assets).chain(notices).collect()
+}
+
+#[test]
+fn a_front_end_in_a_folder_is_built_when_programs_name_the_folder() {
+    let built = "node builds frontend: frontend/package.json only builds assets for the program, which names the folder";
+    let python = [
+        ("requirements.txt", "flask==3.1.0\n"),
+        ("app.py", "app = Flask(__name__, static_folder='frontend/dist')\n"),
+    ];
+    assert_eq!(
+        front_ends(&[python[0], python[1], ("frontend/package.json", VITE)]),
+        ["node in frontend [assets]", built]
+    );
+    let settings = [
+        ("requirements.txt", "django==5.2\n"),
+        ("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.settings.base')\n"),
+        ("a/settings/base.py", "STATICFILES_DIRS = [BASE_DIR / 'frontend' / 'dist']\n"),
+    ];
+    assert_eq!(
+        front_ends(&[settings[0], settings[1], settings[2], ("frontend/package.json", VITE)]),
+        ["node in frontend [assets]", built]
+    );
+    let go = "package main\n\nimport \"embed\"\n\n//go:embed all:frontend/dist\nvar files embed.FS\n\nfunc main() {}\n";
+    assert_eq!(
+        front_ends(&[("go.mod", "module m\n"), ("main.go", go), ("frontend/package.json", VITE)]),
+        ["node in frontend [assets]", built]
+    );
+}
+
+#[test]
+fn a_front_end_is_built_when_it_writes_beside_its_own_folder() {
+    let reason =
+        "package.json only builds assets for the program, and writes them to a folder beside its own";
+    let go = [("go.mod", "module m\n"), ("main.go", "package main\n\nfunc main() {}\n")];
+    let config = "export default { build: { outDir: '../internal/pages' } }\n";
+    assert_eq!(
+        front_ends(&[go[0], go[1], ("web/package.json", VITE), ("web/vite.config.ts", config)]),
+        ["node in web [assets]".to_owned(), format!("node builds web: web/{reason}")]
+    );
+    let tailwind = r#"{"scripts": {"build": "tailwindcss -i src/styles.css -o ../static/css/styles.css"}}"#;
+    assert_eq!(
+        front_ends(&[go[0], go[1], ("theme/static_src/package.json", tailwind)]),
+        [
+            "node in theme/static_src [assets]".to_owned(),
+            format!("node builds theme/static_src: theme/static_src/{reason}")
+        ]
+    );
+}
+
+#[test]
+fn a_front_end_of_its_own_is_not_built() {
+    let flask = [("requirements.txt", "flask==3.1.0\n"), ("app.py", FLASK)];
+    assert_eq!(
+        front_ends(&[flask[0], flask[1], ("web/package.json", VITE)]),
+        [
+            "node in web [apart]",
+            "detect/front-end: web/package.json has a build script that is not run: no program of the app names the folder",
+        ]
+    );
+    let named = ("app.py", "app = Flask(__name__, static_folder='web/dist')\n");
+    for manifest in [
+        EXPRESS,
+        r#"{"scripts": {"start": "node server.js", "build": "tsc"}}"#,
+        r#"{"scripts": {"lint": "eslint ."}, "devDependencies": {"eslint": "^9"}}"#,
+    ] {
+        assert_eq!(front_ends(&[flask[0], named, ("web/package.json", manifest)]), [""; 0], "{manifest}");
+    }
+    assert_eq!(
+        front_ends(&[("package.json", EXPRESS), ("server.js", "'web'"), ("web/package.json", VITE)]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn one_front_end_is_built_and_a_broken_one_is_passed_over() {
+    let app = "app = Flask(__name__, static_folder='web/dist', template_folder='admin/dist')\n";
+    let flask = [("requirements.txt", "flask==3.1.0\n"), ("app.py", app)];
+    assert_eq!(
+        front_ends(&[flask[0], flask[1], ("admin/package.json", VITE), ("web/package.json", VITE)]),
+        [
+            "node in admin [assets]",
+            "node in web [assets]",
+            "node builds admin: admin/package.json only builds assets for the program, which names the folder",
+            "detect/front-end: `web` is not built: `admin` is the front end that is",
+        ]
+    );
+    let found = front_ends(&[flask[0], flask[1], ("web/package.json", "{")]);
+    assert_eq!(
+        found,
+        [
+            "detect/skipped: `web` is not looked at as a front end: `package.json` is not valid JSON: EOF while parsing an object"
+        ]
+    );
+}
+
+#[test]
+fn the_runner_up_is_shown() {
+    let found = detected(&[
+        ("requirements.txt", "flask==3.1.0\n"),
+        ("app.py", FLASK),
+        ("package.json", r#"{"scripts": {"start": "node tool.js"}}"#),
+    ]);
+    let notices: Vec<String> =
+        found.notices.iter().map(|one| format!("{}: {} {}", one.id, one.text, one.warning)).collect();
+    assert_eq!(
+        notices,
+        [
+            "detect/runner-up: it may also be node (50 points): +50 package.json has a start script; to choose: `--language node` false"
+        ]
+    );
+}
+
 #[test]
 fn tools_beside_a_program_make_no_app() {
     let found = detected(&[
@@ -333,7 +457,7 @@ fn a_detector_is_checked_when_it_is_loaded() {
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: \
          `node.pakage` is not a fact: `node` knows `angular`, `entry`, `install_inputs`, `lifecycle`, `lock`, \
          `main_file`, `manager`, `package`, `secrets`, `typescript`, `typescript_entry`, `versions`, `without_lifecycle`, \
-         `workspace`\n"
+         `workspace`, `writes_beside`\n"
     );
     assert_eq!(
         with_detector(&row("nod")),

@@ -514,9 +514,9 @@ pub(super) struct Image {
     pub(super) env: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, Text>,
-    /// Globs below its folder of what is no result when it makes files for another ecosystem.
+    /// Globs of what is no result when it makes files for another ecosystem, relative to the image's root.
     #[serde(default)]
-    pub(super) no_assets: Vec<String>,
+    pub(super) no_assets: Vec<Text>,
     /// A line of a start command that would fit this ecosystem, for hints.
     pub(super) example: String,
 }

@@ -62,7 +62,8 @@ pub(super) fn scope(
             "edition": named.edition,
             "strict": config.strict,
             "build_packages": config.build_packages.iter().map(|package| &package.value).collect::<Vec<_>>(),
-            "build_command": config.build_command.as_ref().map(|command| &command.value),
+            // That of the app is not for what makes files for it.
+            "build_command": config.build_command.as_ref().filter(|_| !part.is_assets).map(|command| &command.value),
             "start": config.start.is_some() || config.process.is_some(),
             "port": config.ports.first().map(|port| port.value),
             "go_ldflags": config.go_ldflags.as_ref().map(|flags| &flags.value),
@@ -83,6 +84,11 @@ pub(super) fn scope(
 /// `folder` of the app as an absolute path.
 pub(super) fn directory(folder: &str) -> String {
     if folder.is_empty() { APP.to_owned() } else { format!("{APP}/{folder}") }
+}
+
+/// ` in FOLDER`, as part of a sentence.
+fn place(folder: &str) -> String {
+    if folder.is_empty() { String::new() } else { format!(" in `{folder}`") }
 }
 
 /// What the ecosystems that make files for the app add to its plan.
@@ -120,6 +126,9 @@ pub(super) fn assets(
                 bases: planner.bases.clone(),
             };
             assets.add(&mut own, definitions)?;
+            let (title, place) = (&own.buildpack.title, place(&own.folder));
+            let text = format!("{title} builds assets{place}: {}", found.reason);
+            planner.note("plan/assets", text, false);
             planner.add_notices(own.notices);
         }
     }
@@ -133,14 +142,11 @@ impl Assets {
         let tools = tool::resolve(planner)?;
         planner.scope.set("base", &planner.base.value(definitions));
         let steps = step::steps(planner)?;
+        check::run(planner, Phase::Late)?;
         self.toolchains.extend(tool::toolchains(planner, &tools, &steps, &[])?);
         let native = native::packages(planner)?;
         self.packages.extend(root::build_packages(planner, &native)?);
-        let below = |glob: &String| match planner.folder.as_str() {
-            "" => format!("app/{glob}"),
-            folder => format!("app/{folder}/{glob}"),
-        };
-        self.exclude.extend(planner.buildpack.image.no_assets.iter().map(below));
+        self.exclude.extend(planner.scope.texts("image.no-assets", &planner.buildpack.image.no_assets)?);
         self.versions.extend(tools.versions);
         self.steps.extend(steps);
         Ok(())

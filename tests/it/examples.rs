@@ -119,6 +119,7 @@ mod network_gate {
         procfile_worker
         python_flask
         python_start_list
+        python_flask_vite
         shell_start
         static_site
     }
@@ -128,9 +129,11 @@ mod network_gate {
 mod network_rest {
     apps! {
         django_asgi
+        django_tailwind
         fastapi_standard
         flask_pipenv
         go_targets
+        go_vite_embed
         litestar_pylock
         node_astro_static
         node_eleventy

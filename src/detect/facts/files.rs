@@ -45,6 +45,11 @@ impl<'a> Files<'a> {
         Self::new(self.source, folder)
     }
 
+    /// `folder` of the app as a folder of the source.
+    pub(in crate::detect) fn below(&self, folder: &str) -> String {
+        self.full(folder)
+    }
+
     /// The path in the whole source.
     fn full(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)

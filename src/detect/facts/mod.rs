@@ -5,6 +5,7 @@
 
 mod credentials;
 mod files;
+mod front_end;
 pub mod go;
 mod json;
 mod located;
@@ -18,6 +19,7 @@ mod yaml;
 use serde::Serialize;
 
 pub(super) use files::Files;
+pub(super) use front_end::folders as front_end_folders;
 pub use go::Go;
 pub use located::Located;
 pub use node::Node;
@@ -64,6 +66,19 @@ pub struct Root {
 /// A line of a lock or a manifest that should be seen but does not stop anything.
 pub(super) fn warning(id: &str, text: String) -> Notice {
     Notice { id: id.to_owned(), text, warning: true }
+}
+
+/// The facts of Node.js in `folder` alone, which is seen as a front end of the app in `files`.
+pub(super) fn of_front_end(
+    files: &Files<'_>,
+    folder: &str,
+    language: &str,
+    notices: &mut Vec<Notice>,
+) -> Result<Facts, Error> {
+    let files = &files.of(&files.below(folder));
+    let mut facts = Facts { files: Root { has: files.root().to_vec() }, ..Facts::default() };
+    facts.complete(files, language, notices)?;
+    Ok(facts)
 }
 
 /// Whether something at the root of the source says that `folder` is a member of its workspace.

@@ -1,6 +1,7 @@
 //! Planning over stated facts and a stated catalogue.
 
 mod apps;
+mod assets;
 mod bases;
 mod errors;
 mod failures;

@@ -13,7 +13,7 @@ use std::iter;
 
 use serde::Serialize;
 
-use super::{Files, Located, located};
+use super::{Files, Located, front_end, located};
 use crate::detect::Error;
 
 /// Folders whose main packages are not the app.
@@ -49,10 +49,12 @@ pub struct Go {
     /// Whether no package imports anything besides Go's standard library.
     pub standard: bool,
     /// Files and folders below the app's folder that texts of programs name, and that are no sources of Go, sorted:
-    /// what the app may read while it runs.
+    /// what the app may read while it runs. What a front end makes is not there yet.
     pub reads: Vec<String>,
     /// Patterns of `//go:embed`, relative to the source, sorted.
     pub embeds: Vec<String>,
+    /// Folders with a `package.json` that its programs embed or name, sorted.
+    pub front_ends: Vec<String>,
     /// Folders outside the source that `replace` and `use` name: `example.com/x => ../x`.
     pub replaces_outside: Vec<String>,
 }
@@ -192,8 +194,39 @@ fn scan(files: &Files<'_>, home: &str, uses: &[String], ours: &[String], facts: 
     }
     facts.mains = mains.into_iter().map(str::to_owned).collect();
     facts.cgo_libraries = libraries.into_iter().collect();
+    let here = &files.of(app);
+    let embedded: Vec<&str> = embeds.iter().filter_map(|pattern| relative(pattern, app)).collect();
+    let is_named = |folder: &&str| {
+        embedded.iter().any(|pattern| front_end::is_below(pattern, folder))
+            || texts.iter().any(|text| front_end::is_named(folder, text))
+    };
+    let front_ends: Vec<&str> = front_end::folders(here).into_iter().filter(is_named).collect();
+    facts.reads = reads(here, &texts);
+    facts.reads.extend(made(here, &front_ends, &embedded, &texts));
+    facts.reads.sort();
+    facts.front_ends = front_ends.into_iter().map(str::to_owned).collect();
     facts.embeds = embeds.into_iter().collect();
-    facts.reads = reads(&files.of(app), &texts);
+}
+
+/// What `texts` name in folders of front ends that is not there: their builds make it. What is embedded is in the
+/// program.
+fn made(
+    files: &Files<'_>,
+    front_ends: &[&str],
+    embedded: &[&str],
+    texts: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let path = |text: &'_ str| text.strip_prefix("./").unwrap_or(text).trim_end_matches('/').to_owned();
+    let is_made = |path: &String| {
+        front_ends.iter().any(|folder| path != folder && front_end::is_below(path, folder))
+            && !path.contains(['*', '?', '['])
+            && !path.split('/').any(|part| part == "..")
+            && !files.paths().any(|file| front_end::is_below(file, path))
+            && !embedded
+                .iter()
+                .any(|pattern| front_end::is_below(pattern, path) || front_end::is_below(path, pattern))
+    };
+    texts.iter().map(|text| path(text)).filter(is_made).collect()
 }
 
 /// What `texts` name among the files: a file, a folder without programs, or the folder of a pattern.

@@ -46,7 +46,7 @@ fn a_module_is_read_whole() {
             },
             "has_sum": true, "vendored": false, "workspace": false,
             "mains": [".", "cmd/tool"], "cgo": false, "cgo_libraries": [], "embeds": [],
-            "standard": true, "reads": [],
+            "standard": true, "reads": [], "front_ends": [],
             "replaces_outside": ["a.b/c => ../c"],
         })
     );
@@ -129,6 +129,29 @@ fn embedded_files_are_named_relative_to_the_source() {
         ("main.go", "package main\n\n//go:embed no\n"),
     ]);
     assert_eq!(found["embeds"], json!(["web/a b.txt", "web/assets", "web/dist/*", "web/x.html"]));
+}
+
+#[test]
+fn what_a_front_end_makes_is_read_unless_it_is_embedded() {
+    let read = |main: &str| {
+        let found = facts(&[
+            ("go.mod", "module m\n"),
+            ("main.go", main),
+            ("web/package.json", "{}"),
+            ("web/src/a.js", ""),
+        ]);
+        (found["front_ends"].clone(), found["reads"].clone())
+    };
+    let body =
+        "func main() {\n\thttp.Dir(\"./web/dist\")\n\t_ = []string{\"web/../x\", \"webs/x\", \"web/*\"}\n}\n";
+    assert_eq!(
+        read(&format!("package main\n\nimport \"net/http\"\n\n{body}")),
+        (json!(["web"]), json!(["web", "web/dist"]))
+    );
+    let embed = "package main\n\nimport \"embed\"\n\n//go:embed web/dist/*\nvar files embed.FS\n\n\
+        func main() {\n\tfs.Sub(files, \"web/dist\")\n}\n";
+    assert_eq!(read(embed), (json!(["web"]), json!([])));
+    assert_eq!(read("package main\n\nfunc main() {}\n"), (json!([]), json!([])));
 }
 
 #[test]

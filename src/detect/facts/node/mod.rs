@@ -58,6 +58,8 @@ pub struct Node {
     pub secrets: Vec<Located>,
     /// The folder that the only app of `angular.json` is built to.
     pub angular: Option<String>,
+    /// Whether its build says that it writes to a folder beside its own: `../static`.
+    pub writes_beside: bool,
 }
 
 impl Node {
@@ -125,10 +127,15 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         }
         versions.extend(version_files(home)?);
     }
+    // A front end goes by what is stated for the whole.
+    if member.is_none() && !files.folder().is_empty() {
+        versions.extend(version_files(&whole)?);
+    }
     if let Some(root) = root {
         versions.extend(root.versions);
         package = package.or(Some(root.package));
     }
+    let writes_beside = writes_beside(files, package.as_ref());
     let main_file =
         package.as_ref().and_then(|package| package.main.as_deref()).and_then(|main| main_file(files, main));
     Ok(Node {
@@ -146,7 +153,20 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         typescript: files.has("tsconfig.json"),
         secrets: credentials::of_node(home)?,
         angular: angular::output(files)?,
+        writes_beside,
     })
+}
+
+/// Whether the build script, or the line of Vite's configuration that names the output, leads out of the folder.
+fn writes_beside(files: &Files<'_>, package: Option<&Package>) -> bool {
+    let script = package.and_then(|package| package.scripts.get("build"));
+    let configurations = ["js", "mjs", "ts", "mts"].map(|extension| format!("vite.config.{extension}"));
+    script.is_some_and(|script| script.split(['=', ' ']).any(|word| word.starts_with("../")))
+        || configurations.iter().filter_map(|file| files.program(file)).any(|text| {
+            let output =
+                |line: &str| line.split_once("outDir").is_some_and(|(_, value)| value.contains("../"));
+            text.lines().any(output)
+        })
 }
 
 /// What version files state.

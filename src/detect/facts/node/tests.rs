@@ -56,7 +56,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
             ],
             "entry": null, "typescript_entry": "src/index.ts", "main_file": "dist/server.js", "typescript": true,
             "secrets": [],
-            "angular": null,
+            "writes_beside": false, "angular": null,
         })
     );
     assert_eq!(notices, Vec::<String>::new());

@@ -98,6 +98,8 @@ pub struct Python {
     pub imports: Vec<String>,
     /// Variables that requirements files and addresses of indexes name.
     pub secrets: Vec<Located>,
+    /// Folders with a `package.json` that its programs name, sorted.
+    pub front_ends: Vec<String>,
 }
 
 impl Python {
@@ -179,6 +181,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Pytho
         functions: scan.functions,
         imports: scan.imports,
         secrets,
+        front_ends: scan::front_ends(files),
     })
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::super::Files;
+use super::super::{Files, front_end};
 use super::apps::{App, Module, WORKER, read as read_module};
+use super::token::{self, Token};
 
 /// The most files that are read.
 const FILE_LIMIT: usize = 1_000;
@@ -114,6 +115,30 @@ pub(super) fn read(files: &Files<'_>) -> Scan {
     let own = own(files);
     scan.imports = imports.into_iter().filter(|name| !own.contains(name)).collect();
     scan
+}
+
+/// The folders of front ends that texts in the modules name, sorted. Settings stand deeper than apps.
+pub(super) fn front_ends(files: &Files<'_>) -> Vec<String> {
+    let mut open = front_end::folders(files);
+    let mut found = Vec::new();
+    let is_left_out = |part: &str| part.starts_with('.') || NOT_THE_APP.contains(&part);
+    let is_module =
+        |path: &&str| path.strip_suffix(".py").is_some_and(|stem| !stem.split('/').any(is_left_out));
+    for path in files.paths().filter(is_module).take(FILE_LIMIT) {
+        if open.is_empty() {
+            break;
+        }
+        let Some(text) = files.program(path) else { continue };
+        for line in token::lines(&text) {
+            let is_named = |folder: &str| {
+                let mut tokens = line.tokens.iter();
+                tokens.any(|token| matches!(token, Token::Text(text) if front_end::is_named(folder, text)))
+            };
+            found.extend(open.extract_if(.., |folder| is_named(folder)).map(str::to_owned));
+        }
+    }
+    found.sort();
+    found
 }
 
 fn screen(path: &str, module: &Module) -> Option<Screen> {

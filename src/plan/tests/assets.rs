@@ -1,0 +1,173 @@
+//! Plans of apps with a front end, from files to the plan.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Fake, options};
+use crate::config::{Config, Origin, Resolved};
+use crate::definitions::Definitions;
+use crate::detect;
+use crate::plan::{Error, Options, Plan, plan};
+use crate::source::Source;
+use crate::store::Tree;
+use crate::store::tree::Entry;
+use crate::ui::Diagnose as _;
+
+const VITE: &str =
+    r#"{"scripts": {"build": "vite build", "dev": "vite"}, "devDependencies": {"vite": "^8"}}"#;
+const FLASK: [(&str, &str); 2] = [
+    ("requirements.txt", "flask==3.1.0\ngunicorn==23.0.0\n"),
+    ("app.py", "from flask import Flask\napp = Flask(__name__, static_folder='web/dist')\n"),
+];
+
+fn make(files: &[(&str, &str)], config: &Config, options: &Options) -> Result<Plan, Error> {
+    let mut tree = Tree::new();
+    for (path, text) in files {
+        tree.insert(*path, Entry::bytes(*text));
+    }
+    tree.add_parents();
+    let source = Source { root: PathBuf::from("/src"), tree, commit: None };
+    let definitions = Definitions::embedded();
+    let detection = detect::detect(&source, "", &definitions, config).unwrap();
+    plan(&detection, config, None, &definitions, &Fake, options)
+}
+
+fn made(files: &[(&str, &str)]) -> Plan {
+    make(files, &Config::default(), &options()).unwrap()
+}
+
+/// Id, folder and command of every step.
+fn steps(plan: &Plan) -> Vec<String> {
+    let line =
+        |step: &crate::plan::model::Step| format!("{} {} {}", step.id, step.directory, step.argv.join(" "));
+    plan.steps.iter().map(line).collect()
+}
+
+/// What the last layer takes in and leaves out.
+fn app_layer(plan: &Plan) -> Value {
+    serde_json::to_value(plan.layers.last().unwrap()).unwrap()["contents"][0].clone()
+}
+
+#[test]
+fn a_front_end_in_a_folder_adds_its_steps_and_ships_what_they_make() {
+    let plan = made(&[&FLASK[..], &[("web/package.json", VITE)]].concat());
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "python/uv",
+            "python/venv",
+            "python/install",
+            "node/install",
+            "node/build",
+            "python/stdlib",
+            "python/compile"
+        ]
+    );
+    let build = plan.steps.iter().find(|step| step.id == "node/build").unwrap();
+    assert_eq!(
+        (build.directory.as_str(), &build.inputs),
+        ("/app/web", &vec!["web/**".to_owned(), "**".to_owned()])
+    );
+    assert!(
+        build.env["PATH"].starts_with("/app/web/node_modules/.bin:/app/node_modules/.bin:/opt/node/bin:")
+    );
+    let tools: Vec<&str> = plan.toolchains.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(tools, ["node", "npm"]);
+    let layers = serde_json::to_string(&plan.layers).unwrap();
+    assert!(!layers.contains(r#""from":"toolchain""#), "{layers}");
+    assert_eq!(plan.prune, None);
+    let path = plan.image.env.iter().find(|line| line.starts_with("PATH=")).unwrap();
+    assert!(!path.contains("/opt/node"), "{path}");
+    insta::assert_json_snapshot!(app_layer(&plan));
+}
+
+#[test]
+fn a_front_end_is_named_with_the_reason_and_its_warnings() {
+    let plan = made(&[&FLASK[..], &[("web/package.json", VITE)]].concat());
+    let notices: Vec<String> = plan.notices.iter().map(|one| format!("{}: {}", one.id, one.text)).collect();
+    assert_eq!(
+        notices,
+        [
+            "plan/assets: Node.js builds assets in `web`: web/package.json only builds assets for the program, which names the folder",
+            "lock/missing: `web/package.json` has dependencies and there is no `web/package-lock.json`: the next build may install other versions",
+        ]
+    );
+    let strict = Config { strict: true, ..Config::default() };
+    let error = make(&[&FLASK[..], &[("web/package.json", VITE)]].concat(), &strict, &options()).unwrap_err();
+    assert_eq!(error.id(), "lock/missing");
+}
+
+#[test]
+fn the_build_command_is_that_of_the_app() {
+    let command = Resolved {
+        value: "make messages".to_owned(),
+        origin: Origin::Env { name: "RPACK_BUILD_COMMAND".to_owned() },
+        passed_over: Vec::new(),
+    };
+    let config = Config { build_command: Some(command), ..Config::default() };
+    let plan = make(&[&FLASK[..], &[("package.json", VITE)]].concat(), &config, &options()).unwrap();
+    let built: Vec<String> = steps(&plan).into_iter().filter(|line| line.contains("/build ")).collect();
+    assert_eq!(built, ["node/build /app npm run build", "python/build /app /bin/sh -c make messages"]);
+}
+
+#[test]
+fn a_front_end_runs_where_the_image_is_built() {
+    let options = Options { platform: "linux/arm64".into(), ..options() };
+    let plan =
+        make(&[&FLASK[..], &[("web/package.json", VITE)]].concat(), &Config::default(), &options).unwrap();
+    let node: Vec<String> = steps(&plan).into_iter().filter(|line| line.starts_with("node/")).collect();
+    assert_eq!(
+        node,
+        [
+            "node/install /app/web npm install --include=dev --no-audit --no-fund --no-package-lock",
+            "node/build /app/web npm run build",
+        ]
+    );
+}
+
+#[test]
+fn a_front_end_that_is_a_member_is_installed_at_the_root() {
+    let plan = made(
+        &[
+            &FLASK[..],
+            &[
+                ("package.json", r#"{"private": true, "workspaces": ["web", "shared"]}"#),
+                ("web/package.json", &VITE.replace(r#"{"scripts""#, r#"{"name": "web", "scripts""#)),
+                ("shared/package.json", r#"{"name": "shared"}"#),
+            ],
+        ]
+        .concat(),
+    );
+    let node: Vec<String> = steps(&plan).into_iter().filter(|line| line.starts_with("node/")).collect();
+    assert_eq!(
+        node,
+        [
+            "node/install /app npm install --include=dev --no-audit --no-fund --no-package-lock",
+            "node/build /app/web npm run build",
+        ]
+    );
+    let excluded = app_layer(&plan)["exclude"].clone();
+    for pattern in
+        ["app/{node_modules,.yarn}/**", "app/web/node_modules/**", "app/{shared,web}/node_modules/**"]
+    {
+        assert!(excluded.as_array().unwrap().contains(&json!(pattern)), "{pattern}: {excluded}");
+    }
+}
+
+#[test]
+fn the_front_end_of_a_go_program_is_built_before_it() {
+    let main =
+        "package main\n\nimport \"embed\"\n\n//go:embed web/dist\nvar files embed.FS\n\nfunc main() {}\n";
+    let plan = made(&[("go.mod", "module m\n\ngo 1.26\n"), ("main.go", main), ("web/package.json", VITE)]);
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["node/install", "node/build", "go/build"]);
+}
+
+#[test]
+fn tools_of_a_repository_are_no_front_end() {
+    let tools = r#"{"devDependencies": {"prettier": "^3", "eslint": "^9"}, "scripts": {"lint": "eslint ."}}"#;
+    let plan = made(&[&FLASK[..], &[("package.json", tools)]].concat());
+    assert!(steps(&plan).iter().all(|line| line.starts_with("python/")), "{:?}", steps(&plan));
+}
