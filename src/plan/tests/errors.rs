@@ -150,7 +150,7 @@ fn start_commands() {
     let mut text = String::new();
     let script = |value: &str| with(node(), "/node/package/scripts/start", json!(value));
     for value in [
-        "node migrate.js && node dist/server.js",
+        "node migrate.js | node dist/server.js",
         "node $(cat name)",
         "bash run.sh",
         "node 'server.js",
