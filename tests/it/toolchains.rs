@@ -104,9 +104,9 @@ fn network_tools_from_each_registry_run_in_a_step_and_a_version_needs_no_rust() 
     };
     let plan = rpack(&["plan"]).success();
     for line in [
-        "uv     0.5.0   0.5.0 (default)   pypi:uv",
-        "maven  3.9.11  3.9.11 (default)  maven:org.apache.maven:apache-maven",
-        "greet  1.2.3   1.2.3 (default)   archive:greet",
+        "  uv 0.5.0      pypi:uv\n    default  0.5.0  decides\n",
+        "  maven 3.9.11  maven:org.apache.maven:apache-maven\n    default  3.9.11  decides\n",
+        "  greet 1.2.3   archive:greet\n    default  1.2.3  decides\n",
     ] {
         assert!(plan.contains(line), "`{line}` is missing in:\n{plan}");
     }
