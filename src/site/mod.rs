@@ -14,7 +14,7 @@
 //! - **Caches**: a strong `ETag` of the content; names with a digest may be kept for a year, everything else is asked
 //!   for again each time, which is 304 without a body.
 //! - **Ranges**: one range of bytes of the plain file; `If-Range` with its tag.
-//! - **Rules**: `_headers` and `_redirects` of the root ([`headers`], [`redirects`]).
+//! - **Rules**: `_headers` and `_redirects` of the root (`headers.rs`, `redirects.rs`).
 //! - **Nothing there**: the fallback with 200 for clients that take HTML, where the last part of the address has no
 //!   dot; else the page `404.html` with 404; else one line of text.
 //! - **Limits**: 8 KB for the head of a request and ten seconds to send it, 30 seconds without progress while an answer

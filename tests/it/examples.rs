@@ -132,6 +132,9 @@ mod network_rest {
         django_tailwind
         fastapi_standard
         flask_pipenv
+        go_app
+        go_lone_file
+        go_reads_files
         go_targets
         go_vite_embed
         litestar_pylock
@@ -150,6 +153,7 @@ mod network_rest {
         node_yarn_modules
         pdm_bottle
         project_scripts
+        python_functions
         starlette_pip
         streamlit_page
     }
