@@ -17,7 +17,7 @@
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
 //! [`ui`] the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps,
-//! [`site`] prepares files for the program that serves them.
+//! [`site`] prepares files for the program that serves them, [`verify`] looks at an app that runs.
 //!
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
@@ -51,3 +51,4 @@ pub mod site;
 pub mod source;
 pub mod store;
 pub mod ui;
+pub mod verify;

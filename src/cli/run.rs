@@ -3,25 +3,33 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::app::Settings;
 use super::secret::SecretArguments;
 use super::{Failure, boxed};
-use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin, Tmpfs};
+use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin};
 use crate::interrupt;
 use crate::pipeline::{self, Error, Session};
 use crate::plan::model::{PROCESSES, Process};
 use crate::publish::{self, Unpacked};
 use crate::store::Kind;
+use crate::ui::Reporter;
+use crate::verify::{forward, listening};
 
+/// How often is looked whether the app listens, and how long it may take from the first port to the right one.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Ports that are tried when none is asked for.
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8179;
 
 /// Start an image, or build a folder and start it
 ///
-/// The image runs in the sandbox as its own user, with a read-only root and an empty /tmp, on the host's network.
+/// The image runs in the sandbox as its own user, with a root that is read-only but where the image lets everybody write,
+/// and an empty /tmp, on the host's network.
 /// PORT is set. Signals go to the app, and its exit status is rpack's.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -34,7 +42,7 @@ pub(super) struct Arguments {
     /// A folder to build, or an image: a tag or digest of the store, or oci:DIR[:TAG]
     #[arg(default_value = ".", value_name = "PATH|IMAGE")]
     target: String,
-    /// The port the app is told to listen on [default: 8080, or the next free one]
+    /// The port the app is told to listen on [default: the image's, or the first free one from 8080 on]
     #[arg(long, short, value_name = "N")]
     port: Option<u16>,
     /// Set an environment variable; without a value it is copied from this shell
@@ -49,7 +57,7 @@ pub(super) struct Arguments {
 /// Runs the command.
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let image = image(arguments, session)?;
-    let port = port(arguments.port)?;
+    let port = port(arguments.port, &image)?;
     let mut spec = spec(&image, port, arguments, session);
     if !Path::new(&arguments.target).is_dir()
         && let Some(name) = arguments.settings.process()
@@ -59,6 +67,8 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     session.reporter.info(&format!("starting on port {port}: http://localhost:{port}/"));
     let mut running = Sandbox::default().spawn(&spec).map_err(boxed)?;
     let _forwarding = interrupt::forward_to(running.handle(), true);
+    let reporter = session.reporter.clone();
+    thread::spawn(move || watch(port, &reporter));
     let outcome = running.wait().map_err(boxed)?;
     Ok(u8::try_from(outcome.code).unwrap_or(u8::MAX))
 }
@@ -103,15 +113,52 @@ fn ids(user: &str) -> (u32, u32) {
     (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0))
 }
 
-/// The asked-for port, if it is free, or the first free one.
-fn port(asked: Option<u16>) -> Result<u16, Error> {
+/// The asked-for port, if it is free, or the first free one, beginning with that of the image.
+fn port(asked: Option<u16>, image: &Unpacked) -> Result<u16, Error> {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
     match asked {
         Some(port) if free(&port) => Ok(port),
         Some(port) => Err(boxed(Failure::PortTaken { port })),
         None => {
-            PORTS.into_iter().find(free).ok_or_else(|| boxed(Failure::PortTaken { port: *PORTS.start() }))
+            let exposed = image.config.config.exposed_ports.keys();
+            let own = exposed.filter_map(|port| port.split('/').next()?.parse().ok());
+            own.chain(PORTS).find(free).ok_or_else(|| boxed(Failure::PortTaken { port: *PORTS.start() }))
         }
+    }
+}
+
+/// Looks where the app listens until it does. An app that listens elsewhere than it is told is reached all the same, as
+/// with the `-p` of container engines; one that only its own machine reaches is not.
+fn watch(port: u16, reporter: &Reporter) {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let mut elsewhere = None;
+    loop {
+        thread::sleep(LOOK_EVERY);
+        let found = listening(own);
+        if found.has(port) {
+            return;
+        }
+        if found.is_empty() {
+            continue;
+        }
+        let since = *elsewhere.get_or_insert_with(Instant::now);
+        if since.elapsed() < PATIENCE {
+            continue;
+        }
+        let text = format!("the app was told to listen on port {port} (`PORT`), and listens on {found}");
+        match found.first().map(|to| (to, forward(port, to))) {
+            Some((to, Ok(()))) => {
+                let hint = format!(
+                    "port {port} leads to {to} here; platforms such as Cloud Run ask on `PORT` alone"
+                );
+                reporter.warn("verify/other-port", &text, Some(&hint));
+            }
+            _ => {
+                let hint = "let it listen on `0.0.0.0` and on the port of the variable `PORT`";
+                reporter.warn("verify/no-listen", &text, Some(hint));
+            }
+        }
+        return;
     }
 }
 
@@ -137,17 +184,16 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
             binds.push(Bind { source, target: target.to_owned(), read_only: true });
         }
     }
-    // Declared writable directories are the ones anybody may write to; /tmp is always there.
+    // The app may write where everybody may; /tmp is always there.
     let writable = image.tree.iter().filter(|(path, entry)| {
         *path != "tmp" && entry.mode & 0o1777 == 0o1777 && matches!(entry.kind, Kind::Directory { .. })
     });
-    let tmpfs =
-        writable.map(|(path, _)| Tmpfs { target: format!("/{path}"), mode: 0o1777, size: None }).collect();
+    let writable = writable.map(|(path, _)| format!("/{path}")).collect();
     let (uid, gid) = ids(&config.user);
     let argv = config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect();
     Spec {
         binds,
-        tmpfs,
+        writable,
         env,
         directory: config.working_dir.clone(),
         uid,

@@ -73,7 +73,7 @@ impl Merged {
             include: self.list("source.include"),
             ports: self.ports(),
             user: self.one("image.user", text),
-            writable: self.list("image.writable"),
+            writable: self.lists.remove("image.writable"),
             labels: self.map("image.labels.KEY", text),
             mirrors: self.map("mirror.ECOSYSTEM", text),
             base_build: self.one("base.build", text),

@@ -99,8 +99,8 @@ pub struct Config {
     pub ports: Vec<Resolved<u16>>,
     /// `image.user`: numeric `uid:gid`.
     pub user: Option<Resolved<String>>,
-    /// `image.writable`: absolute directories.
-    pub writable: Vec<Resolved<String>>,
+    /// `image.writable`: absolute directories; none where nobody says anything.
+    pub writable: Option<Vec<Resolved<String>>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
     /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `debian-snapshot`, `go`, `maven`,

@@ -163,7 +163,8 @@ pub static KEYS: [Key; 33] = [
         "image.writable",
         Kind::Directories,
         r#"image.writable = ["/app/uploads"]"#,
-        "Directories that the app may write to. `/tmp` always is one.",
+        "Directories that the app may write to, with all that is below them; `/tmp` always is one. Without this key, calls \
+         in the sources that write files make the app's folder one to which files can be added; `[]` forbids that.",
     ),
     key(
         "language",

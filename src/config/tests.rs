@@ -93,7 +93,7 @@ fn every_key_of_the_file_with_its_place() {
     let ports: Vec<u16> = config.ports.iter().map(|port| port.value).collect();
     assert_eq!(ports, [8080, 9090]);
     assert_eq!(config.user, Some(only("1000:1000", at(19, 1))));
-    assert_eq!(config.writable, [only("/app/uploads", at(20, 13))]);
+    assert_eq!(config.writable, Some(vec![only("/app/uploads", at(20, 13))]));
     assert_eq!(config.labels["org.opencontainers.image.vendor"], only("Acme", at(21, 8)));
     assert_eq!(config.mirrors["npm"], only("https://mirror.acme.example/npm/", at(24, 1)));
     let security = "https://mirror.acme.example/debian-security";

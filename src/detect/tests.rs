@@ -82,7 +82,7 @@ fn a_node_app_is_recognised_with_its_evidence() {
     );
     assert_eq!(found.notices, []);
     let members: Vec<&String> = found.facts.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["files", "node"]);
+    assert_eq!(members, ["files", "node", "programs"]);
     assert_eq!(
         found.facts["files"]["has"],
         serde_json::json!([".nvmrc", "package-lock.json", "package.json", "server.js"])
@@ -462,7 +462,7 @@ fn a_detector_is_checked_when_it_is_loaded() {
     assert_eq!(
         with_detector(&row("nod")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: `nod` \
-         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `python`, `shell`, `static`\n"
+         is not a fact: rpack knows `files`, `go`, `lists`, `manifests`, `node`, `procfile`, `programs`, `python`, `shell`, `static`\n"
     );
     assert_eq!(
         with_detector(&row("node.package.scripts.start")),

@@ -5,7 +5,7 @@
 //!   show, and no setuid, setgid or sticky bit survives.
 //! - Every other directory has mode 0755, except `/tmp` (1777) and `/root` (0700). A directory that a lower
 //!   layer has already keeps the attributes it has there.
-//! - A writable directory belongs to root and has mode 1777, so that any user id can write to it, as platforms
+//! - A writable directory has mode 1777, so that any user id can write to it, as platforms
 //!   that choose one at random need. It is in the last layer.
 //! - On an image from elsewhere, entries are put where its links lead, and its directories keep their attributes.
 //! - All parents of an entry are in the layer, and the working directory exists.
@@ -37,14 +37,13 @@ pub(super) fn normalise(
     image: &Image,
     base: Option<&Tree>,
 ) -> Result<Vec<LayerInput>, Error> {
-    let mut writable =
-        image.writable.iter().map(|path| directory("writable", path)).collect::<Result<Vec<_>, _>>()?;
+    let mut writable = Writable::new(image)?;
     if let Some(files) = base {
         // Every image has a `/tmp`.
         if files.get("tmp").is_none() {
-            writable.push("tmp".to_owned());
+            writable.shared.push("tmp".to_owned());
         }
-        for path in &mut writable {
+        for path in writable.paths_mut() {
             *path = files.locate(path).filter(|place| !place.is_empty()).unwrap_or_else(|| path.clone());
         }
     }
@@ -62,20 +61,16 @@ pub(super) fn normalise(
             Time::Source => image.created,
         };
         for (path, entry) in layer.tree.iter_mut() {
-            let is_writable = writable.iter().any(|directory| directory == path);
+            let is_writable = writable.has(path);
             match below.entry(path.to_owned()) {
                 Slot::Vacant(slot) => {
-                    normalise_entry(path, entry, time, is_writable);
+                    normalise_entry(path, entry, time);
                     keep_directory(path, entry, base.filter(|_| !is_writable));
                     slot.insert(Below::of(entry, index));
                 }
-                Slot::Occupied(slot) => {
-                    slot.get().merge(path, entry, &ids, index)?;
-                    if is_writable {
-                        normalise_entry(path, entry, time, true);
-                    }
-                }
+                Slot::Occupied(slot) => slot.get().merge(path, entry, &ids, index)?,
             }
+            writable.open(path, entry);
         }
         check_parents(layer)?;
     }
@@ -123,14 +118,12 @@ impl Below {
     }
 }
 
-fn normalise_entry(path: &str, entry: &mut Entry, time: i64, is_writable: bool) {
+fn normalise_entry(path: &str, entry: &mut Entry, time: i64) {
     let is_packaged = entry.package.is_some();
     match entry.kind {
         Kind::Directory { .. } => {
             entry.mtime = FIXED_TIME;
-            if is_writable {
-                (entry.mode, entry.uid, entry.gid) = (WRITABLE, 0, 0);
-            } else if !is_packaged {
+            if !is_packaged {
                 entry.mode =
                     DIRECTORY_MODES.iter().find(|(fixed, _)| *fixed == path).map_or(0o755, |(_, mode)| *mode);
             }
@@ -149,14 +142,65 @@ fn normalise_entry(path: &str, entry: &mut Entry, time: i64, is_writable: bool) 
     }
 }
 
+/// Where the app may write, as paths of a tree.
+struct Writable {
+    /// Directories that everything may be written below, which are made.
+    whole: Vec<String>,
+    /// Directories that files may be added to, and files.
+    single: Vec<String>,
+    /// Directories of everybody.
+    shared: Vec<String>,
+    /// The image's user, who owns all of it but what is everybody's.
+    owner: (u32, u32),
+}
+
+impl Writable {
+    fn new(image: &Image) -> Result<Self, Error> {
+        let (uid, gid) = image.user.split_once(':').unwrap_or((&image.user, &image.user));
+        let owner = (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0));
+        let mut found = Self { whole: Vec::new(), single: Vec::new(), shared: Vec::new(), owner };
+        for place in &image.writable {
+            let list = if place.whole { &mut found.whole } else { &mut found.single };
+            list.push(directory("writable", &place.path)?);
+        }
+        Ok(found)
+    }
+
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.whole.iter_mut().chain(&mut self.single).chain(&mut self.shared)
+    }
+
+    fn has(&self, path: &str) -> bool {
+        let is_below = |folder: &String| {
+            path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.whole.iter().any(is_below) || self.single.iter().chain(&self.shared).any(|one| one == path)
+    }
+
+    /// Lets everybody write: directories as `/tmp` is one, so that any user id serves. What ships belongs to the image's
+    /// user, who may replace it as well.
+    fn open(&self, path: &str, entry: &mut Entry) {
+        if !self.has(path) {
+            return;
+        }
+        match entry.kind {
+            Kind::Directory { .. } => entry.mode = WRITABLE,
+            Kind::File { .. } => entry.mode |= 0o666,
+            _ => return,
+        }
+        (entry.uid, entry.gid) =
+            if self.shared.iter().any(|shared| shared == path) { (0, 0) } else { self.owner };
+    }
+}
+
 /// Adds the writable directories, and the working directory where no layer has it, to the last layer.
-fn add_directories(layers: &mut [LayerInput], writable: &[String], image: &Image) -> Result<(), Error> {
+fn add_directories(layers: &mut [LayerInput], writable: &Writable, image: &Image) -> Result<(), Error> {
     let working = match image.working_directory.as_str() {
         "" | "/" => None,
         path => Some(directory("working", path)?),
     };
-    let wanted =
-        writable.iter().map(|path| ("writable", path)).chain(working.iter().map(|path| ("working", path)));
+    let made = writable.whole.iter().chain(&writable.shared).map(|path| ("writable", path));
+    let wanted = made.chain(working.iter().map(|path| ("working", path)));
     for (role, path) in wanted {
         let found = layers.iter().rev().find_map(|layer| Some((layer.id.clone(), layer.tree.get(path)?)));
         match found {

@@ -88,6 +88,11 @@ fn packaged(mut entry: Entry, mode: u32, mtime: i64) -> Entry {
     entry
 }
 
+/// A folder that the app may write to with all that is below it.
+fn whole(path: &str) -> model::Writable {
+    model::Writable { path: path.to_owned(), whole: true, origin: "rpack.toml:1".to_owned() }
+}
+
 fn on_disk(path: PathBuf) -> Entry {
     let size = fs::metadata(&path).unwrap().len();
     Entry::new(Kind::File { size, content: Content::Path(path) }, 0o644)
@@ -96,7 +101,7 @@ fn on_disk(path: PathBuf) -> Entry {
 #[test]
 fn entries_are_normalised_by_who_brought_them() {
     let mut fixture = Fixture::new();
-    fixture.image.writable = vec!["/app/data".to_owned()];
+    fixture.image.writable = vec![whole("/app/data")];
     let base = [
         ("etc/shadow", packaged(Entry::bytes("x"), 0o640, 1_500_000_000)),
         ("etc", packaged(Entry::directory(), 0o750, 1_500_000_000)),
@@ -128,7 +133,7 @@ fn entries_are_normalised_by_who_brought_them() {
         fixture.listing(&image, 1),
         [
             "app/ 755 0:0 315532801",
-            "app/data/ 1777 0:0 315532801",
+            "app/data/ 1777 65532:65532 315532801",
             "app/link 777 0:0 1700000000",
             "app/run.sh 755 0:0 1700000000",
             "app/server.js 644 0:0 1700000000",
@@ -284,7 +289,7 @@ fn writable_directories_must_be_possible() {
         ("/bin", "`/bin` cannot be the writable directory: layer `base` has something else there"),
     ] {
         let mut fixture = Fixture::new();
-        fixture.image.writable = vec![path.to_owned()];
+        fixture.image.writable = vec![whole(path)];
         let base = layer("base", Time::Fixed, &[("bin", Entry::symlink("usr/bin"))]);
         let error = fixture.package(vec![base, layer("app", Time::Source, &[])]).unwrap_err();
         assert_eq!(error.to_string(), expected);
@@ -292,15 +297,44 @@ fn writable_directories_must_be_possible() {
 }
 
 #[test]
+fn what_the_app_writes_is_open_and_the_rest_beside_it_is_not() {
+    let mut fixture = Fixture::new();
+    let single = |path: &str| model::Writable { whole: false, ..whole(path) };
+    fixture.image.writable =
+        vec![single("/app"), single("/app/shop.db"), whole("/app/data"), single("/app/nowhere")];
+    let app = [
+        ("app/app.py", Entry::bytes("1")),
+        ("app/shop.db", Entry::bytes("2")),
+        ("app/data/old/list.json", Entry::bytes("3")),
+        ("app/lib/a.py", Entry::bytes("4")),
+    ];
+    let layers = vec![layer("app", Time::Source, &app)];
+    let image = fixture.package(layers).unwrap();
+    assert_eq!(
+        fixture.listing(&image, 0),
+        [
+            "app/ 1777 65532:65532 315532801",
+            "app/app.py 644 0:0 1700000000",
+            "app/data/ 1777 65532:65532 315532801",
+            "app/data/old/ 1777 65532:65532 315532801",
+            "app/data/old/list.json 666 65532:65532 1700000000",
+            "app/lib/ 755 0:0 315532801",
+            "app/lib/a.py 644 0:0 1700000000",
+            "app/shop.db 666 65532:65532 1700000000",
+        ]
+    );
+}
+
+#[test]
 fn a_writable_directory_of_a_lower_layer_is_opened_in_the_last() {
     let mut fixture = Fixture::new();
-    fixture.image.writable = vec!["/var/lib/app/".to_owned()];
+    fixture.image.writable = vec![whole("/var/lib/app/")];
     fixture.image.working_directory = "/".to_owned();
     let base = layer("base", Time::Fixed, &[("var/lib/app", packaged(Entry::directory(), 0o2750, 5))]);
     let image = fixture.package(vec![base, layer("app", Time::Source, &[])]).unwrap();
     assert_eq!(
         fixture.listing(&image, 1),
-        ["var/ 755 0:0 315532801", "var/lib/ 755 0:0 315532801", "var/lib/app/ 1777 0:0 315532801"]
+        ["var/ 755 0:0 315532801", "var/lib/ 755 0:0 315532801", "var/lib/app/ 1777 65532:65532 315532801"]
     );
 }
 

@@ -160,10 +160,14 @@ fn indented(title: &str, lines: Vec<String>) -> Vec<String> {
 fn start(image: &Image) -> Vec<String> {
     let ports: Vec<String> = image.ports.iter().map(u16::to_string).collect();
     let command: Vec<String> = image.entrypoint.iter().chain(&image.cmd).map(|word| quoted(word)).collect();
-    vec![
+    let mut lines = vec![
         format!("{}  ({})", command.join(" "), image.start_origin),
         format!("in {} as {}, port {}", image.working_directory, image.user, ports.join(", ")),
-    ]
+    ];
+    lines.extend(
+        image.writable.iter().map(|place| format!("may write to {}  ({})", place.path, place.origin)),
+    );
+    lines
 }
 
 /// The word so that its ends can be seen.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::model::{Image, PROCESSES, Process, ResolvedImage};
 use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
-use super::{Error, Options, Planner};
+use super::{Error, Options, Planner, program};
 use crate::config::{Config, Origin, Resolved};
 use crate::oci::ImageSource;
 use crate::source::Commit;
@@ -115,7 +115,13 @@ fn check_package(key: &'static str, package: &Resolved<String>) -> Result<(), Er
     Err(wrong(key, name, &package.origin, "the name of a Debian package is needed", &hint))
 }
 
-fn wrong(key: &'static str, value: &str, origin: &Origin, needed: &'static str, hint: &str) -> Error {
+pub(super) fn wrong(
+    key: &'static str,
+    value: &str,
+    origin: &Origin,
+    needed: &'static str,
+    hint: &str,
+) -> Error {
     Error::ConfigValue {
         key,
         value: value.to_owned(),
@@ -170,11 +176,8 @@ pub(super) fn image(
     commit: Option<&Commit>,
     options: &Options,
 ) -> Result<Image, Error> {
-    let port = planner.config.ports.first().map_or(planner.buildpack.port, |port| port.value);
-    let mut ports: Vec<u16> = planner.config.ports.iter().map(|port| port.value).collect();
-    if ports.is_empty() {
-        ports.push(port);
-    }
+    let mut ports = program::ports(planner, candidate);
+    let port = ports[0];
     ports.sort_unstable();
     ports.dedup();
     let start = &candidate.start;
@@ -187,7 +190,7 @@ pub(super) fn image(
         entrypoint: argv(start, init, port),
         cmd: Vec::new(),
         labels: labels(planner, name, &processes, commit, options)?,
-        writable: writable(planner.config)?,
+        writable: program::writable(planner, candidate)?,
         created: time(commit, options).unwrap_or(CONSTANT_TIME),
         start_origin: start.origin.clone(),
         processes,
@@ -263,29 +266,6 @@ fn inherited_user(planner: &mut Planner<'_>) -> String {
             USER.to_owned()
         }
     }
-}
-
-fn writable(config: &Config) -> Result<Vec<String>, Error> {
-    let mut folders = Vec::new();
-    for folder in &config.writable {
-        let clean = folder.value.trim_end_matches('/');
-        let valid = clean.starts_with('/')
-            && clean[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
-            && !clean.contains('\0');
-        if !valid {
-            return Err(wrong(
-                "image.writable",
-                &folder.value,
-                &folder.origin,
-                "an absolute path without `.` and `..` is needed",
-                "image.writable = [\"/app/uploads\"]",
-            ));
-        }
-        folders.push(clean.to_owned());
-    }
-    folders.sort();
-    folders.dedup();
-    Ok(folders)
 }
 
 /// The variables of the base image; the last of equal names counts, as for a process.

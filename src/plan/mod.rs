@@ -19,6 +19,7 @@ mod native;
 mod outcome;
 mod part;
 mod platform;
+mod program;
 pub mod prune;
 mod release;
 mod root;
@@ -29,10 +30,12 @@ mod template;
 mod tool;
 mod version;
 
+use serde::Deserialize as _;
+
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::detect::Detection;
-use crate::detect::facts::Facts;
+use crate::detect::facts::{Facts, Programs};
 use crate::source::Commit;
 
 use buildpack::Buildpack;
@@ -82,6 +85,8 @@ struct Planner<'a> {
     catalogue: &'a dyn Catalogue,
     notices: Vec<model::Notice>,
     bases: base::Bases,
+    /// What the app's programs do to their surroundings.
+    programs: Programs,
 }
 
 /// Makes the plan for what was detected.
@@ -116,6 +121,7 @@ pub fn plan(
         catalogue,
         notices,
         bases,
+        programs: programs(detection),
     };
     planner.values()?;
     check::run(&mut planner, Phase::Early)?;
@@ -174,6 +180,12 @@ fn check_facts(detection: &Detection, language: &str) -> Result<(), Error> {
         return Err(Error::NoFacts { language: language.to_owned() });
     }
     Ok(())
+}
+
+/// The facts of all languages; none in a detection that was made by hand.
+fn programs(detection: &Detection) -> Programs {
+    let found = detection.facts.get("programs");
+    found.and_then(|value| Programs::deserialize(value).ok()).unwrap_or_default()
 }
 
 /// The layers and the image of each possibility.

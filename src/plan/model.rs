@@ -413,8 +413,8 @@ pub struct Image {
     pub cmd: Vec<String>,
     /// OCI labels, also written as annotations.
     pub labels: BTreeMap<String, String>,
-    /// Directories the app may write to, absolute; `/tmp` is always writable.
-    pub writable: Vec<String>,
+    /// Where the app may write besides `/tmp`, sorted by path.
+    pub writable: Vec<Writable>,
     /// Seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else a constant.
     pub created: i64,
     /// What the start command is and where it came from: `Procfile:1`, `package.json:6 scripts.start`.
@@ -423,6 +423,20 @@ pub struct Image {
     /// [`PROCESSES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub processes: BTreeMap<String, Process>,
+}
+
+/// A place that the app may write to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Writable {
+    /// Absolute: a directory, or a file that ships.
+    pub path: String,
+    /// Whether it is a directory that is made when it is not there, and everything below it is writable as well.
+    /// Otherwise files can be added to the directory, and those that ship stay as they are.
+    #[serde(default)]
+    pub whole: bool,
+    /// Who says that the app writes there: `rpack.toml:8:13`, `app.py:7 sqlite3.connect`.
+    pub origin: String,
 }
 
 /// Something the user should know.

@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(
             refusal("nod").unwrap(),
             "`nod` is not a fact: rpack knows `arch`, `base`, `config`, `facts`, `files`, `go`, `node`, `outcome`, \
-             `part`, `procfile`, `python`, `shell`, `start`, `static`, `value`, `versions`"
+             `part`, `procfile`, `programs`, `python`, `shell`, `start`, `static`, `value`, `versions`"
         );
     }
 }

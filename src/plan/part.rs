@@ -12,7 +12,7 @@ use super::{APP, Error, Planner, native, root, step, tool};
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::detect::Detection;
-use crate::detect::facts::Facts;
+use crate::detect::facts::{Facts, Programs};
 
 /// The part of a buildpack in a plan; expressions see it as `part`.
 #[derive(Clone, Debug)]
@@ -124,6 +124,7 @@ pub(super) fn assets(
                 catalogue: planner.catalogue,
                 notices: Vec::new(),
                 bases: planner.bases.clone(),
+                programs: Programs::default(),
             };
             assets.add(&mut own, definitions)?;
             let (title, place) = (&own.buildpack.title, place(&own.folder));

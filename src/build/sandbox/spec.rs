@@ -28,6 +28,9 @@ pub struct Spec {
     pub binds: Vec<Bind>,
     /// Memory file systems; `/tmp` is one even when it is not listed.
     pub tmpfs: Vec<Tmpfs>,
+    /// Absolute folders of a read-only root, without links, that can be written to all the same. What is written
+    /// is kept in memory and goes with the command.
+    pub writable: Vec<String>,
     /// Files that only the command sees, and that are never on a disk.
     pub secrets: SecretFiles,
     /// The command, executed without a shell; a name without `/` is looked up in the `PATH` of `env`.
@@ -168,6 +171,7 @@ impl Spec {
             work: None,
             binds: Vec::new(),
             tmpfs: Vec::new(),
+            writable: Vec::new(),
             secrets: SecretFiles::default(),
             argv,
             env: BTreeMap::new(),

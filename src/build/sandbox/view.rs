@@ -42,6 +42,9 @@ pub(super) fn enter(spec: &Spec, mapping: Mapping, host_pids: bool) -> Result<Ve
     }
     let root = make_root(spec, mapping)?;
     let mut view = View { root, mounted: Vec::new(), made: Vec::new() };
+    for folder in &spec.writable {
+        view.keep_writable(folder)?;
+    }
     devices::mount_process_list(&mut view, &process_list, &nodes, host_pids)?;
     devices::mount_nodes(&mut view, &nodes)?;
     let is_listed = |target: &str| {
@@ -90,6 +93,20 @@ impl View {
     /// Attaches a detached mount to `target`, which is made if it does not exist.
     pub(super) fn mount(&mut self, target: &str, mount: BorrowedFd<'_>) -> Result<(), Failure> {
         self.try_mount(Path::new(target), mount).during(Stage::Other, || format!("mount on `{target}`"))
+    }
+
+    /// Makes `folder` a mount of its own, so that a read-only root does not cover it.
+    fn keep_writable(&mut self, folder: &str) -> Result<(), Failure> {
+        let attach = || -> rustix::io::Result<()> {
+            let real = resolve_in_root(&self.root, Path::new(folder))?;
+            let at = open_real(self.root.as_fd(), &real, OFlags::PATH | OFlags::DIRECTORY)?;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_EMPTY_PATH;
+            let mount = open_tree(&at, "", flags)?;
+            root::attach(mount.as_fd(), at.as_fd())
+        };
+        attach().during(Stage::Other, || format!("make `{folder}` writable"))
     }
 
     /// Mounts a memory file system.

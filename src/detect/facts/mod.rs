@@ -11,6 +11,7 @@ mod json;
 mod located;
 pub mod node;
 pub mod procfile;
+pub mod programs;
 pub mod python;
 pub mod shell;
 pub mod site;
@@ -24,6 +25,7 @@ pub use go::Go;
 pub use located::Located;
 pub use node::Node;
 pub use procfile::Procfile;
+pub use programs::Programs;
 pub use python::Python;
 pub use shell::Shell;
 pub use site::Site;
@@ -54,6 +56,8 @@ pub struct Facts {
     /// Present with a `Procfile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub procfile: Option<Procfile>,
+    /// What the programs do to their surroundings.
+    pub programs: Programs,
 }
 
 /// The root folder.
@@ -90,9 +94,11 @@ pub(super) fn is_member(files: &Files<'_>, folder: &str) -> Result<bool, Error> 
 /// another one is a warning: the user has said what the app is.
 pub(super) fn read(files: &Files<'_>, only: Option<&str>, notices: &mut Vec<Notice>) -> Result<Facts, Error> {
     let mut reader = Reader { only, notices };
+    let node = reader.read("node", node::is_present(files), |notices| node::read(files, notices))?;
     Ok(Facts {
         files: Root { has: files.root().to_vec() },
-        node: reader.read("node", node::is_present(files), |notices| node::read(files, notices))?,
+        programs: programs::read(files, node.as_ref()),
+        node,
         python: reader.read("python", python::is_present(files), |notices| python::read(files, notices))?,
         go: reader.read("go", go::is_present(files), |_| go::read(files))?,
         site: reader.read("static", site::is_present(files), |_| site::read(files))?,
@@ -159,6 +165,7 @@ impl Facts {
             site: Some(Site::shape()),
             shell: Some(Shell::shape()),
             procfile: Some(Procfile::default()),
+            programs: Programs::default(),
         };
         serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")
     }

@@ -192,7 +192,7 @@ fn configuration() {
         Config { build_env: env("PYTHONHOME"), ..Config::default() },
         Config { user: Some(file(4, "root".into())), ..Config::default() },
         Config { user: Some(file(4, "0:0".into())), ..Config::default() },
-        Config { writable: vec![file(5, "/app/../etc".into())], ..Config::default() },
+        Config { writable: Some(vec![file(5, "/app/../etc".into())]), ..Config::default() },
         Config { runtime_packages: vec![file(6, "Lib Foo".into())], ..Config::default() },
         Config { ports: vec![file(7, 0)], ..Config::default() },
         Config { language: Some(flag("--language", "cobol".into())), ..Config::default() },

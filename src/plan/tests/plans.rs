@@ -291,7 +291,7 @@ fn configuration_reaches_every_part() {
         runtime_packages: vec![file(7, "fonts-dejavu-core".into())],
         ports: vec![file(8, 9090), file(8, 8081)],
         user: Some(file(9, "1001:0".into())),
-        writable: vec![file(10, "/app/uploads/".into())],
+        writable: Some(vec![file(10, "/app/uploads/".into())]),
         labels: BTreeMap::from([("vendor".into(), file(11, "Acme".into()))]),
         ..Config::default()
     };
@@ -316,7 +316,10 @@ fn configuration_reaches_every_part() {
     assert!(image.env.contains(&"LOG=info".to_owned()));
     assert_eq!(image.ports, [8081, 9090]);
     assert_eq!(image.user, "1001:0");
-    assert_eq!(image.writable, ["/app/uploads"]);
+    assert_eq!(
+        image.writable.iter().map(|place| (place.path.as_str(), place.whole)).collect::<Vec<_>>(),
+        [("/app/uploads", true)]
+    );
     assert_eq!(image.labels["vendor"], "Acme");
     assert_eq!(image.created, 315_532_801);
 }

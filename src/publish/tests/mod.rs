@@ -60,7 +60,7 @@ impl Fixture {
             entrypoint: vec!["/app/server".to_owned()],
             cmd: Vec::new(),
             labels: [("org.opencontainers.image.title".to_owned(), "app".to_owned())].into(),
-            writable: vec!["/data".to_owned()],
+            writable: vec![model::Writable { path: "/data".to_owned(), whole: true, origin: String::new() }],
             created: 1_700_000_000,
             start_origin: String::new(),
             processes: std::collections::BTreeMap::new(),

@@ -14,7 +14,7 @@ mod requirement;
 mod requirements;
 mod scan;
 mod script;
-mod token;
+pub(super) mod token;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ const LINE_LIMIT: usize = 2_000;
 
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(in crate::detect::facts) enum Token<'a> {
     /// A name, a keyword or a number.
     Word(&'a str),
     /// The inside of a string literal, escapes unresolved.
@@ -20,16 +20,16 @@ pub(super) enum Token<'a> {
 
 /// A logical line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub(in crate::detect::facts) struct Line<'a> {
     /// Columns before the first token; a tab goes to the next multiple of 8.
-    pub(super) indent: usize,
+    pub(in crate::detect::facts) indent: usize,
     /// The number of its first physical line, from 1.
-    pub(super) number: usize,
-    pub(super) tokens: Vec<Token<'a>>,
+    pub(in crate::detect::facts) number: usize,
+    pub(in crate::detect::facts) tokens: Vec<Token<'a>>,
 }
 
 /// Splits `text` into logical lines; blank ones are left out.
-pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
+pub(in crate::detect::facts) fn lines(text: &str) -> Vec<Line<'_>> {
     let mut scanner = Scanner { rest: text, number: 1 };
     let mut lines = Vec::new();
     while !scanner.rest.is_empty() {
