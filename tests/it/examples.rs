@@ -111,6 +111,7 @@ mod network_gate {
         go_workspace
         node_bun
         node_express
+        node_fixed_port
         node_pnpm
         node_pnpm_workspaces
         node_yarn_classic
@@ -120,6 +121,7 @@ mod network_gate {
         python_flask
         python_start_list
         python_flask_vite
+        python_writes_beside
         shell_start
         static_site
     }
