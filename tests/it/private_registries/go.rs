@@ -1,0 +1,135 @@
+//! A proxy of Go modules, and a repository.
+
+use std::fs;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::{TOKEN, basic, build, is_absent};
+use crate::support::TestContext;
+use crate::support::http_server::Server;
+
+const GREET: &str = "package greet\n\nconst Greeting = \"hello from acme\"\n";
+const GREET_MOD: &str = "module git.example.test/acme/greet.git\n\ngo 1.24\n";
+
+/// Digests of a module's files as in `go.sum` (<https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1>).
+fn sum(files: &[(&str, &str)]) -> String {
+    let lines: String = files
+        .iter()
+        .map(|(name, text)| {
+            let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{hex}  {name}\n")
+        })
+        .collect();
+    format!("h1:{}", STANDARD.encode(Sha256::digest(lines)))
+}
+
+/// A program that prints what the private module says.
+fn app() -> TestContext {
+    let module = "git.example.test/acme/greet.git";
+    let prefix = format!("{module}@v1.0.0");
+    let whole = sum(&[(&format!("{prefix}/go.mod"), GREET_MOD), (&format!("{prefix}/greet.go"), GREET)]);
+    let manifest = sum(&[("go.mod", GREET_MOD)]);
+    let context = TestContext::with_shared_store();
+    context
+        .file("go.mod", &format!("module shop\n\ngo 1.24\n\nrequire {module} v1.0.0\n"))
+        .file("go.sum", &format!("{module} v1.0.0 {whole}\n{module} v1.0.0/go.mod {manifest}\n"))
+        .file(
+            "main.go",
+            &format!(
+                "package main\n\nimport greet \"{module}\"\n\nfunc main() {{ println(greet.Greeting) }}\n"
+            ),
+        );
+    context
+}
+
+/// What the program in the unpacked image prints.
+fn said(context: &TestContext) -> String {
+    let program = context.root().join("unpacked/app/bin/shop");
+    let output =
+        Command::new(&program).output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+#[ignore = "needs the network and a sandbox"]
+fn network_userns_a_proxy_of_go_modules_takes_a_netrc() {
+    let server = Server::start();
+    let prefix = "git.example.test/acme/greet.git@v1.0.0";
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in [("go.mod", GREET_MOD), ("greet.go", GREET)] {
+        archive.start_file(format!("{prefix}/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    let base = "/go/git.example.test/acme/greet.git/@v";
+    server.put(&format!("{base}/v1.0.0.zip"), archive.finish().unwrap().into_inner());
+    server.put(&format!("{base}/v1.0.0.mod"), GREET_MOD);
+    server.put(&format!("{base}/v1.0.0.info"), r#"{"Version":"v1.0.0","Time":"2026-01-01T00:00:00Z"}"#);
+    server.guard("/go/", &basic());
+    let context = app();
+    context.file(
+        "rpack.toml",
+        &format!("mirror.go.url = \"{}/go\"\nbuild.env.GONOSUMDB = \"git.example.test/*\"\n", server.url()),
+    );
+    let refused = build(&context, &[]);
+    assert_eq!(refused.status, 4, "{}", refused.stderr);
+    fs::write(context.root().join("netrc"), format!("machine 127.0.0.1\nlogin ci\npassword {TOKEN}\n"))
+        .unwrap();
+    let finished = build(&context, &["--secret", "id=netrc,src=../netrc"]);
+    assert_eq!(finished.status, 0, "{}", finished.stderr);
+    is_absent(&context, &finished);
+    assert_eq!(said(&context), "hello from acme\n");
+}
+
+/// Serves the files of a bare repository, which is git's oldest protocol.
+fn serve_repository(server: &Server, folder: &Path) {
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=acme", "-c", "user.email=acme@example.test"]).args(arguments);
+        let output = command.current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs::create_dir(folder).unwrap();
+    fs::write(folder.join("go.mod"), GREET_MOD).unwrap();
+    fs::write(folder.join("greet.go"), GREET).unwrap();
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "Greet"]);
+    git(&["tag", "v1.0.0"]);
+    git(&["update-server-info"]);
+    for entry in walkdir::WalkDir::new(folder.join(".git")).into_iter().map(Result::unwrap) {
+        let Ok(bytes) = fs::read(entry.path()) else { continue };
+        let path = entry.path().strip_prefix(folder.join(".git")).unwrap().display().to_string();
+        if path == "info/refs" {
+            server.put("/acme/greet/info/refs?service=git-upload-pack", bytes.clone());
+        }
+        server.put(&format!("/acme/greet/{path}"), bytes);
+    }
+    server.guard("/acme/", &basic());
+}
+
+#[test]
+#[ignore = "needs the network, git and a sandbox"]
+fn network_userns_a_private_repository_of_go_takes_the_credentials_of_git() {
+    let server = Server::start();
+    let context = app();
+    serve_repository(&server, &context.root().join("greet"));
+    let settings = format!("'url.{}/.insteadof=https://git.example.test/'", server.url());
+    context.file(
+        "rpack.toml",
+        &format!("go.private = \"git.example.test/*\"\nbuild.env.GIT_CONFIG_PARAMETERS = \"{settings}\"\n"),
+    );
+    let refused = build(&context, &[]);
+    assert_eq!(refused.status, 4, "{}", refused.stderr);
+    assert!(refused.stderr.contains("--secret id=git-credentials,src=FILE"), "{}", refused.stderr);
+    let url = server.url().replace("http://", &format!("http://ci:{TOKEN}@"));
+    fs::write(context.root().join("credentials"), format!("{url}\n")).unwrap();
+    let finished = build(&context, &["--secret", "id=git-credentials,src=../credentials"]);
+    assert_eq!(finished.status, 0, "{}", finished.stderr);
+    is_absent(&context, &finished);
+    assert_eq!(said(&context), "hello from acme\n");
+}
