@@ -60,7 +60,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         files.extend(more.into_iter().map(|(path, text)| (format!("{directory}/{path}"), text)));
     }
     let fetches = rule.network_when.as_ref().map(|condition| scope.holds(&key("network-when"), condition));
-    let network = rule.network || fetches.transpose()?.unwrap_or(false);
+    let network = rule.network || planner.config.build_network || fetches.transpose()?.unwrap_or(false);
     let secrets = secrets(planner, rule, network, &env)?;
     if !network && let Some(expression) = &planner.buildpack.secrets_from {
         // Yarn stops in every command when its settings name a variable that is not there.

@@ -7,6 +7,7 @@
 mod lexer;
 pub(super) mod process;
 mod resolve;
+mod several;
 
 use std::collections::BTreeMap;
 
@@ -78,7 +79,7 @@ pub(super) fn starts(
     let Planner { buildpack, scope, config, .. } = planner;
     let resolver = Resolver::new(&buildpack.commands, scope, part::directory(&planner.folder))?;
     let processes = Processes::read(config, facts)?;
-    let found = match (processes.default(&resolver, config)?, &config.process) {
+    let found = match (processes.default(&resolver, config, notices)?, &config.process) {
         (Some((name, start)), _) => vec![(name, start, Vec::new())],
         (None, Some(chosen)) if chosen.value != process::DEFAULT => {
             let start = processes.of_language(chosen, buildpack, scope, &resolver)?;
@@ -145,11 +146,7 @@ fn candidates(
         }
     }
     match (accepted.first(), rejected.into_iter().next()) {
-        (Some((first, _)), Some(error)) => notices.push(Notice {
-            id: "start/dev-server".to_owned(),
-            text: format!("{error}; `{}` is started instead ({})", first.argv.join(" "), first.origin),
-            warning: true,
-        }),
+        (Some((first, _)), Some(error)) => notices.push(resolve::instead(first, &error)),
         (Some(_), None) => {}
         (None, Some(error)) => return Err(error),
         (None, None) => return Err(none(buildpack)),
