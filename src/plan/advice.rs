@@ -61,6 +61,15 @@ pub struct Advised {
     pub hints: Vec<String>,
 }
 
+impl Advised {
+    fn add(&mut self, id: Option<&str>, hint: String) {
+        self.id = self.id.or(IDS.iter().copied().find(|known| Some(*known) == id));
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
+    }
+}
+
 /// What to do when a step fails in a known way.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -106,6 +115,8 @@ struct Seen<'a> {
     step: &'a str,
     code: i32,
     network: bool,
+    /// Whether a row before this one has said which situation it is.
+    known: bool,
     /// The line that was recognised; empty when the exit status was enough.
     line: &'a str,
     /// The named groups of the row's expressions; empty texts for those that have not matched.
@@ -119,7 +130,7 @@ impl Advice {
     }
 
     /// What was recognised, if anything was.
-    fn seen<'a>(&'a self, failed: &'a Failed) -> Option<Seen<'a>> {
+    fn seen<'a>(&'a self, failed: &'a Failed, known: bool) -> Option<Seen<'a>> {
         let lines = || failed.output.iter().map(String::as_str);
         let groups = self.matches.iter().flat_map(|one| one.0.capture_names().flatten());
         let mut found: BTreeMap<&str, &str> = groups.map(|name| (name, "")).collect();
@@ -140,14 +151,15 @@ impl Advice {
             step: &failed.step,
             code: failed.code,
             network: failed.network,
+            known,
             line: line.trim(),
             found,
         })
     }
 
     /// What it says of the step; nothing when it is about something else.
-    fn says(&self, failed: &Failed) -> Result<Option<String>, Error> {
-        let Some(seen) = self.seen(failed) else { return Ok(None) };
+    fn says(&self, failed: &Failed, known: bool) -> Result<Option<String>, Error> {
+        let Some(seen) = self.seen(failed, known) else { return Ok(None) };
         let mut scope = Scope::new(SHARED);
         scope.set("failed", &seen);
         if !scope.holds("advice.when", &self.when)? {
@@ -174,16 +186,13 @@ pub fn advise(definitions: &Definitions, language: &str, failed: &Failed) -> Adv
         let Ok((Buildpack { native, advice, .. }, _)) = Buildpack::load(definitions, language) else {
             continue;
         };
-        let missing = native.as_ref().map(|native| missing(native, failed)).unwrap_or_default();
-        let said = advice.iter().filter_map(|row| {
-            let text = row.says(failed).unwrap_or_else(|error| Some(error.to_string()))?;
-            Some((row.id.as_deref(), text))
-        });
-        for (id, hint) in missing.into_iter().map(|hint| (Some(NATIVE), hint)).chain(said) {
-            let known = IDS.iter().copied().find(|known| Some(*known) == id);
-            advised.id = advised.id.or(known);
-            if !advised.hints.contains(&hint) {
-                advised.hints.push(hint);
+        for hint in native.iter().flat_map(|native| missing(native, failed)) {
+            advised.add(Some(NATIVE), hint);
+        }
+        for row in &advice {
+            let said = row.says(failed, advised.id.is_some());
+            if let Some(hint) = said.unwrap_or_else(|error| Some(error.to_string())) {
+                advised.add(row.id.as_deref(), hint);
             }
         }
     }

@@ -46,6 +46,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 "name": "npm", "origin": "package.json:13 packageManager", "integrity": null, "linker": "node-modules",
                 "versions": [{"value": "11.0.0", "file": "package.json", "line": 13, "key": "packageManager"}],
             },
+            "scripts": {"stated": false, "all": false, "settled": []}, "inner": [], "lone_typescript": null,
             "workspace": {"file": "package.json", "runner": null, "members": [], "app": null},
             "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
             "versions": [
