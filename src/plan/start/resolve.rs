@@ -167,6 +167,9 @@ impl<'a> Resolver<'a> {
         let line = match lexer::split(text) {
             Ok(line) => line,
             Err(refusal) => {
+                if let Some(words) = self.with_patterns(text) {
+                    return self.follow(words, so_far, place, depth);
+                }
                 let list = self.list(text, more, &so_far, place, depth)?;
                 return list.ok_or_else(|| refused(text, refusal, place));
             }
@@ -276,7 +279,9 @@ impl<'a> Resolver<'a> {
                 location: place.location.clone(),
                 hints: start_hints(&rule.instead),
             };
-            let Some(words) = watched(rule, &words).filter(|words| self.rejecting(words).is_none()) else {
+            let can_start =
+                |words: &Vec<String>| self.called_script(words).is_some() || self.rejecting(words).is_none();
+            let Some(words) = watched(rule, &words).filter(can_start) else {
                 return Ok(Outcome::Rejected(error));
             };
             let found = self.follow(words, so_far, place, depth)?;

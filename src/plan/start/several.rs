@@ -30,6 +30,16 @@ impl Resolver<'_> {
         self.commands.several.iter().find(|rule| is_called(&rule.words, words))
     }
 
+    /// The words of a line with patterns of scripts (`run-p watch:*`), which a shell hands on as they are where no file
+    /// is named so.
+    pub(super) fn with_patterns(&self, text: &str) -> Option<Vec<String>> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || " -_:./@*".contains(c);
+        let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        self.unwrap(&mut words);
+        let takes_scripts = self.several(&words).is_some_and(|rule| rule.takes == Takes::Scripts);
+        (takes_scripts && text.chars().all(plain)).then_some(words)
+    }
+
     /// What `words`, which `rule` is about, come to.
     pub(super) fn follow_several(
         &self,

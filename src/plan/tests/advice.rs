@@ -7,7 +7,7 @@ fn said(step: &str, code: i32, network: bool, output: &[&str]) -> String {
     let output: Vec<String> = output.iter().map(|line| (*line).to_owned()).collect();
     let mut lines = output.clone();
     let failed = Failed { step: step.to_owned(), code, network, output };
-    let advised = advise(&Definitions::embedded(), "python", &failed);
+    let advised = advise(&Definitions::embedded(), step.split('/').next().unwrap(), &failed);
     lines.insert(0, format!("{step} ended with {code}"));
     lines.push(format!("  {}", advised.id.unwrap_or("build/step")));
     lines.extend(advised.hints.iter().map(|hint| format!("  hint: {hint}")));
@@ -121,6 +121,17 @@ fn any_command() {
         texts.push(said("procfile/build", code, network, output));
     }
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn a_front_end_of_an_app_in_another_language() {
+    let failed = Failed {
+        step: "node/build".to_owned(),
+        code: 134,
+        network: false,
+        output: vec!["FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory".to_owned()],
+    };
+    assert_eq!(advise(&Definitions::embedded(), "python", &failed).id, Some("node/heap"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn planned(folder: &Path) -> Result<(Plan, Source), Refusal> {
     Ok((plan, source))
 }
 
-/// The layers of a plan without steps, as far as they come from the source.
+/// The layers of a site that no step makes: all of them come from the source and from rpack.
 fn packed(plan: &Plan, source: &Source) -> Result<(), Refusal> {
     let mut work: Tree =
         source.tree.iter().map(|(path, entry)| (format!("app/{path}"), entry.clone())).collect();
@@ -47,7 +47,8 @@ fn said(situation: &Path) -> String {
         Ok(planned) => planned,
         Err(error) => return failed(&error),
     };
-    if plan.steps.is_empty()
+    if plan.language == "static"
+        && plan.steps.is_empty()
         && let Err(error) = packed(&plan, &source)
     {
         return failed(&error);
