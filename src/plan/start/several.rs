@@ -14,6 +14,8 @@ use super::resolve::{Outcome, Place, Resolver, basename};
 
 /// The most commands that are looked at; each may call as many again.
 const LIMIT: usize = 16;
+/// What people call a program that answers requests, besides `web` itself.
+const SERVERS: [&str; 6] = ["api", "app", "backend", "serve", "server", "web"];
 /// How many scripts are followed to see what a command does.
 const DEPTH: usize = 5;
 
@@ -173,7 +175,9 @@ fn table(parts: &[&Part]) -> String {
         lines = ["web", "worker"].map(|name| (name.to_owned(), "PROGRAM ARGUMENTS")).into();
     }
     if lines.iter().all(|(name, _)| name != "web") {
-        "web".clone_into(&mut lines[0].0);
+        let serves = |(name, _): &(String, &str)| SERVERS.contains(&name.rsplit('-').next().unwrap_or(name));
+        let at = lines.iter().position(serves).unwrap_or_default();
+        "web".clone_into(&mut lines[at].0);
     }
     let lines: Vec<String> = lines.iter().map(|(name, line)| format!("{name} = {line:?}")).collect();
     format!(

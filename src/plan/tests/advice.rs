@@ -140,3 +140,14 @@ fn a_step_of_an_unknown_language() {
     let advised = advise(&Definitions::embedded(), "cobol", &failed);
     assert_eq!((advised.id, advised.hints), (None, Vec::<String>::new()));
 }
+
+#[test]
+fn the_network_can_be_given_to_all_steps() {
+    let network = |config: &Config| -> Vec<(String, bool)> {
+        let plan = make("node", node(), config).unwrap();
+        plan.steps.into_iter().map(|step| (step.id, step.network)).collect()
+    };
+    let steps = |build| vec![("node/install".to_owned(), true), ("node/build".to_owned(), build)];
+    assert_eq!(network(&Config::default()), steps(false));
+    assert_eq!(network(&Config { build_network: true, ..Config::default() }), steps(true));
+}
