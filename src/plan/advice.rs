@@ -29,6 +29,7 @@ const IDS: &[&str] = &[
     NATIVE,
     "network/blocked",
     "node/engine",
+    "node/gyp",
     "node/heap",
     "node/scripts-blocked",
     "python/django-settings",

@@ -311,6 +311,7 @@ const CHECKS: &[&str] = &[
     "node/lock-other-manager",
     "node/manager-engine",
     "node/manager-integrity",
+    "node/member-missing",
     "node/scripts-blocked",
     "node/sveltekit-adapter",
     "node/typescript",

@@ -7,8 +7,9 @@ use std::fs;
 use crate::support::{TestContext, copy, repository};
 
 /// Lines of tools that differ from run to run: addresses, times, versions, folders of their own.
-const CHANGING: [(&str, &str); 5] = [
-    (r"(?m)^(\[\d+:0x| ?\d+: 0x|0x|<--- |----- |npm error A complete log|npm error Log files).*\n", ""),
+const CHANGING: [(&str, &str); 6] = [
+    (r"(?m)^(\[\d+:0x| ?\d+: 0x|0x|<--- |----- |npm error A complete log|Progress: |\+).*\n", ""),
+    (r#""npm":"[\d.]+""#, r#""npm":"[VERSION]""#),
     (r"running go [\d.]+", "running go [VERSION]"),
     (r"built with [\d.]+", "built with [VERSION]"),
     (r"node-?v?\d+\.\d+\.\d+|v\d+\.\d+\.\d+", "[VERSION]"),

@@ -55,6 +55,7 @@ fn collecting_static_files() {
 fn installers_of_node() {
     insta::assert_snapshot!(online("node/install", &[
         &["/bin/sh: 1: pg_config: not found"],
+        &["../src/a.cc:3:10: error: no member named 'Use' in 'v8::Isolate'", "gyp ERR! build error "],
         &[
             "npm error code EBADENGINE",
             "npm error engine Unsupported engine",

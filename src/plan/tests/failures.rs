@@ -32,7 +32,7 @@ fn planned(folder: &Path) -> Result<(Plan, Source), Refusal> {
     Ok((plan, source))
 }
 
-/// The layers of a site that no step makes: all of them come from the source and from rpack.
+/// The layers of what no step makes and no package starts: all of them come from the source and from rpack.
 fn packed(plan: &Plan, source: &Source) -> Result<(), Refusal> {
     let mut work: Tree =
         source.tree.iter().map(|(path, entry)| (format!("app/{path}"), entry.clone())).collect();
@@ -47,7 +47,7 @@ fn said(situation: &Path) -> String {
         Ok(planned) => planned,
         Err(error) => return failed(&error),
     };
-    if plan.language == "static"
+    if ["procfile", "static"].contains(&plan.language.as_str())
         && plan.steps.is_empty()
         && let Err(error) = packed(&plan, &source)
     {

@@ -220,7 +220,7 @@ fn node() -> Value {
         "scripts": { "stated": false, "all": false, "settled": [] }, "inner": [], "lone_typescript": null,
         "manager": { "name": "npm", "origin": "package-lock.json", "versions": [], "integrity": null,
                      "linker": "node-modules" },
-        "workspace": null, "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
+        "workspace": null, "outside": [], "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
         "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
         "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
         "secrets": [],

@@ -46,6 +46,8 @@ pub struct Node {
     /// Files that an installation reads besides those at the root that each manager has: manifests of members, and
     /// folders and archives that manifests name, relative to the source.
     pub install_inputs: Vec<String>,
+    /// Dependencies on folders and archives outside the source: `package.json: core is file:../core`.
+    pub outside: Vec<String>,
     /// Manifests without the scripts that run around an installation, by path; only of those that have such scripts.
     pub without_lifecycle: BTreeMap<String, String>,
     /// The scripts that were taken out, members before the root.
@@ -145,6 +147,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
     let manager = manager::read(home, root.as_ref(), lock.as_ref())?;
     let all = || members.iter().chain(&root);
     let install_inputs = workspace::install_inputs(all());
+    let outside = workspace::outside(all());
     let needed = workspace.as_ref().and_then(|workspace| workspace.app.as_ref()).map(|app| &app.closure);
     let counts = |folder: &String| folder.is_empty() || needed.is_none_or(|needed| needed.contains(folder));
     let lifecycle = all().filter_map(|manifest| lifecycle(manifest, &manager.name));
@@ -183,6 +186,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         inner,
         workspace,
         install_inputs,
+        outside,
         without_lifecycle,
         lifecycle,
         versions,

@@ -48,7 +48,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
             },
             "scripts": {"stated": false, "all": false, "settled": []}, "inner": [], "lone_typescript": null,
             "workspace": {"file": "package.json", "runner": null, "members": [], "app": null},
-            "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
+            "outside": [], "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
             "versions": [
                 {"value": "v22", "file": ".nvmrc", "line": 3, "key": ""},
                 {"value": "20.1.0", "file": ".tool-versions", "line": 2, "key": "nodejs"},
