@@ -53,10 +53,8 @@ impl Resolver<'_> {
     ) -> Result<Outcome, Error> {
         let parts = self.parts(rule, &words[rule.words.len()..]);
         let written = words.join(" ");
-        let is_parallel = rule
-            .parallel_with
-            .as_ref()
-            .is_none_or(|options| words.iter().any(|word| options.contains(word)));
+        let is_parallel =
+            rule.parallel_with.as_ref().is_none_or(|options| words.iter().any(|word| options.contains(word)));
         if !is_parallel && !parts.is_empty() && parts.len() <= LIMIT {
             let lines: Vec<&str> = parts.iter().map(|part| part.line.as_str()).collect();
             return self.follow_line(&lines.join(" && "), &[], so_far, place, depth);
@@ -97,13 +95,16 @@ impl Resolver<'_> {
             }
             let script = match rule.takes {
                 Takes::Scripts => Some(word.as_str()),
-                _ => word.split_once(':').filter(|(manager, _)| self.is_manager(manager)).map(|(_, name)| name),
+                _ => {
+                    word.split_once(':').filter(|(manager, _)| self.is_manager(manager)).map(|(_, name)| name)
+                }
             };
             match script {
-                Some(script) => parts.extend(self.scripts_of(script).into_iter().map(|(name, call)| Part {
-                    name,
-                    line: format!("{run} {call}"),
-                })),
+                Some(script) => parts.extend(
+                    self.scripts_of(script)
+                        .into_iter()
+                        .map(|(name, call)| Part { name, line: format!("{run} {call}") }),
+                ),
                 None => {
                     let line = word.replace("$$", "$");
                     let name = line.split_whitespace().next().map_or("", basename).to_owned();
@@ -160,8 +161,10 @@ fn is_called(program: &[String], words: &[String]) -> bool {
 /// The commands as processes of `rpack.toml`.
 fn table(parts: &[&Part]) -> String {
     let word = |name: &str| -> String {
-        let name: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let name: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .collect();
         name.trim_matches('-').to_owned()
     };
     let mut lines: Vec<(String, &str)> = Vec::new();

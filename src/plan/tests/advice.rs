@@ -21,28 +21,34 @@ fn online(step: &str, outputs: &[&[&str]]) -> String {
 
 #[test]
 fn installers_of_python() {
-    insta::assert_snapshot!(online("python/install", &[
-        &["  Error: pg_config executable not found."],
-        &["  × Hash mismatch for `flask==3.0`"],
+    insta::assert_snapshot!(online(
+        "python/install",
         &[
-            "  × No solution found when resolving dependencies:",
-            "  ╰─▶ Because tensorflow==2.15.0 has no wheels with a matching Python ABI tag (e.g., `cp313`) and you",
-            "      require tensorflow==2.15.0, we can conclude that your requirements are unsatisfiable.",
-            "      hint: You require CPython 3.13 (`cp313`), but we only found wheels for `tensorflow` (v2.15.0) with the \
+            &["  Error: pg_config executable not found."],
+            &["  × Hash mismatch for `flask==3.0`"],
+            &[
+                "  × No solution found when resolving dependencies:",
+                "  ╰─▶ Because tensorflow==2.15.0 has no wheels with a matching Python ABI tag (e.g., `cp313`) and you",
+                "      require tensorflow==2.15.0, we can conclude that your requirements are unsatisfiable.",
+                "      hint: You require CPython 3.13 (`cp313`), but we only found wheels for `tensorflow` (v2.15.0) with the \
              following Python ABI tags: `cp39`, `cp310`, `cp311`",
-        ],
-        &[
-            "error: Distribution `torch==2.2.0 @ registry` can't be installed because it doesn't have a source \
+            ],
+            &[
+                "error: Distribution `torch==2.2.0 @ registry` can't be installed because it doesn't have a source \
              distribution or wheel for the current platform",
-            "hint: You're using CPython 3.13 (`cp313`), but `torch` (v2.2.0) only has wheels with the following Python \
+                "hint: You're using CPython 3.13 (`cp313`), but `torch` (v2.2.0) only has wheels with the following Python \
              implementation tags: `cp311`, `cp312`",
-        ],
-        &["  × Failed to build `psycopg2==2.9`"],
-        &["Because shop-core was not found in the package registry and you require shop-core, ..."],
-        &["Found 1 incompatibility"],
-        &["error: Failed to fetch: `https://index.example/simple/x/`", "  Caused by: HTTP status client error (401 Unauthorized)"],
-        &["SyntaxError: invalid syntax"],
-    ]));
+            ],
+            &["  × Failed to build `psycopg2==2.9`"],
+            &["Because shop-core was not found in the package registry and you require shop-core, ..."],
+            &["Found 1 incompatibility"],
+            &[
+                "error: Failed to fetch: `https://index.example/simple/x/`",
+                "  Caused by: HTTP status client error (401 Unauthorized)"
+            ],
+            &["SyntaxError: invalid syntax"],
+        ]
+    ));
 }
 
 #[test]
@@ -53,22 +59,29 @@ fn collecting_static_files() {
 
 #[test]
 fn installers_of_node() {
-    insta::assert_snapshot!(online("node/install", &[
-        &["/bin/sh: 1: pg_config: not found"],
-        &["../src/a.cc:3:10: error: no member named 'Use' in 'v8::Isolate'", "gyp ERR! build error "],
+    insta::assert_snapshot!(online(
+        "node/install",
         &[
-            "npm error code EBADENGINE",
-            "npm error engine Unsupported engine",
-            "npm error engine Not compatible with your version of node/npm: shop@1.0.0",
-            r#"npm error notsup Required: {"node":">=99"}"#,
-        ],
-        &[" ERR_PNPM_UNSUPPORTED_ENGINE  Unsupported environment (bad pnpm and/or Node.js version)"],
-        &[r#"error a@1.0.0: The engine "node" is incompatible with this module. Expected version ">=99". Got "24.1.0""#],
-        &["[ERR_PNPM_IGNORED_BUILDS] Ignored build scripts: better-sqlite3@12.2.0, esbuild@0.25.0."],
-        &["npm error code E401"],
-        &["npm error code E404"],
-        &["npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync"],
-    ]));
+            &["/bin/sh: 1: pg_config: not found"],
+            &["../src/a.cc:3:10: error: no member named 'Use' in 'v8::Isolate'", "gyp ERR! build error "],
+            &[
+                "npm error code EBADENGINE",
+                "npm error engine Unsupported engine",
+                "npm error engine Not compatible with your version of node/npm: shop@1.0.0",
+                r#"npm error notsup Required: {"node":">=99"}"#,
+            ],
+            &[" ERR_PNPM_UNSUPPORTED_ENGINE  Unsupported environment (bad pnpm and/or Node.js version)"],
+            &[
+                r#"error a@1.0.0: The engine "node" is incompatible with this module. Expected version ">=99". Got "24.1.0""#
+            ],
+            &["[ERR_PNPM_IGNORED_BUILDS] Ignored build scripts: better-sqlite3@12.2.0, esbuild@0.25.0."],
+            &["npm error code E401"],
+            &["npm error code E404"],
+            &[
+                "npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync"
+            ],
+        ]
+    ));
 }
 
 #[test]
@@ -77,7 +90,10 @@ fn builders_of_node() {
     insta::assert_snapshot!(
         [
             said(134, &["FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory"]),
-            said(1, &[r#"You are using Node.js 18.20.8. For Next.js, Node.js version ">=20.9.0" is required."#]),
+            said(
+                1,
+                &[r#"You are using Node.js 18.20.8. For Next.js, Node.js version ">=20.9.0" is required."#]
+            ),
             said(1, &["Failed to fetch `Inter` from Google Fonts."]),
             said(1, &["Error: getaddrinfo EAI_AGAIN api.example.com"]),
             said(1, &["src/app.ts(3,1): error TS2304: Cannot find name 'x'."]),
@@ -115,8 +131,18 @@ fn any_command() {
         (1, true, &["g++: fatal error: Killed signal terminated program cc1plus"]),
         (1, false, &["MemoryError"]),
         (1, false, &["curl: (6) Could not resolve host: files.example.com"]),
-        (1, false, &["requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.example.com', port=443): Max"]),
-        (1, false, &["go: example.com/x@v1.0.0: dial tcp: lookup files.example.com on [::1]:53: read udp: refused"]),
+        (
+            1,
+            false,
+            &[
+                "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.example.com', port=443): Max",
+            ],
+        ),
+        (
+            1,
+            false,
+            &["go: example.com/x@v1.0.0: dial tcp: lookup files.example.com on [::1]:53: read udp: refused"],
+        ),
         (1, true, &["curl: (6) Could not resolve host: files.example.com"]),
     ] {
         texts.push(said("procfile/build", code, network, output));
@@ -130,7 +156,9 @@ fn a_front_end_of_an_app_in_another_language() {
         step: "node/build".to_owned(),
         code: 134,
         network: false,
-        output: vec!["FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory".to_owned()],
+        output: vec![
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory".to_owned(),
+        ],
     };
     assert_eq!(advise(&Definitions::embedded(), "python", &failed).id, Some("node/heap"));
 }

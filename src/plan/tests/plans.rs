@@ -598,7 +598,8 @@ fn a_toolchain_from_the_proxy_is_on_the_path() {
 fn folders_that_a_script_installs_into_are_pruned_too() {
     let mut facts = node();
     facts["node"]["inner"] = json!(["client"]);
-    let folders = |facts: &Value| make("node", facts.clone(), &Config::default()).unwrap().prune.unwrap().folders;
+    let folders =
+        |facts: &Value| make("node", facts.clone(), &Config::default()).unwrap().prune.unwrap().folders;
     assert_eq!(folders(&facts), ["/app"]);
     facts["node"]["package"]["scripts"]["build"] = json!("cd client && npm install && npm run build");
     assert_eq!(folders(&facts), ["/app", "/app/client"]);

@@ -16,7 +16,9 @@ pub(super) fn drift(requires: &BTreeMap<String, String>, text: &str) -> Vec<Stri
         }
     }
     let more = vendored.iter().filter(|(module, _)| !requires.contains_key(**module));
-    drift.extend(more.map(|(module, has)| format!("{module}: go.mod wants none, vendor/modules.txt has {has}")));
+    drift.extend(
+        more.map(|(module, has)| format!("{module}: go.mod wants none, vendor/modules.txt has {has}")),
+    );
     drift
 }
 

@@ -42,7 +42,12 @@ pub(super) fn read(files: &Files<'_>, manager: &str) -> Result<Scripts, Error> {
             };
             for settings in settings.iter().chain(manifest.get("pnpm")) {
                 scripts.all |= settings["dangerouslyAllowAllBuilds"] == true;
-                for key in ["allowBuilds", "ignoredBuiltDependencies", "neverBuiltDependencies", "onlyBuiltDependencies"] {
+                for key in [
+                    "allowBuilds",
+                    "ignoredBuiltDependencies",
+                    "neverBuiltDependencies",
+                    "onlyBuiltDependencies",
+                ] {
                     scripts.stated |= settings.get(key).is_some();
                     settled.extend(names(&settings[key]));
                 }

@@ -272,14 +272,16 @@ fn what_an_app_says_of_installation_scripts() {
         (scripts["stated"].clone(), scripts["all"].clone(), scripts["settled"].clone())
     };
     let settled = |names: Value| (json!(true), json!(false), names);
-    let pnpm = r#"{"packageManager": "pnpm@10.0.0", "pnpm": {"onlyBuiltDependencies": ["a@1 || 2", "@s/b"]}}"#;
+    let pnpm =
+        r#"{"packageManager": "pnpm@10.0.0", "pnpm": {"onlyBuiltDependencies": ["a@1 || 2", "@s/b"]}}"#;
     assert_eq!(scripts(&[("package.json", pnpm)]), settled(json!(["@s/b", "a"])));
     let file = "allowBuilds:\n  c@1.0.0: true\nignoredBuiltDependencies: [d]\n";
     assert_eq!(
         scripts(&[("package.json", pnpm), ("pnpm-workspace.yaml", file)]),
         settled(json!(["@s/b", "a", "c", "d"]))
     );
-    let all = scripts(&[("package.json", pnpm), ("pnpm-workspace.yaml", "dangerouslyAllowAllBuilds: true\n")]);
+    let all =
+        scripts(&[("package.json", pnpm), ("pnpm-workspace.yaml", "dangerouslyAllowAllBuilds: true\n")]);
     assert_eq!(all.1, json!(true));
     let bun = r#"{"packageManager": "bun@1.4.0", "trustedDependencies": ["a"]}"#;
     assert_eq!(scripts(&[("package.json", bun)]), settled(json!(["a"])));
