@@ -182,8 +182,9 @@ pub(super) fn shared(definitions: &Definitions) -> Result<Vec<Advice>, Error> {
 /// it may be a front end of the app. The first row that has an id says which situation it is.
 pub fn advise(definitions: &Definitions, language: &str, failed: &Failed) -> Advised {
     let own = failed.step.split('/').next().unwrap_or_default();
+    let languages = if own == language { vec![language] } else { vec![own, language] };
     let mut advised = Advised::default();
-    for language in [own, language] {
+    for language in languages {
         let Ok((Buildpack { native, advice, .. }, _)) = Buildpack::load(definitions, language) else {
             continue;
         };

@@ -17,9 +17,11 @@ use super::buildpack::{Buildpack, Start};
 use super::model::Notice;
 use super::template::Scope;
 use super::{APP, Error, Planner, part};
+use crate::ui::Diagnose as _;
 
 use process::Processes;
 use resolve::{Outcome, Place, Resolver};
+use several::SEVERAL;
 
 /// What the image starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,11 +123,13 @@ fn candidates(
     resolver: &Resolver<'_>,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<(StartCommand, Vec<String>)>, Error> {
-    let mut rejected = Vec::new();
+    let mut rejected: Vec<Error> = Vec::new();
     let mut accepted: Vec<(StartCommand, Vec<String>)> = Vec::new();
     for (index, candidate) in buildpack.starts.iter().enumerate() {
         let key = format!("start.{index}");
-        if !scope.holds(&format!("{key}.when"), &candidate.when)? {
+        // Several programs give way to another script alone: a file would be one of them at best.
+        let may_follow = candidate.script.is_some() || rejected.iter().all(|error| error.id() != SEVERAL);
+        if !may_follow || !scope.holds(&format!("{key}.when"), &candidate.when)? {
             continue;
         }
         match candidate_outcome(candidate, &key, scope, resolver)? {

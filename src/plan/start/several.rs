@@ -12,6 +12,8 @@ use super::StartCommand;
 use super::lexer;
 use super::resolve::{Outcome, Place, Resolver, basename};
 
+/// The situation that a command starts more than one program.
+pub(super) const SEVERAL: &str = "start/several";
 /// The most commands that are looked at; each may call as many again.
 const LIMIT: usize = 16;
 /// What people call a program that answers requests, besides `web` itself.
@@ -73,7 +75,7 @@ impl Resolver<'_> {
             return Ok(found.instead_of(error(&written, &why, place, Vec::new())));
         }
         let why = "starts several programs, and an image starts one";
-        Err(error(&written, why, place, vec![table(&left)]))
+        Ok(Outcome::Rejected(error(&written, why, place, vec![table(&left)])))
     }
 
     /// The commands that `words` name.
@@ -99,21 +101,17 @@ impl Resolver<'_> {
                     word.split_once(':').filter(|(manager, _)| self.is_manager(manager)).map(|(_, name)| name)
                 }
             };
-            match script {
-                Some(script) => parts.extend(
-                    self.scripts_of(script)
-                        .into_iter()
-                        .map(|(name, call)| Part { name, line: format!("{run} {call}") }),
-                ),
-                None => {
-                    let line = word.replace("$$", "$");
-                    let name = line.split_whitespace().next().map_or("", basename).to_owned();
-                    parts.push(Part { name, line });
-                }
+            if let Some(script) = script {
+                let called = self.scripts_of(script).into_iter();
+                parts.extend(called.map(|(name, call)| Part { name, line: format!("{run} {call}") }));
+            } else {
+                let line = word.replace("$$", "$");
+                let name = line.split_whitespace().next().map_or("", basename).to_owned();
+                parts.push(Part { name, line });
             }
         }
         for (part, name) in parts.iter_mut().zip(names) {
-            part.name = name.trim().to_owned();
+            name.trim().clone_into(&mut part.name);
         }
         parts
     }
@@ -190,9 +188,10 @@ fn table(parts: &[&Part]) -> String {
     )
 }
 
+/// What is wrong with the command as it is written.
 fn error(written: &str, why: &str, place: &Place, hints: Vec<String>) -> Error {
     Error::Start {
-        id: "start/several",
+        id: SEVERAL,
         reason: format!("`{written}` ({}) {why}", place.origin),
         location: place.location.clone(),
         hints,

@@ -133,6 +133,13 @@ fn programs_that_run_several_at_once_are_taken_for_processes() {
         let _ = writeln!(said, "{}", shown(&error));
     }
     insta::assert_snapshot!(said);
+    // Another script says what is for production; a file would be one of the programs at best.
+    let mut facts = node_script("concurrently 'node api.js' 'node worker.js'");
+    facts["node"]["entry"] = json!("index.js");
+    assert_eq!(make("node", facts.clone(), &Config::default()).unwrap_err().id(), "start/several");
+    facts["node"]["package"]["scripts"]["start:prod"] = json!("node api.js");
+    facts["node"]["package"]["script_lines"]["start:prod"] = json!(12);
+    assert_eq!(argv(&make("node", facts, &Config::default()).unwrap()), "/opt/node/bin/node api.js");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn is_there(module: &str) -> bool {
 
 /// `from "a"`, `import "a"`, `import("a")`, `require("a")`.
 fn imports<'a>(tokens: &[Token<'a>]) -> impl Iterator<Item = &'a str> {
-    tokens.windows(3).flat_map(|three| match three {
+    tokens.windows(3).filter_map(|three| match three {
         [Token::Word("from" | "import"), Token::Text(module), _]
         | [Token::Word("import" | "require"), Token::Other('('), Token::Text(module)] => Some(*module),
         _ => None,
@@ -90,8 +90,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     while let Some(first) = rest.chars().next() {
         let length = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest[2..].find("*/").map_or(rest.len(), |end| end + 4)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.find("*/").map_or(rest.len(), |end| end + 4)
         } else if matches!(first, '"' | '\'' | '`') {
             let length = closing(rest, first);
             tokens.push(Token::Text(rest[1..length].trim_end_matches(first)));
