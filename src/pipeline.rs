@@ -279,7 +279,7 @@ pub fn build(
         offline: session.offline,
         secrets,
     };
-    let advice = |output: &[String]| plan::native_hints(&session.definitions, &plan.language, output);
+    let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
     let mut work =
         build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
     let plan = &settled(plan, &work.tree, checkout, session)?;

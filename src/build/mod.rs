@@ -17,7 +17,7 @@ pub use host::Host;
 pub use secret::{Secret, Secrets};
 
 use crate::oci::Digest;
-use crate::plan::Plan;
+use crate::plan::{Advised, Failed, Plan};
 use crate::source::Source;
 use crate::store::{self, Tree};
 use crate::ui::{Diagnose, ExitCode};
@@ -46,20 +46,18 @@ pub struct StepResult {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A step's command ended with an error.
-    #[error("step `{step}` failed: `{command}` {ended}")]
+    #[error("step `{}` failed: `{command}` {ended}", .failed.step)]
     Step {
-        /// The step's id.
-        step: String,
         /// Its command, as one would type it.
         command: String,
         /// `exited with status 1`, `was ended by signal 9`.
         ended: String,
-        /// Its last lines of output.
-        tail: Box<[String]>,
+        /// The step, with its last lines of output.
+        failed: Box<Failed>,
         /// The folder that was built.
         source_root: Box<Path>,
-        /// What its output points at, ready to paste.
-        advice: Box<[String]>,
+        /// What its output points at.
+        advised: Box<Advised>,
     },
     /// The user interrupted the build.
     #[error("interrupted while `{step}` was running; finished steps are kept")]
@@ -111,7 +109,7 @@ pub enum Error {
 impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
-            Self::Step { .. } => "build/step",
+            Self::Step { advised, .. } => advised.id.unwrap_or("build/step"),
             Self::Interrupted { .. } => "build/interrupted",
             Self::Sandbox(error) => error.id(),
             Self::Store(error) => error.id(),
@@ -138,7 +136,7 @@ impl Diagnose for Error {
 
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Step { tail, .. } if !tail.is_empty() => Some(tail.join("\n")),
+            Self::Step { failed, .. } if !failed.output.is_empty() => Some(failed.output.join("\n")),
             Self::Sandbox(error) => error.detail(),
             _ => None,
         }
@@ -146,15 +144,16 @@ impl Diagnose for Error {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Step { step, source_root, advice, .. } => {
-                let mut hints = advice.to_vec();
+            Self::Step { failed, source_root, advised, .. } => {
+                let mut hints = advised.hints.clone();
                 if hints.is_empty() {
                     let text = "the lines above are the command's own last output: mend what they name";
                     hints.push(text.to_owned());
                 }
                 hints.push(format!(
-                    "run it again, from this step on: `rpack build {}` (the steps before `{step}` are kept)",
-                    source_root.display()
+                    "run it again, from this step on: `rpack build {}` (the steps before `{}` are kept)",
+                    source_root.display(),
+                    failed.step
                 ));
                 hints
             }
@@ -178,11 +177,11 @@ impl Diagnose for Error {
 }
 
 impl Error {
-    /// Adds what `read` makes of the output of the step that failed.
+    /// Adds what `read` makes of the step that failed.
     #[must_use]
-    pub fn with_advice(mut self, read: impl FnOnce(&[String]) -> Vec<String>) -> Self {
-        if let Self::Step { tail, advice, .. } = &mut self {
-            *advice = read(tail).into();
+    pub fn with_advice(mut self, read: impl FnOnce(&Failed) -> Advised) -> Self {
+        if let Self::Step { failed, advised, .. } = &mut self {
+            **advised = read(failed);
         }
         self
     }

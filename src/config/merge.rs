@@ -56,6 +56,9 @@ impl Merged {
             versions: self.map("runtime.TOOL.version", text),
             build_command: self.one("build.command", text),
             build_env: self.map("build.env.NAME", text),
+            build_network: self
+                .one("build.network", |value| Some(value == Value::Boolean(true)))
+                .is_some_and(|network| network.value),
             build_packages: self.list("build.packages"),
             ignored_libraries: self.list("closure.ignore"),
             go_ldflags: self.one("go.ldflags", text),

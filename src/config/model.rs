@@ -65,6 +65,8 @@ pub struct Config {
     pub build_command: Option<Resolved<String>>,
     /// `build.env`: environment of build steps.
     pub build_env: BTreeMap<String, Resolved<String>>,
+    /// `build.network`: whether steps that only build have the network.
+    pub build_network: bool,
     /// `build.packages`: further Debian packages in the build root.
     pub build_packages: Vec<Resolved<String>>,
     /// `closure.ignore`: globs over names of libraries that need not be found.

@@ -62,7 +62,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 33] = [
+pub static KEYS: [Key; 34] = [
     key(
         "base.build",
         Kind::Image,
@@ -94,6 +94,13 @@ pub static KEYS: [Key; 33] = [
         Kind::Variable,
         r#"build.env.NEXT_TELEMETRY_DISABLED = "1""#,
         "A variable of the build steps. It is not in the image.",
+    ),
+    key(
+        "build.network",
+        Kind::Boolean,
+        "build.network = true",
+        "Whether all build steps have the network. Without it, only those that install packages do: what a build fetches \
+         may be another file tomorrow.",
     ),
     key(
         "build.packages",

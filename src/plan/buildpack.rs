@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Error;
+use super::advice::{self, Advice};
 use super::model::Secret;
 use super::template::{Expression, Text};
 use super::version::{Line, Patch, Scheme};
@@ -239,15 +241,6 @@ pub(super) struct NativeRow {
     pub(super) patterns: Vec<String>,
 }
 
-/// What to do when a step fails with a known message.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Advice {
-    /// What the output of the step holds.
-    pub(super) patterns: Vec<String>,
-    pub(super) text: String,
-}
-
 /// When a dependency is compiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -416,6 +409,45 @@ pub(super) struct Commands {
     /// Commands that are no production start.
     #[serde(default)]
     pub(super) reject: Vec<Reject>,
+    /// Programs that run several commands.
+    #[serde(default)]
+    pub(super) several: Vec<Several>,
+    /// What commands begin with that only make files, once or whenever a source changes: beside a server, the build has
+    /// done their work.
+    #[serde(default)]
+    pub(super) makers: Vec<Vec<String>>,
+}
+
+/// A program that runs several commands: `run-s`, `concurrently`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Several {
+    /// What the command begins with; the folder of the first word does not count.
+    pub(super) words: Vec<String>,
+    /// What its other words are.
+    #[serde(default)]
+    pub(super) takes: Takes,
+    /// Options that make it run them at the same time; none when it always does.
+    pub(super) parallel_with: Option<Vec<String>>,
+    /// Options that have a value.
+    #[serde(default)]
+    pub(super) valued: Vec<String>,
+    /// Those of them that name the commands, with commas between the names.
+    #[serde(default)]
+    pub(super) names: Vec<String>,
+}
+
+/// What the words are that such a program is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Takes {
+    /// Names of scripts, also with `*`.
+    Scripts,
+    /// Whole commands, or `npm:NAME` for a script.
+    Lines,
+    /// Nothing that says what runs: that stands in another file.
+    #[default]
+    Nothing,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -450,6 +482,13 @@ pub(super) struct Reject {
     /// Options whose value is the program itself: `nodemon --exec tsx server.ts` → `tsx server.ts`.
     #[serde(default)]
     pub(super) exec: Vec<String>,
+    /// Why, for a program that is not for development: it manages processes.
+    pub(super) why: Option<String>,
+    /// What stands between its own options, also behind the file, and the arguments of the program: `--`.
+    pub(super) separator: Option<String>,
+    /// Endings of files that say what is to run, and are no programs: `ecosystem.config.js`.
+    #[serde(default)]
+    pub(super) settings: Vec<String>,
 }
 
 /// Something that a build may turn out to have made. Layers, runtime packages, start commands and variables are
@@ -532,16 +571,8 @@ impl Buildpack {
         let invalid = |location: Location, reason: String| Error::Definition { location, reason };
         let whole = || Location { file: file.shown.clone(), line: None, column: None };
         let text = std::str::from_utf8(&file.bytes).map_err(|error| invalid(whole(), error.to_string()))?;
-        let buildpack: Self = toml::from_str(text).map_err(|error| {
-            let (line, column) = error.span().map_or((None, None), |span| {
-                let before = &text[..span.start.min(text.len())];
-                let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-                (Some(line), Some(column))
-            });
-            let location = Location { file: file.shown.clone(), line, column };
-            invalid(location, error.message().trim().replace('\n', ", "))
-        })?;
+        let mut buildpack: Self = parse(text, &file.shown)?;
+        buildpack.advice.extend(advice::shared(definitions)?);
         buildpack.check(language).map_err(|reason| invalid(whole(), reason))?;
         Ok((buildpack, file.shown.clone()))
     }
@@ -555,6 +586,9 @@ impl Buildpack {
             if super::error::check_id(&check.id).is_none() {
                 return Err(format!("`{}` is no id of a check; an own one is `buildpack/check`", check.id));
             }
+        }
+        if let Some(id) = self.advice.iter().find_map(Advice::unknown_id) {
+            return Err(format!("`{id}` is no id of an advice; without one it is `build/step`"));
         }
         for tool in &self.tools {
             if tool.source.is_some() != tool.sources.is_empty() {
@@ -573,6 +607,20 @@ impl Buildpack {
         }
         Ok(())
     }
+}
+
+/// Reads a definition that people find at `shown`; an error names the place.
+pub(super) fn parse<T: DeserializeOwned>(text: &str, shown: &str) -> Result<T, Error> {
+    toml::from_str(text).map_err(|error| {
+        let (line, column) = error.span().map_or((None, None), |span| {
+            let before = &text[..span.start.min(text.len())];
+            let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            (Some(line), Some(column))
+        });
+        let location = Location { file: shown.to_owned(), line, column };
+        Error::Definition { location, reason: error.message().trim().replace('\n', ", ") }
+    })
 }
 
 /// The ids of all buildpacks.

@@ -186,7 +186,8 @@ pub enum Error {
     /// A start command that is wrong or that rpack cannot turn into an argv.
     #[error("{reason}")]
     Start {
-        /// `start/needs-shell`, `start/syntax`, `start/dev-server`, `start/script`.
+        /// `start/needs-shell`, `start/syntax`, `start/dev-server`, `start/process-manager`, `start/several`,
+        /// `start/script`.
         id: &'static str,
         /// One sentence with the command.
         reason: String,
@@ -301,14 +302,19 @@ const CHECKS: &[&str] = &[
     "go/no-module",
     "go/replace-outside",
     "go/target-unknown",
+    "go/vendor-drift",
     "lock/drift",
     "lock/missing",
     "lock/needed",
     "node/choose-member",
+    "node/engine",
     "node/lock-other-manager",
     "node/manager-engine",
     "node/manager-integrity",
+    "node/member-missing",
+    "node/scripts-blocked",
     "node/sveltekit-adapter",
+    "node/typescript",
     "python/app-ambiguous",
     "python/conda",
     "python/django-static",

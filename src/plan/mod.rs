@@ -3,6 +3,7 @@
 //! The rules of ecosystems are data (`buildpacks/*/buildpack.toml`); this module evaluates them. It reads no file,
 //! opens no socket and knows no time: the outside world is a [`Catalogue`]. Equal inputs give an equal plan.
 
+mod advice;
 mod base;
 mod buildpack;
 mod check;
@@ -10,6 +11,7 @@ mod document;
 mod edition;
 mod error;
 mod explain;
+mod foreign;
 mod image;
 mod layer;
 pub mod lock;
@@ -48,11 +50,11 @@ use release::Base;
 use start::{Candidate, StartCommand};
 use template::Scope;
 
+pub use advice::{Advised, Failed, advise};
 pub use edition::newest as newest_edition;
 pub use error::Error;
 pub use explain::explain;
 pub use model::{Catalogue, Notice, Plan};
-pub use native::hints as native_hints;
 
 /// Where the sources are while steps run, and the app in the image.
 pub const APP: &str = "/app";
@@ -110,7 +112,8 @@ pub fn plan(
     let scope = part::scope(&file, &detection.facts, &whole, config, &platforms, named);
     let bases = base::resolve(config, &platforms, catalogue)?;
     let base = Base::new(definitions, config, &buildpack.base)?;
-    let notices = detection.notices.clone();
+    let mut notices = detection.notices.clone();
+    notices.extend(foreign::notices(&detection.facts, definitions)?);
     let mut planner = Planner {
         buildpack,
         folder: whole.folder,

@@ -9,7 +9,8 @@ use crate::detect::facts::{Facts, unknown_name};
 
 /// Values that planning adds. Their members depend on the buildpack and are checked when they are used; `facts` holds
 /// those of ecosystems that rpack does not know.
-const OPEN: [&str; 9] = ["arch", "base", "config", "facts", "outcome", "part", "start", "value", "versions"];
+const OPEN: [&str; 10] =
+    ["arch", "base", "config", "facts", "failed", "outcome", "part", "start", "value", "versions"];
 
 /// Refuses the first of `used` (in order of spelling) that is no known name.
 pub(super) fn check(used: HashSet<String>) -> Result<(), String> {
@@ -57,8 +58,8 @@ mod tests {
     fn an_unknown_value_lists_the_known_ones() {
         assert_eq!(
             refusal("nod").unwrap(),
-            "`nod` is not a fact: rpack knows `arch`, `base`, `config`, `facts`, `files`, `go`, `node`, `outcome`, \
-             `part`, `procfile`, `programs`, `python`, `shell`, `start`, `static`, `value`, `versions`"
+            "`nod` is not a fact: rpack knows `arch`, `base`, `config`, `facts`, `failed`, `files`, `go`, `node`, \
+             `outcome`, `part`, `procfile`, `programs`, `python`, `shell`, `start`, `static`, `value`, `versions`"
         );
     }
 }

@@ -1,14 +1,13 @@
 //! Debian packages that known dependencies need: rows of a buildpack, looked up by the names of dependencies.
 //!
 //! In: `[native]` of a buildpack, facts. Out: packages for the build root and for the runtime root, with a notice
-//! that says what they are for; and, for a step that failed, the row that its output points at.
+//! that says what they are for.
 
 use std::collections::BTreeSet;
 
-use super::buildpack::{Buildpack, Compiles, Native, NativeRow};
+use super::buildpack::{Compiles, NativeRow};
 use super::model::Source;
 use super::{Error, Planner};
-use crate::definitions::Definitions;
 
 /// Packages that dependencies of the app need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,32 +107,8 @@ fn listed(packages: &[String]) -> String {
 }
 
 /// `build.packages = ["libpq-dev"]`
-fn line(part: &str, packages: &[String]) -> String {
+pub(super) fn line(part: &str, packages: &[String]) -> String {
     let first = |names: &String| names.split('|').next().unwrap_or_default().trim().to_owned();
     let names: Vec<String> = packages.iter().map(|names| format!("{:?}", first(names))).collect();
     format!("{part}.packages = [{}]", names.join(", "))
-}
-
-/// What to add to `rpack.toml` when a step of `language` failed with these lines of output.
-pub fn hints(definitions: &Definitions, language: &str, output: &[String]) -> Vec<String> {
-    let Ok((Buildpack { native, advice, .. }, _)) = Buildpack::load(definitions, language) else {
-        return Vec::new();
-    };
-    let seen = |patterns: &[String]| {
-        let line = |pattern: &String| output.iter().find(|line| line.contains(pattern.as_str()));
-        patterns.iter().find_map(line)
-    };
-    let mut hints = Vec::new();
-    for row in native.iter().flat_map(|Native { rows, .. }| rows) {
-        if let Some(seen) = seen(&row.patterns) {
-            hints.push(format!(
-                "`{}` points at a missing package: write `{}` in rpack.toml",
-                seen.trim(),
-                line("build", &row.build)
-            ));
-        }
-    }
-    hints.dedup();
-    hints.extend(advice.into_iter().filter(|one| seen(&one.patterns).is_some()).map(|one| one.text));
-    hints
 }

@@ -60,9 +60,10 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         files.extend(more.into_iter().map(|(path, text)| (format!("{directory}/{path}"), text)));
     }
     let fetches = rule.network_when.as_ref().map(|condition| scope.holds(&key("network-when"), condition));
-    let network = rule.network || fetches.transpose()?.unwrap_or(false);
-    let secrets = secrets(planner, rule, network, &env)?;
-    if !network && let Some(expression) = &planner.buildpack.secrets_from {
+    // Whoever gives the network to all steps does not give them the credentials of registries.
+    let installs = rule.network || fetches.transpose()?.unwrap_or(false);
+    let secrets = secrets(planner, rule, installs, &env)?;
+    if !installs && let Some(expression) = &planner.buildpack.secrets_from {
         // Yarn stops in every command when its settings name a variable that is not there.
         for named in planner.scope.read::<Vec<Named>>("secrets-from", expression)? {
             if let Named::Stated { value, .. } = named {
@@ -78,7 +79,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         env,
         inputs,
         caches: rule.caches.clone(),
-        network,
+        network: installs || planner.config.build_network,
         secrets,
         files,
     })
@@ -92,16 +93,16 @@ enum Named {
     Stated { value: String, file: String, line: Option<usize> },
 }
 
-/// The secrets that the rule and the facts name, each once. Steps with network may see those of the whole buildpack
+/// The secrets that the rule and the facts name, each once. Steps whose rule has the network may see those of the whole buildpack
 /// too. A variable that the step has anyway is none.
 fn secrets(
     planner: &Planner<'_>,
     rule: &Rule,
-    network: bool,
+    installs: bool,
     env: &BTreeMap<String, String>,
 ) -> Result<Vec<Secret>, Error> {
     let buildpack = &planner.buildpack;
-    let common = network.then_some((&buildpack.secrets, &buildpack.secrets_from, "secrets-from".to_owned()));
+    let common = installs.then_some((&buildpack.secrets, &buildpack.secrets_from, "secrets-from".to_owned()));
     let own = (&rule.secrets, &rule.secrets_from, format!("step.{}.secrets-from", rule.id));
     let mut secrets: Vec<Secret> = Vec::new();
     for (listed, expression, key) in common.into_iter().chain([own]) {

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
+use nodejs_semver::{Range, Version};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -16,6 +17,8 @@ use super::names;
 
 /// Instructions that one evaluation may take; the largest of ours takes some hundreds.
 const FUEL: u64 = 100_000;
+/// The longest range of versions that is read.
+const RANGE_LIMIT: usize = 256;
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
@@ -23,6 +26,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_fuel(Some(FUEL));
     environment.add_filter("basename", |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned());
     environment.add_filter("quoted", quoted);
+    environment.add_filter("refusing", refusing);
     environment.add_filter("without_major", without_major);
     environment
 });
@@ -30,6 +34,17 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 /// A word as a shell reads it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Those that want another version: `range → who` and a version in, `who wants range` out. A range that is none of npm
+/// wants nothing.
+#[expect(clippy::needless_pass_by_value, reason = "filters are handed values")]
+fn refusing(wanted: Value, version: &str) -> Vec<String> {
+    let wanted = serde_json::to_value(&wanted).and_then(serde_json::from_value::<BTreeMap<String, String>>);
+    let (Ok(wanted), Ok(version)) = (wanted, Version::parse(version)) else { return Vec::new() };
+    let refuses = |range: &str| Range::parse(range).is_ok_and(|range| !version.satisfies(&range));
+    let rows = wanted.into_iter().filter(|(range, _)| range.len() <= RANGE_LIMIT && refuses(range));
+    rows.map(|(range, who)| format!("{who} wants {range}")).collect()
 }
 
 /// `example.com/app/v2` names the module `example.com/app` in its second major version.

@@ -143,6 +143,7 @@ mod network_rest {
         node_astro_static
         node_eleventy
         node_express_typescript
+        node_lone_typescript
         node_nest
         node_next
         node_next_export

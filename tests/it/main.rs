@@ -7,6 +7,7 @@ mod bad_input;
 mod bases;
 mod cli;
 mod examples;
+mod failing_steps;
 mod faults;
 mod init;
 mod init_command;

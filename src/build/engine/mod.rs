@@ -15,8 +15,8 @@ use super::secret::{self, Hidden, Secrets};
 use super::{Error, Host, StepResult, Work};
 use crate::interrupt;
 use crate::oci::Digest;
-use crate::plan::Plan;
 use crate::plan::model::Step;
+use crate::plan::{Failed, Plan};
 use crate::source::{Fingerprints, Selection, Source, snapshot};
 use crate::store::{self, Content, Entry, Kind, Store, Tree};
 use crate::ui::Reporter;
@@ -121,12 +121,16 @@ impl Engine<'_> {
         }
         if outcome.code != 0 {
             return Err(Error::Step {
-                step: step.id.clone(),
                 command: shown(&step.argv),
                 ended: ended(outcome),
-                tail: tail.into(),
+                failed: Box::new(Failed {
+                    step: step.id.clone(),
+                    code: outcome.code,
+                    network: step.network,
+                    output: tail,
+                }),
                 source_root: source.root.clone().into(),
-                advice: Box::default(),
+                advised: Box::default(),
             });
         }
         let upper = temporary.path().join("fs");

@@ -7,6 +7,7 @@
 mod lexer;
 pub(super) mod process;
 mod resolve;
+mod several;
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,11 @@ use super::buildpack::{Buildpack, Start};
 use super::model::Notice;
 use super::template::Scope;
 use super::{APP, Error, Planner, part};
+use crate::ui::Diagnose as _;
 
 use process::Processes;
 use resolve::{Outcome, Place, Resolver};
+use several::SEVERAL;
 
 /// What the image starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +81,7 @@ pub(super) fn starts(
     let Planner { buildpack, scope, config, .. } = planner;
     let resolver = Resolver::new(&buildpack.commands, scope, part::directory(&planner.folder))?;
     let processes = Processes::read(config, facts)?;
-    let found = match (processes.default(&resolver, config)?, &config.process) {
+    let found = match (processes.default(&resolver, config, notices)?, &config.process) {
         (Some((name, start)), _) => vec![(name, start, Vec::new())],
         (None, Some(chosen)) if chosen.value != process::DEFAULT => {
             let start = processes.of_language(chosen, buildpack, scope, &resolver)?;
@@ -120,11 +123,13 @@ fn candidates(
     resolver: &Resolver<'_>,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<(StartCommand, Vec<String>)>, Error> {
-    let mut rejected = Vec::new();
+    let mut rejected: Vec<Error> = Vec::new();
     let mut accepted: Vec<(StartCommand, Vec<String>)> = Vec::new();
     for (index, candidate) in buildpack.starts.iter().enumerate() {
         let key = format!("start.{index}");
-        if !scope.holds(&format!("{key}.when"), &candidate.when)? {
+        // Several programs give way to another script alone: a file would be one of them at best.
+        let may_follow = candidate.script.is_some() || rejected.iter().all(|error| error.id() != SEVERAL);
+        if !may_follow || !scope.holds(&format!("{key}.when"), &candidate.when)? {
             continue;
         }
         match candidate_outcome(candidate, &key, scope, resolver)? {
@@ -145,11 +150,7 @@ fn candidates(
         }
     }
     match (accepted.first(), rejected.into_iter().next()) {
-        (Some((first, _)), Some(error)) => notices.push(Notice {
-            id: "start/dev-server".to_owned(),
-            text: format!("{error}; `{}` is started instead ({})", first.argv.join(" "), first.origin),
-            warning: true,
-        }),
+        (Some((first, _)), Some(error)) => notices.push(resolve::instead(first, &error)),
         (Some(_), None) => {}
         (None, Some(error)) => return Err(error),
         (None, None) => return Err(none(buildpack)),

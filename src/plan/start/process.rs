@@ -71,17 +71,20 @@ impl Processes {
         &self,
         resolver: &Resolver<'_>,
         config: &Config,
+        notices: &mut Vec<Notice>,
     ) -> Result<Option<(String, StartCommand)>, Error> {
         if let Some(chosen) = &config.process {
             return match self.0.get(&chosen.value) {
-                Some(stated) => Ok(Some((chosen.value.clone(), stated.resolve(resolver)?.accepted()?))),
+                Some(stated) => {
+                    Ok(Some((chosen.value.clone(), stated.resolve(resolver)?.accepted(notices)?)))
+                }
                 None => Ok(None),
             };
         }
         if let Some(start) = &config.start {
             let place = place("start.command", &start.origin);
             let stated = Stated { command: start.value.clone(), place };
-            return Ok(Some((DEFAULT.to_owned(), stated.resolve(resolver)?.accepted()?)));
+            return Ok(Some((DEFAULT.to_owned(), stated.resolve(resolver)?.accepted(notices)?)));
         }
         let mut others = self.0.iter().filter(|(name, _)| !ON_DEMAND.contains(&name.as_str()));
         let found = match (self.0.get_key_value(DEFAULT), others.next(), others.next()) {
@@ -93,7 +96,7 @@ impl Processes {
                 return Err(Error::NoDefaultProcess { processes: names.cloned().collect() });
             }
         };
-        Ok(Some((found.0.clone(), found.1.resolve(resolver)?.accepted()?)))
+        Ok(Some((found.0.clone(), found.1.resolve(resolver)?.accepted(notices)?)))
     }
 
     /// Every process but `default`, those of the language included. One that cannot be started is left out with a
@@ -107,12 +110,12 @@ impl Processes {
         notices: &mut Vec<Notice>,
     ) -> Result<BTreeMap<String, StartCommand>, Error> {
         let mut found = known(buildpack, scope, resolver)?;
-        for (name, stated) in &self.0 {
-            match stated.resolve(resolver).and_then(Outcome::accepted) {
+        for (name, stated) in self.0.iter().filter(|(name, _)| *name != default) {
+            match stated.resolve(resolver).and_then(|outcome| outcome.accepted(notices)) {
                 Ok(command) => {
                     found.insert(name.clone(), command);
                 }
-                Err(error) if name != default => {
+                Err(error) => {
                     let hint = error.hints().into_iter().next().map(|hint| format!("; {hint}"));
                     notices.push(Notice {
                         id: "process/left-out".to_owned(),
@@ -123,7 +126,6 @@ impl Processes {
                         warning: true,
                     });
                 }
-                Err(_) => {}
             }
         }
         found.remove(default);
@@ -170,7 +172,7 @@ fn known(
         }
         let place = Place { origin: scope.text(&format!("{key}.origin"), &process.origin)?, location: None };
         let argv = scope.texts(&format!("{key}.argv"), &process.argv)?;
-        found.insert(process.name.clone(), resolver.words(argv, &place)?.accepted()?);
+        found.insert(process.name.clone(), resolver.words(argv, &place)?.accepted(&mut Vec::new())?);
     }
     Ok(found)
 }

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::super::Error;
 use super::super::buildpack::{Commands, Reject};
 use super::super::error::start_hints;
+use super::super::model::Notice;
 use super::super::template::Scope;
 use super::lexer::{self, Refusal};
 use super::{StartCommand, below_app};
-use crate::ui::Location;
+use crate::ui::{Diagnose as _, Location};
 
 /// How many scripts may call each other.
 const DEPTH: usize = 5;
@@ -38,22 +40,41 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// A rejected command is an error where the user has stated it for the image.
-    pub(super) fn accepted(self) -> Result<StartCommand, Error> {
+    /// The same as a replacement for what `error` is about.
+    pub(super) fn instead_of(self, error: Error) -> Self {
         match self {
-            Self::Accepted(found) => Ok(found),
-            Self::Replaced(_, error) | Self::Rejected(error) => Err(error),
+            Self::Accepted(found) | Self::Replaced(found, _) => Self::Replaced(found, error),
+            Self::Rejected(error) => Self::Rejected(error),
         }
     }
+
+    /// What is started, with a warning when that is not what was asked for. A rejected command is an error where the
+    /// user has stated it for the image.
+    pub(super) fn accepted(self, notices: &mut Vec<Notice>) -> Result<StartCommand, Error> {
+        match self {
+            Self::Accepted(found) => Ok(found),
+            Self::Replaced(found, error) => {
+                notices.push(instead(&found, &error));
+                Ok(found)
+            }
+            Self::Rejected(error) => Err(error),
+        }
+    }
+}
+
+/// The notice that `found` is started, and what is not, and why.
+pub(super) fn instead(found: &StartCommand, error: &Error) -> Notice {
+    let text = format!("{error}; `{}` is started instead ({})", found.argv.join(" "), found.origin);
+    Notice { id: error.id().to_owned(), text, warning: true }
 }
 
 /// Turns words into an argv for one buildpack.
 #[derive(Debug)]
 pub(super) struct Resolver<'a> {
-    commands: &'a Commands,
+    pub(super) commands: &'a Commands,
     /// Where commands start: the app's folder.
     directory: String,
-    scripts: BTreeMap<String, String>,
+    pub(super) scripts: BTreeMap<String, String>,
     lines: BTreeMap<String, usize>,
     /// The file that holds the scripts.
     file: String,
@@ -134,7 +155,7 @@ impl<'a> Resolver<'a> {
         self.scripts.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    fn follow_line(
+    pub(super) fn follow_line(
         &self,
         text: &str,
         more: &[String],
@@ -146,6 +167,9 @@ impl<'a> Resolver<'a> {
         let line = match lexer::split(text) {
             Ok(line) => line,
             Err(refusal) => {
+                if let Some(words) = self.with_patterns(text) {
+                    return self.follow(words, so_far, place, depth);
+                }
                 let list = self.list(text, more, &so_far, place, depth)?;
                 return list.ok_or_else(|| refused(text, refusal, place));
             }
@@ -188,6 +212,7 @@ impl<'a> Resolver<'a> {
         };
         let mut script = String::new();
         let mut words = Vec::new();
+        let mut replaced = None;
         for (index, (operator, command)) in commands.iter().enumerate() {
             let is_last = index + 1 == commands.len();
             let Ok(line) = lexer::split(command) else { return Ok(None) };
@@ -197,12 +222,16 @@ impl<'a> Resolver<'a> {
             } else {
                 let more = if is_last { more } else { &[] };
                 let found = match self.follow_line(command, more, StartCommand::default(), place, depth)? {
-                    Outcome::Accepted(found) if found.directory == self.directory => found,
-                    Outcome::Accepted(_) => return Ok(None),
-                    Outcome::Replaced(_, error) | Outcome::Rejected(error) => {
-                        return Ok(Some(Outcome::Rejected(error)));
+                    Outcome::Accepted(found) => found,
+                    Outcome::Replaced(found, error) => {
+                        replaced = Some(error);
+                        found
                     }
+                    Outcome::Rejected(error) => return Ok(Some(Outcome::Rejected(error))),
                 };
+                if found.directory != self.directory {
+                    return Ok(None);
+                }
                 let env = found.env.iter().map(|(name, value)| format!("{name}={} ", lexer::quoted(value)));
                 script.extend(env);
                 script.push_str(if is_last && found.env.is_empty() { "exec " } else { "" });
@@ -215,7 +244,11 @@ impl<'a> Resolver<'a> {
         let directory = self.directory.clone();
         let env = so_far.env.clone();
         let origin = place.origin.clone();
-        Ok(Some(Outcome::Accepted(StartCommand { argv, env, directory, origin, last: Some(words) })))
+        let found = StartCommand { argv, env, directory, origin, last: Some(words) };
+        Ok(Some(match replaced {
+            Some(error) => Outcome::Replaced(found, error),
+            None => Outcome::Accepted(found),
+        }))
     }
 
     fn follow(
@@ -226,16 +259,8 @@ impl<'a> Resolver<'a> {
         depth: usize,
     ) -> Result<Outcome, Error> {
         let written = words.join(" ");
-        while let Some(wrapper) = self.commands.transparent.iter().find(|wrapper| words.starts_with(wrapper))
-        {
-            words.drain(..wrapper.len());
-            while words.first().is_some_and(|word| word == "--") {
-                words.remove(0);
-            }
-            while let Some((name, value)) = words.first().and_then(|word| lexer::assignment(word, false)) {
-                assign(&mut so_far, &written, name, &value, place)?;
-                words.remove(0);
-            }
+        for (name, value) in self.unwrap(&mut words) {
+            assign(&mut so_far, &written, name, &value, place)?;
         }
         if let Some((name, more)) = self.called_script(&words) {
             return self.follow_script(&name, &more, so_far, place, depth);
@@ -243,18 +268,24 @@ impl<'a> Resolver<'a> {
         if words.is_empty() {
             return Err(syntax(&written, "it names no program", place));
         }
+        if let Some(rule) = self.several(&words) {
+            return self.follow_several(rule, &words, so_far, place, depth);
+        }
         if let Some(rule) = self.rejecting(&words) {
+            let why = rule.why.as_deref().unwrap_or("is for development");
             let error = Error::Start {
-                id: "start/dev-server",
-                reason: format!("`{}` ({}) is for development", words.join(" "), place.origin),
+                id: if rule.why.is_some() { "start/process-manager" } else { "start/dev-server" },
+                reason: format!("`{}` ({}) {why}", words.join(" "), place.origin),
                 location: place.location.clone(),
                 hints: start_hints(&rule.instead),
             };
-            let Some(words) = watched(rule, &words).filter(|words| self.rejecting(words).is_none()) else {
+            let can_start =
+                |words: &Vec<String>| self.called_script(words).is_some() || self.rejecting(words).is_none();
+            let Some(words) = watched(rule, &words).filter(can_start) else {
                 return Ok(Outcome::Rejected(error));
             };
-            let found = self.finish(words, so_far, place)?;
-            return Ok(Outcome::Replaced(found, error));
+            let found = self.follow(words, so_far, place, depth)?;
+            return Ok(found.instead_of(error));
         }
         let is_shell = SHELLS.contains(&basename(&words[0]));
         if is_shell
@@ -270,8 +301,25 @@ impl<'a> Resolver<'a> {
         self.finish(words, so_far, place).map(Outcome::Accepted)
     }
 
+    /// Drops leading words that only start what follows them; the assignments between them come back.
+    pub(super) fn unwrap(&self, words: &mut Vec<String>) -> Vec<(String, String)> {
+        let mut assignments = Vec::new();
+        while let Some(wrapper) = self.commands.transparent.iter().find(|wrapper| words.starts_with(wrapper))
+        {
+            words.drain(..wrapper.len());
+            while words.first().is_some_and(|word| word == "--") {
+                words.remove(0);
+            }
+            while let Some(assignment) = words.first().and_then(|word| lexer::assignment(word, false)) {
+                assignments.push(assignment);
+                words.remove(0);
+            }
+        }
+        assignments
+    }
+
     /// The script that the words call, with the arguments for it.
-    fn called_script(&self, words: &[String]) -> Option<(String, Vec<String>)> {
+    pub(super) fn called_script(&self, words: &[String]) -> Option<(String, Vec<String>)> {
         let rest_of = |start: usize| {
             let rest = &words[start..];
             let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
@@ -288,7 +336,7 @@ impl<'a> Resolver<'a> {
         Some((alias.script.clone(), rest_of(alias.words.len())))
     }
 
-    fn rejecting(&self, words: &[String]) -> Option<&Reject> {
+    pub(super) fn rejecting(&self, words: &[String]) -> Option<&Reject> {
         self.commands.reject.iter().find(|rule| {
             let (first, rest) = rule.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
             basename(&words[0]) == first
@@ -331,7 +379,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What a program that watches files would run, when its words name it.
+/// What a program that watches files or manages processes would run, when its words name it.
 fn watched(rule: &Reject, words: &[String]) -> Option<Vec<String>> {
     let program = rule.runs.as_ref()?;
     let mut rest = words[rule.words.len()..].iter();
@@ -344,13 +392,27 @@ fn watched(rule: &Reject, words: &[String]) -> Option<Vec<String>> {
         if rule.valued.contains(word) {
             rest.next();
         } else if !word.starts_with('-') {
-            return Some([program, word].into_iter().chain(rest).cloned().collect());
+            return if rule.settings.iter().any(|ending| word.ends_with(ending)) {
+                None
+            } else if let Some(separator) = &rule.separator {
+                let arguments = rest.skip_while(|word| *word != separator).skip(1);
+                let program = is_source(word).then_some(program);
+                Some(program.into_iter().chain([word]).chain(arguments).cloned().collect())
+            } else {
+                Some([program, word].into_iter().chain(rest).cloned().collect())
+            };
         }
     }
     None
 }
 
-fn basename(word: &str) -> &str {
+/// Whether the word is a file for Node.js, and no command.
+fn is_source(word: &str) -> bool {
+    let extension = Path::new(word).extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|one| ["js", "cjs", "mjs", "ts", "cts", "mts"].contains(&one))
+}
+
+pub(super) fn basename(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 

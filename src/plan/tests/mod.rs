@@ -1,5 +1,6 @@
 //! Planning over stated facts and a stated catalogue.
 
+mod advice;
 mod apps;
 mod assets;
 mod bases;
@@ -215,10 +216,11 @@ fn node() -> Value {
             "package_manager": null, "workspaces": false,
         },
         "lock": { "kind": "npm", "file": "package-lock.json", "version": "3", "packages": ["blake2", "express"],
-                  "scripts": ["blake2"], "drift": [], "registries": [] },
+                  "scripts": ["blake2"], "engines": {}, "drift": [], "registries": [] },
+        "scripts": { "stated": false, "all": false, "settled": [] }, "inner": [], "lone_typescript": null,
         "manager": { "name": "npm", "origin": "package-lock.json", "versions": [], "integrity": null,
                      "linker": "node-modules" },
-        "workspace": null, "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
+        "workspace": null, "outside": [], "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
         "versions": [located(">=20.9 <25", "package.json", Some(7), "engines.node")],
         "entry": null, "typescript_entry": "src/server.ts", "main_file": null, "typescript": true,
         "secrets": [],
@@ -266,7 +268,7 @@ fn go() -> Value {
     json!({ "files": { "has": ["go.mod", "go.sum", "main.go", "static"] }, "go": {
         "module": "example.com/go-http", "versions": [located("1.24.0", "go.mod", Some(3), "go")],
         "requires": { "github.com/go-chi/chi/v5": "v5.5.0", "github.com/google/uuid": "v1.6.0" },
-        "has_sum": true, "vendored": false, "workspace": false, "mains": ["."], "cgo": false, "standard": false, "reads": [],
+        "has_sum": true, "vendored": false, "vendor_drift": [], "workspace": false, "mains": ["."], "cgo": false, "standard": false, "reads": [],
         "cgo_libraries": [],
         "embeds": ["index.html"], "replaces_outside": [],
     } })

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::*;
 use crate::http::Client;
 use crate::plan::buildpack::Buildpack;
-use crate::plan::native::hints;
 use crate::rootfs::{Context, Endpoints, Machine};
 use crate::store::Store;
 use crate::ui::{Progress, Reporter};
@@ -87,41 +86,6 @@ fn programs_are_named_and_not_added() {
         ["`pdf2image` runs programs that the image does not have: if the app uses that, \
           `runtime.packages = [\"poppler-utils\"]`"]
     );
-}
-
-#[test]
-fn a_failed_step_points_at_the_package() {
-    let output = |line: &str| vec!["Building wheel".to_owned(), line.to_owned()];
-    let definitions = Definitions::embedded();
-    assert_eq!(
-        hints(&definitions, "python", &output("  Error: pg_config executable not found.")),
-        ["`Error: pg_config executable not found.` points at a missing package: write \
-          `build.packages = [\"libpq-dev\"]` in rpack.toml"]
-    );
-    assert_eq!(
-        hints(&definitions, "node", &output("/bin/sh: 1: pg_config: not found")),
-        ["`/bin/sh: 1: pg_config: not found` points at a missing package: write \
-          `build.packages = [\"libpq-dev\"]` in rpack.toml"]
-    );
-    let mut advice = String::new();
-    for line in [
-        "  × Hash mismatch for `flask==3.0`",
-        "  hint: `pyodbc` has no wheels with a matching Python ABI tag",
-        "  × Failed to build `psycopg2==2.9`",
-        "django.core.exceptions.ImproperlyConfigured: Set the MAIL_HOST environment variable",
-        "  × No solution found when resolving dependencies:",
-        "Found 1 incompatibility",
-    ] {
-        advice += &[line.to_owned()]
-            .into_iter()
-            .chain(hints(&definitions, "python", &output(line)))
-            .collect::<Vec<_>>()
-            .join("\n");
-        advice.push('\n');
-    }
-    insta::assert_snapshot!(advice);
-    assert_eq!(hints(&definitions, "python", &output("SyntaxError: invalid syntax")), NONE);
-    assert_eq!(hints(&definitions, "cobol", &output("x")), NONE);
 }
 
 #[test]

@@ -596,3 +596,14 @@ fn a_toolchain_from_the_proxy_is_on_the_path() {
     assert_eq!(plan.toolchains[0].integrity, "h1:1.22.12");
     assert!(plan.steps[0].env["PATH"].starts_with("/usr/local/go/bin:/usr/local/sbin:"));
 }
+
+#[test]
+fn folders_that_a_script_installs_into_are_pruned_too() {
+    let mut facts = node();
+    facts["node"]["inner"] = json!(["client"]);
+    let folders =
+        |facts: &Value| make("node", facts.clone(), &Config::default()).unwrap().prune.unwrap().folders;
+    assert_eq!(folders(&facts), ["/app"]);
+    facts["node"]["package"]["scripts"]["build"] = json!("cd client && npm install && npm run build");
+    assert_eq!(folders(&facts), ["/app", "/app/client"]);
+}

@@ -71,14 +71,89 @@ fn what_a_watcher_runs_is_started() {
 }
 
 #[test]
+fn programs_that_run_several_come_to_one() {
+    let dash = "/usr/bin/dash -c";
+    let (serve, node) = ("/opt/node/bin/node serve.js --all", "/opt/node/bin/node");
+    for (script, expected, notice) in [
+        ("run-s serve", serve.to_owned(), None),
+        ("npm-run-all build serve", serve.to_owned(), None),
+        (
+            "run-s migrate serve",
+            format!("{dash} {node} migrate.js && exec {serve}"),
+            Some(("start/shell", "dash is added")),
+        ),
+        ("npx concurrently npm:serve", serve.to_owned(), None),
+        (
+            "npm-run-all -p serve:*",
+            "/opt/node/bin/node one.js".to_owned(),
+            Some(("start/several", "starts a server beside what only makes files: `npm run serve:css`")),
+        ),
+        (
+            "concurrently -k -n web,css 'tsc -w' 'PORT=1 nodemon a.js'",
+            format!("{node} a.js"),
+            Some(("start/several", "starts a server beside what only makes files: `tsc -w`")),
+        ),
+        (
+            "pm2-runtime start a.js -i max --name web -- --all",
+            format!("{node} a.js --all"),
+            Some(("start/process-manager", "keeps programs running")),
+        ),
+        ("pm2 start npm --no-daemon -- run serve", serve.to_owned(), Some(("start/process-manager", "pm2"))),
+        ("per-env", format!("{node} production.js"), None),
+    ] {
+        let mut facts = node_script(script);
+        let scripts = &mut facts["node"]["package"]["scripts"];
+        scripts["migrate"] = json!("node migrate.js");
+        scripts["serve:one"] = json!("node one.js");
+        scripts["serve:css"] = json!("tailwindcss -i a.css -o b.css --watch");
+        scripts["start:production"] = json!("node production.js");
+        let plan = make("node", facts, &Config::default()).unwrap();
+        assert_eq!(argv(&plan), expected, "{script}");
+        let notices: Vec<_> = plan.notices.iter().filter(|one| one.id.starts_with("start/")).collect();
+        match notice {
+            Some((id, text)) => {
+                let said = notices.iter().any(|one| one.id == id && one.text.contains(text));
+                assert!(said, "{script}: {notices:?}");
+            }
+            None => assert!(notices.is_empty(), "{script}: {notices:?}"),
+        }
+    }
+}
+
+#[test]
+fn programs_that_run_several_at_once_are_taken_for_processes() {
+    let mut said = String::new();
+    for script in [
+        "concurrently 'node api.js' 'node worker.js --queue \"a b\"'",
+        "run-p serve loop",
+        "wsrun --parallel start",
+        "concurrently",
+    ] {
+        let error = make("node", node_script(script), &Config::default()).unwrap_err();
+        let _ = writeln!(said, "{}", shown(&error));
+    }
+    insta::assert_snapshot!(said);
+    // Another script says what is for production; a file would be one of the programs at best.
+    let mut facts = node_script("concurrently 'node api.js' 'node worker.js'");
+    facts["node"]["entry"] = json!("index.js");
+    assert_eq!(make("node", facts.clone(), &Config::default()).unwrap_err().id(), "start/several");
+    facts["node"]["package"]["scripts"]["start:prod"] = json!("node api.js");
+    facts["node"]["package"]["script_lines"]["start:prod"] = json!(12);
+    assert_eq!(argv(&make("node", facts, &Config::default()).unwrap()), "/opt/node/bin/node api.js");
+}
+
+#[test]
 fn what_a_start_script_prepares_is_built() {
     for (script, build) in [
         ("tsc && node a.js", "tsc"),
         ("npx tsc && node a.js", "npx tsc"),
         ("prisma generate && tsc -p . && node a.js", "prisma generate && tsc -p ."),
+        ("run-s compile web", "npm run compile"),
     ] {
         let mut facts = node_script(script);
         facts["node"]["package"]["scripts"].as_object_mut().unwrap().remove("build");
+        facts["node"]["package"]["scripts"]["compile"] = json!("tsc");
+        facts["node"]["package"]["scripts"]["web"] = json!("node a.js");
         let plan = make("node", facts, &Config::default()).unwrap();
         let step = plan.steps.iter().find(|step| step.id == "node/build").unwrap();
         assert_eq!(step.argv, ["/bin/sh", "-c", build], "{script}");

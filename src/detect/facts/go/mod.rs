@@ -4,6 +4,7 @@ mod cgo;
 mod constraint;
 mod module;
 mod program;
+mod vendor;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ pub struct Go {
     pub has_sum: bool,
     /// Whether `vendor/modules.txt` exists.
     pub vendored: bool,
+    /// What `vendor/modules.txt` has otherwise than the module of the app requires.
+    pub vendor_drift: Vec<String>,
     /// Whether `go.work` exists.
     pub workspace: bool,
     /// Folders of main packages in the app's folder (`.`, `cmd/server`), sorted; those of tools, examples and tests are left out.
@@ -130,6 +133,12 @@ pub(super) fn read(files: &Files<'_>) -> Result<Go, Error> {
         }
     }
     facts.module = module.path;
+    let vendored = below(home, "vendor/modules.txt");
+    if !facts.workspace
+        && let Some(text) = whole.text(&vendored)?
+    {
+        facts.vendor_drift = vendor::drift(&module.requires, &text);
+    }
     facts.requires = module.requires;
     facts.replaces_outside = work.replaces_outside;
     facts.replaces_outside.extend(module.replaces_outside);

@@ -44,7 +44,7 @@ fn a_module_is_read_whole() {
             "requires": {
                 "github.com/go-chi/chi/v5": "v5.1.0", "golang.org/x/text": "v0.3.0", "a.b/c": "v1.0.0",
             },
-            "has_sum": true, "vendored": false, "workspace": false,
+            "has_sum": true, "vendored": false, "vendor_drift": [], "workspace": false,
             "mains": [".", "cmd/tool"], "cgo": false, "cgo_libraries": [], "embeds": [],
             "standard": true, "reads": [], "front_ends": [],
             "replaces_outside": ["a.b/c => ../c"],

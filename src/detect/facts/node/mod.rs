@@ -4,6 +4,8 @@ mod angular;
 mod lock;
 mod manager;
 mod package;
+mod program;
+mod scripts;
 mod workspace;
 
 #[cfg(test)]
@@ -16,6 +18,7 @@ use serde::Serialize;
 pub(super) use lock::Lock;
 pub(super) use manager::Manager;
 pub(super) use package::Package;
+pub(super) use scripts::Scripts;
 pub(super) use workspace::Workspace;
 
 use super::{Files, Located, credentials, located};
@@ -34,11 +37,17 @@ pub struct Node {
     pub lock: Option<Lock>,
     /// The package manager that installs.
     pub manager: Manager,
+    /// What is said of the installation scripts of dependencies.
+    pub scripts: Scripts,
+    /// Folders below the app's with a manifest of their own that no workspace has, relative to the source.
+    pub inner: Vec<String>,
     /// The packages of the repository, when it declares workspaces.
     pub workspace: Option<Workspace>,
     /// Files that an installation reads besides those at the root that each manager has: manifests of members, and
     /// folders and archives that manifests name, relative to the source.
     pub install_inputs: Vec<String>,
+    /// Dependencies on folders and archives outside the source: `package.json: core is file:../core`.
+    pub outside: Vec<String>,
     /// Manifests without the scripts that run around an installation, by path; only of those that have such scripts.
     pub without_lifecycle: BTreeMap<String, String>,
     /// The scripts that were taken out, members before the root.
@@ -50,6 +59,8 @@ pub struct Node {
     pub entry: Option<String>,
     /// The same for `{ts,mts}`.
     pub typescript_entry: Option<String>,
+    /// That at the root, where there is no `package.json` and it imports nothing but what Node.js has.
+    pub lone_typescript: Option<String>,
     /// The file that `main` of `package.json` names, when it is in the source (and not made by a build).
     pub main_file: Option<String>,
     /// Whether `tsconfig.json` exists.
@@ -83,9 +94,35 @@ pub struct Lifecycle {
     pub scripts: Vec<String>,
 }
 
-/// Whether anything of Node.js stands at the root. TypeScript and `src/` alone do not count: other tools have them.
+/// Whether anything of Node.js stands at the root. `src/` alone does not count, other tools have it; nor does
+/// TypeScript that imports more than Node.js has.
 pub(super) fn is_present(files: &Files<'_>) -> bool {
-    files.has("package.json") || entry(files, &[""], &["js", "mjs", "cjs"]).is_some()
+    files.has("package.json")
+        || entry(files, &[""], &["js", "mjs", "cjs"]).is_some()
+        || lone_typescript(files).is_some()
+}
+
+/// A file of TypeScript at the root that Node.js runs as it is: it strips types, and the file imports nothing but what
+/// is built in.
+fn lone_typescript(files: &Files<'_>) -> Option<String> {
+    let path = entry(files, &[""], &["ts", "mts"]).filter(|_| !files.has("package.json"))?;
+    program::is_plain(&files.program(&path)?).then_some(path)
+}
+
+/// How deep, and how many, inner manifests are looked for.
+const INNER_DEPTH: usize = 3;
+const INNER: usize = 20;
+
+/// Folders with a manifest of their own, which scripts of the app may install packages into.
+fn inner(files: &Files<'_>, workspace: Option<&Workspace>) -> Vec<String> {
+    let ending = format!("/{}", package::FILE);
+    let folders = files.paths().filter_map(|path| path.strip_suffix(&ending));
+    let is_inner = |folder: &String| {
+        folder.split('/').count() <= INNER_DEPTH
+            && workspace.is_none_or(|workspace| workspace.members.iter().all(|member| member.path != *folder))
+    };
+    let folders = folders.filter(|folder| !folder.split('/').any(|part| part == "node_modules"));
+    folders.map(|folder| files.below(folder)).filter(is_inner).take(INNER).collect()
 }
 
 /// Whether the root of the source declares workspaces and `folder` is one of them.
@@ -110,6 +147,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
     let manager = manager::read(home, root.as_ref(), lock.as_ref())?;
     let all = || members.iter().chain(&root);
     let install_inputs = workspace::install_inputs(all());
+    let outside = workspace::outside(all());
     let needed = workspace.as_ref().and_then(|workspace| workspace.app.as_ref()).map(|app| &app.closure);
     let counts = |folder: &String| folder.is_empty() || needed.is_none_or(|needed| needed.contains(folder));
     let lifecycle = all().filter_map(|manifest| lifecycle(manifest, &manager.name));
@@ -138,17 +176,23 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
     let writes_beside = writes_beside(files, package.as_ref());
     let main_file =
         package.as_ref().and_then(|package| package.main.as_deref()).and_then(|main| main_file(files, main));
+    let scripts = scripts::read(home, &manager.name)?;
+    let inner = inner(files, workspace.as_ref());
     Ok(Node {
         package,
         lock,
         manager,
+        scripts,
+        inner,
         workspace,
         install_inputs,
+        outside,
         without_lifecycle,
         lifecycle,
         versions,
         entry: entry(files, &["", "src/"], &["js", "mjs", "cjs"]),
         typescript_entry: entry(files, &["", "src/"], &["ts", "mts"]),
+        lone_typescript: lone_typescript(files),
         main_file,
         typescript: files.has("tsconfig.json"),
         secrets: credentials::of_node(home)?,

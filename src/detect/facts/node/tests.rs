@@ -46,8 +46,9 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 "name": "npm", "origin": "package.json:13 packageManager", "integrity": null, "linker": "node-modules",
                 "versions": [{"value": "11.0.0", "file": "package.json", "line": 13, "key": "packageManager"}],
             },
+            "scripts": {"stated": false, "all": false, "settled": []}, "inner": [], "lone_typescript": null,
             "workspace": {"file": "package.json", "runner": null, "members": [], "app": null},
-            "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
+            "outside": [], "install_inputs": [], "without_lifecycle": {}, "lifecycle": [],
             "versions": [
                 {"value": "v22", "file": ".nvmrc", "line": 3, "key": ""},
                 {"value": "20.1.0", "file": ".tool-versions", "line": 2, "key": "nodejs"},
@@ -101,7 +102,7 @@ fn a_lock_lists_install_scripts_and_what_disagrees() {
     assert_eq!(
         node["lock"],
         json!({
-            "kind": "npm", "file": "package-lock.json", "version": "3", "registries": [],
+            "kind": "npm", "file": "package-lock.json", "version": "3", "engines": {}, "registries": [],
             "packages": ["@s/deep", "dev", "git", "left-pad", "ok", "real", "tag"],
             "scripts": ["@s/deep", "left-pad", "real"],
             "drift": [
@@ -122,7 +123,7 @@ fn a_lock_of_version_1_is_compared_too() {
     assert_eq!(
         node["lock"],
         json!({
-            "kind": "npm", "file": "npm-shrinkwrap.json", "version": "1", "packages": ["a"], "scripts": [], "registries": [],
+            "kind": "npm", "file": "npm-shrinkwrap.json", "engines": {}, "version": "1", "packages": ["a"], "scripts": [], "registries": [],
             "drift": ["b: package.json wants ^1.0.0, npm-shrinkwrap.json has none"],
         })
     );
@@ -205,7 +206,7 @@ fn locks_of_pnpm_are_read_from_5_to_9() {
     assert_eq!(
         lock(&[("package.json", WANTS), ("pnpm-lock.yaml", old)]),
         json!({
-            "kind": "pnpm", "file": "pnpm-lock.yaml", "version": "5.4", "packages": ["@s/b", "a"], "scripts": ["a"],
+            "kind": "pnpm", "file": "pnpm-lock.yaml", "version": "5.4", "engines": {}, "packages": ["@s/b", "a"], "scripts": ["a"],
             "drift": [], "registries": [],
         })
     );
@@ -244,6 +245,72 @@ fn locks_of_pnpm_are_read_from_5_to_9() {
 }
 
 #[test]
+fn locks_tell_which_versions_of_node_packages_want() {
+    let npm = r#"{"lockfileVersion": 3, "packages": {
+        "": {"engines": {"node": ">=1"}},
+        "node_modules/a": {"version": "1.0.5", "engines": {"node": ">=20"}},
+        "node_modules/b": {"version": "2.0.0", "engines": {"node": ">=20"}},
+        "node_modules/old": {"version": "3.0.0", "engines": ["node >= 0.8"]},
+        "node_modules/o": {"version": "4.0.0", "optional": true, "engines": {"node": ">=99"}}
+    }}"#;
+    assert_eq!(
+        lock(&[("package.json", "{}"), ("package-lock.json", npm)])["engines"],
+        json!({">=20": "a 1.0.5"})
+    );
+    let pnpm = "lockfileVersion: '9.0'\nimporters:\n  .: {}\npackages:\n  '@s/b@2.1.9':\n    engines: {node: '>=20'}\n  \
+                o@1.0.0:\n    engines: {node: '>=99'}\n    os: [darwin]\n  n@1.0.0(a@1):\n    engines: {node: 18}\n";
+    assert_eq!(
+        lock(&[("package.json", "{}"), ("pnpm-lock.yaml", pnpm)])["engines"],
+        json!({">=20": "@s/b@2.1.9", "18": "n@1.0.0"})
+    );
+}
+
+#[test]
+fn what_an_app_says_of_installation_scripts() {
+    let scripts = |files: &[(&str, &str)]| {
+        let scripts = facts(files).0["scripts"].clone();
+        (scripts["stated"].clone(), scripts["all"].clone(), scripts["settled"].clone())
+    };
+    let settled = |names: Value| (json!(true), json!(false), names);
+    let pnpm =
+        r#"{"packageManager": "pnpm@10.0.0", "pnpm": {"onlyBuiltDependencies": ["a@1 || 2", "@s/b"]}}"#;
+    assert_eq!(scripts(&[("package.json", pnpm)]), settled(json!(["@s/b", "a"])));
+    let file = "allowBuilds:\n  c@1.0.0: true\nignoredBuiltDependencies: [d]\n";
+    assert_eq!(
+        scripts(&[("package.json", pnpm), ("pnpm-workspace.yaml", file)]),
+        settled(json!(["@s/b", "a", "c", "d"]))
+    );
+    let all =
+        scripts(&[("package.json", pnpm), ("pnpm-workspace.yaml", "dangerouslyAllowAllBuilds: true\n")]);
+    assert_eq!(all.1, json!(true));
+    let bun = r#"{"packageManager": "bun@1.4.0", "trustedDependencies": ["a"]}"#;
+    assert_eq!(scripts(&[("package.json", bun)]), settled(json!(["a"])));
+    let npm = r#"{"packageManager": "npm@12.0.0", "allowScripts": {"a": true, "b@2": false}}"#;
+    assert_eq!(scripts(&[("package.json", npm)]), settled(json!(["a", "b"])));
+    assert_eq!(scripts(&[("package.json", "{}")]), (json!(false), json!(false), json!([])));
+}
+
+#[test]
+fn folders_with_a_manifest_of_their_own_are_inner() {
+    let files = [
+        ("package.json", r#"{"workspaces": ["packages/*"]}"#),
+        ("packages/a/package.json", "{}"),
+        ("client/package.json", "{}"),
+        ("a/b/c/d/package.json", "{}"),
+    ];
+    assert_eq!(facts(&files).0["inner"], json!(["client"]));
+}
+
+#[test]
+fn typescript_alone_counts_when_node_runs_it() {
+    let lone = |files: &[(&str, &str)]| facts(files).0["lone_typescript"].clone();
+    assert_eq!(lone(&[("server.ts", "import http from 'node:http'")]), "server.ts");
+    assert_eq!(lone(&[("server.ts", "import express from 'express'")]), json!(null));
+    assert_eq!(lone(&[("server.ts", ""), ("package.json", "{}")]), json!(null));
+    assert_eq!(lone(&[("src/server.ts", "")]), json!(null));
+}
+
+#[test]
 fn a_lock_of_yarn_1_names_registries() {
     let text = "# yarn lockfile v1\n\n\n\"@s/b@~2.1.0\", \"@s/b@~2.1.3\":\n  version \"2.1.9\"\n  \
                 resolved \"https://registry.example/npm/@s/b/-/b-2.1.9.tgz#00\"\n  dependencies:\n    a \"^1.0.0\"\n\n\
@@ -252,7 +319,7 @@ fn a_lock_of_yarn_1_names_registries() {
     assert_eq!(
         lock(&[("package.json", WANTS), ("yarn.lock", text)]),
         json!({
-            "kind": "yarn", "file": "yarn.lock", "version": "1", "packages": ["@s/b", "a", "real"], "scripts": [],
+            "kind": "yarn", "file": "yarn.lock", "version": "1", "engines": {}, "packages": ["@s/b", "a", "real"], "scripts": [],
             "drift": ["c: package.json wants 3.x, yarn.lock has none"],
             "registries": ["https://other.example/", "https://registry.example/npm/"],
         })
@@ -267,7 +334,7 @@ fn a_lock_of_later_yarn_records_what_each_workspace_wants() {
     assert_eq!(
         lock(&[("package.json", WANTS), ("yarn.lock", text)]),
         json!({
-            "kind": "berry", "file": "yarn.lock", "version": "8", "packages": ["@s/b"], "scripts": [],
+            "kind": "berry", "file": "yarn.lock", "version": "8", "engines": {}, "packages": ["@s/b"], "scripts": [],
             "drift": ["a: package.json wants ^1.0.0, yarn.lock has npm:^1.1.0"], "registries": [],
         })
     );
@@ -282,7 +349,7 @@ fn a_lock_of_bun_may_have_trailing_commas() {
     assert_eq!(
         lock(&[("package.json", WANTS), ("bun.lock", text)]),
         json!({
-            "kind": "bun", "file": "bun.lock", "version": "1", "packages": ["@s/b", "a"], "scripts": [],
+            "kind": "bun", "file": "bun.lock", "version": "1", "engines": {}, "packages": ["@s/b", "a"], "scripts": [],
             "drift": ["@s/b: package.json wants ~2.1.0, bun.lock has none"], "registries": [],
         })
     );

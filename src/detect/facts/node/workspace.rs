@@ -244,16 +244,36 @@ pub(super) fn install_inputs<'a>(manifests: impl Iterator<Item = &'a Manifest>) 
             inputs.insert(format!("{folder}/.npmrc"));
         }
         for range in manifest.package.wanted().into_values() {
-            let path = ["file:", "link:", "portal:"].iter().find_map(|prefix| range.strip_prefix(prefix));
-            let path = path.and_then(|path| inside(folder, path));
+            let path = local(range).and_then(|path| inside(folder, path));
             inputs.extend(path.into_iter().flat_map(|path| [format!("{path}/**"), path]));
         }
     }
     inputs.into_iter().collect()
 }
 
-/// `path` as seen from `folder`, relative to the source; nothing when it leads outside.
+/// Dependencies on folders and archives outside the source: `apps/web/package.json: core is file:../../../core`.
+pub(super) fn outside<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> Vec<String> {
+    let mut found = Vec::new();
+    for manifest in manifests {
+        let folder = manifest.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let leads_out = |range: &str| local(range).is_some_and(|path| steps(folder, path).is_none());
+        let wanted = manifest.package.wanted().into_iter().filter(|(_, range)| leads_out(range));
+        found.extend(wanted.map(|(name, range)| format!("{}: {name} is {range}", manifest.file)));
+    }
+    found
+}
+
+/// The path that a dependency on a folder or an archive names.
+fn local(range: &str) -> Option<&str> {
+    ["file:", "link:", "portal:"].iter().find_map(|prefix| range.strip_prefix(prefix))
+}
+
+/// `path` as seen from `folder`, relative to the source; nothing when it leads outside or to the source itself.
 fn inside(folder: &str, path: &str) -> Option<String> {
+    steps(folder, path).filter(|path| !path.is_empty())
+}
+
+fn steps(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     if path.starts_with('/') {
         return None;
@@ -267,7 +287,7 @@ fn inside(folder: &str, path: &str) -> Option<String> {
             part => parts.push(part),
         }
     }
-    (!parts.is_empty()).then(|| parts.join("/"))
+    Some(parts.join("/"))
 }
 
 #[cfg(test)]

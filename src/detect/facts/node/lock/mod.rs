@@ -46,6 +46,9 @@ pub struct Lock {
     /// Names of the locked packages that have install scripts, sorted; locks of pnpm from 9 on, of yarn and of bun
     /// do not say.
     pub scripts: Vec<String>,
+    /// Versions of Node.js that locked packages ask for, each with the first package that does: `>=20` by `a 1.0.0`.
+    /// Optional packages do not count; locks of yarn and of bun do not say.
+    pub engines: BTreeMap<String, String>,
     /// What disagrees with a manifest: `left-pad: package.json wants ^1.3.0, package-lock.json has 1.2.0`.
     pub drift: Vec<String>,
     /// Roots of the registries that its addresses of packages begin with (yarn 1): `https://registry.example/npm/`.
@@ -164,7 +167,7 @@ fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// `name@range`, with the scope of the name: both parts.
-fn split_descriptor(descriptor: &str) -> Option<(&str, &str)> {
+pub(super) fn split_descriptor(descriptor: &str) -> Option<(&str, &str)> {
     let at = descriptor.char_indices().skip(1).find(|(_, c)| *c == '@')?.0;
     Some((&descriptor[..at], &descriptor[at + 1..]))
 }

@@ -17,6 +17,7 @@ pub(super) fn read(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Result<Lo
     lock.version = npm.version.to_string();
     lock.packages = npm.names(|_| true);
     lock.scripts = npm.names(|locked| locked.has_install_script);
+    lock.engines = npm.engines();
     for (folder, manifest) in &wanted.manifests {
         lock.drift.extend(npm.drift(folder, manifest, &file));
     }
@@ -49,6 +50,11 @@ struct Locked {
     link: bool,
     #[serde(default)]
     has_install_script: bool,
+    #[serde(default)]
+    optional: bool,
+    /// An object; old manifests have lists.
+    #[serde(default)]
+    engines: serde_json::Value,
     /// Ranges by name, in `packages[""]`; in version 1 an object of locked packages, which is not needed.
     #[serde(default)]
     dependencies: BTreeMap<String, serde_json::Value>,
@@ -79,6 +85,18 @@ impl NpmLock {
             are(locked).then(|| locked.name.as_deref().unwrap_or(name))
         });
         sorted(inside)
+    }
+
+    /// The wanted versions of Node.js with the first package that wants each.
+    fn engines(&self) -> BTreeMap<String, String> {
+        let mut engines = BTreeMap::new();
+        for (path, locked) in self.packages.iter().flatten().filter(|(_, locked)| !locked.optional) {
+            let Some((_, name)) = path.rsplit_once("node_modules/") else { continue };
+            let Some(range) = locked.engines["node"].as_str() else { continue };
+            let version = locked.version.as_deref().unwrap_or_default();
+            engines.entry(range.to_owned()).or_insert_with(|| format!("{name} {version}"));
+        }
+        engines
     }
 
     fn drift(&self, folder: &str, manifest: &Manifest, file: &str) -> Vec<String> {

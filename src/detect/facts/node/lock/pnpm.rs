@@ -48,6 +48,13 @@ struct Importer {
 struct Package {
     #[serde(default)]
     requires_build: bool,
+    #[serde(default)]
+    optional: bool,
+    #[serde(default)]
+    engines: BTreeMap<String, Scalar>,
+    /// For some machines only.
+    cpu: Option<IgnoredAny>,
+    os: Option<IgnoredAny>,
 }
 
 /// Text that may look like a number: `5.4`.
@@ -81,6 +88,13 @@ pub(super) fn read(
     lock.packages = sorted(document.packages.keys().map(|key| name(key)));
     let scripted = document.packages.iter().filter(|(_, package)| package.requires_build);
     lock.scripts = sorted(scripted.map(|(key, _)| name(key)));
+    for (key, package) in &document.packages {
+        let Some(Scalar(range)) = package.engines.get("node") else { continue };
+        if !package.optional && package.cpu.is_none() && package.os.is_none() {
+            let package = key.trim_start_matches('/').split('(').next().unwrap_or_default();
+            lock.engines.entry(range.clone()).or_insert_with(|| package.to_owned());
+        }
+    }
     let mut recorded: BTreeMap<String, BTreeMap<String, String>> = document
         .importers
         .into_iter()
