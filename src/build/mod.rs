@@ -7,6 +7,7 @@
 mod engine;
 mod host;
 mod key;
+mod pip_settings;
 pub mod sandbox;
 mod secret;
 

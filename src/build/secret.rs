@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::Error;
-use crate::plan::model::Step;
+use super::{Error, pip_settings};
+use crate::plan::model::{SettingsOf, Step};
 
 /// Where a step finds its secrets.
 pub(super) const FOLDER: &str = "/run/secrets";
@@ -65,11 +65,15 @@ pub(super) fn variables(step: &Step, seen: &Secrets) -> Result<Vec<(String, Stri
         if let Some(name) = &secret.path_variable {
             variables.push((name.clone(), format!("{FOLDER}/{}", secret.id)));
         }
-        if let Some(name) = &secret.variable {
-            let text = String::from_utf8(value.0.clone()).ok().filter(|text| !text.contains('\0'));
-            let text = text.ok_or_else(|| Error::SecretNotText { id: secret.id.clone() })?;
-            variables.push((name.clone(), text));
+        if secret.variable.is_none() && secret.settings.is_none() {
+            continue;
         }
+        let text = String::from_utf8(value.0.clone()).ok().filter(|text| !text.contains('\0'));
+        let text = text.ok_or_else(|| Error::SecretNotText { id: secret.id.clone() })?;
+        if let Some(SettingsOf::Pip) = secret.settings {
+            variables.extend(pip_settings::for_uv(&text));
+        }
+        variables.extend(secret.variable.iter().map(|name| (name.clone(), text.clone())));
     }
     Ok(variables)
 }

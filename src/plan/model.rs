@@ -315,9 +315,20 @@ pub struct Secret {
     /// The variable that holds the path of its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_variable: Option<String>,
+    /// The program whose settings its file holds, where the installer is another one that does not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsOf>,
     /// The file and line that names it, when one does: then the step is likely to fail without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_by: Option<String>,
+}
+
+/// A program whose settings are translated to variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SettingsOf {
+    /// Indexes of pip, for uv.
+    Pip,
 }
 
 /// One layer of the image.

@@ -115,7 +115,13 @@ fn secrets(
                         (value, Some(line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))))
                     }
                 };
-                found.push(Secret { id: id.clone(), variable: Some(id), path_variable: None, named_by });
+                found.push(Secret {
+                    id: id.clone(),
+                    variable: Some(id),
+                    path_variable: None,
+                    settings: None,
+                    named_by,
+                });
             }
         }
         for secret in found {

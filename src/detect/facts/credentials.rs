@@ -27,7 +27,9 @@ pub(super) fn of_node(files: &Files<'_>) -> Result<Vec<Located>, Error> {
     if let Some(text) = files.text("bunfig.toml")? {
         // What bun cannot read either, bun reports.
         let document: Value = toml::from_str(&text).unwrap_or_default();
-        add(&mut found, "bunfig.toml", &text, strings(&document, 0).into_iter());
+        // bun also knows the name without braces.
+        let values: Vec<String> = strings(&document, 0).into_iter().map(braced).collect();
+        add(&mut found, "bunfig.toml", &text, values.iter().map(String::as_str));
     }
     Ok(found)
 }
@@ -66,14 +68,24 @@ fn add<'a>(found: &mut Vec<Located>, file: &str, text: &str, values: impl Iterat
         if found.iter().any(|known| known.value == name) {
             continue;
         }
-        let reference = format!("${{{name}}}");
-        let names = |line: &str| line.contains(&reference) && !line.trim_start().starts_with(['#', ';']);
+        let (reference, bare) = (format!("${{{name}}}"), format!("\"${name}\""));
+        let names = |line: &str| {
+            (line.contains(&reference) || line.contains(&bare)) && !line.trim_start().starts_with(['#', ';'])
+        };
         found.push(Located {
             value: name.to_owned(),
             file: file.to_owned(),
             line: text.lines().position(names).map(|index| index + 1),
             key: String::new(),
         });
+    }
+}
+
+/// `$NAME` as `${NAME}`.
+fn braced(text: &str) -> String {
+    match text.strip_prefix('$') {
+        Some(name) if !name.starts_with('{') => format!("${{{name}}}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -123,7 +135,7 @@ mod tests {
                 "# ${NOT_THIS}\nnpmScopes:\n  acme:\n    npmAuthToken: \"${YARN_TOKEN}\"\n    npmAuthIdent: ${NPM_TOKEN}\n    \
                  npmRegistryServer: ${SERVER:-https://npm.registry.example}\n",
             ),
-            ("bunfig.toml", "[install.scopes]\n# ${NOT_THIS}\nacme = { token = \"${BUN_TOKEN}\" }\n"),
+            ("bunfig.toml", "[install.scopes]\n# ${NOT_THIS}\nacme = { token = \"$BUN_TOKEN\" }\n"),
         ]);
         assert_eq!(
             shown(&of_node(&Files::new(&source, "")).unwrap()),

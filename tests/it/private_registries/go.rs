@@ -1,9 +1,9 @@
 //! A proxy of Go modules, and a repository.
 
 use std::fs;
-use std::io::{Cursor, Write as _};
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Cursor, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -55,31 +55,110 @@ fn said(context: &TestContext) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-#[test]
-#[ignore = "needs the network and a sandbox"]
-fn network_userns_a_proxy_of_go_modules_takes_a_netrc() {
-    let server = Server::start();
-    let prefix = "git.example.test/acme/greet.git@v1.0.0";
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, text) in [("go.mod", GREET_MOD), ("greet.go", GREET)] {
-        archive.start_file(format!("{prefix}/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(text.as_bytes()).unwrap();
+/// Serves a folder over TLS to whoever has the header; prints its port.
+const SERVER: &str = r#"
+import functools, http.server, ssl, sys
+folder, certificate, authorization = sys.argv[1:]
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.headers.get("Authorization") == authorization:
+            return super().do_GET()
+        self.send_response(401)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+/// A proxy of modules, which the go command shows credentials only over TLS.
+struct Proxy {
+    server: Child,
+    port: u16,
+    /// The machine's authorities with that of the server.
+    authorities: PathBuf,
+}
+
+impl Proxy {
+    fn start(context: &TestContext) -> Self {
+        let folder = context.root().join("proxy");
+        let versions = folder.join("git.example.test/acme/greet.git/@v");
+        fs::create_dir_all(&versions).unwrap();
+        let prefix = "git.example.test/acme/greet.git@v1.0.0";
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, text) in [("go.mod", GREET_MOD), ("greet.go", GREET)] {
+            archive.start_file(format!("{prefix}/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(text.as_bytes()).unwrap();
+        }
+        fs::write(versions.join("v1.0.0.zip"), archive.finish().unwrap().into_inner()).unwrap();
+        fs::write(versions.join("v1.0.0.mod"), GREET_MOD).unwrap();
+        let info = r#"{"Version":"v1.0.0","Time":"2026-01-01T00:00:00Z"}"#;
+        fs::write(versions.join("v1.0.0.info"), info).unwrap();
+        let (key, certificate) = (context.root().join("key.pem"), context.root().join("certificate.pem"));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let certificate = fs::read(certificate).unwrap();
+        let both = context.root().join("server.pem");
+        fs::write(&both, [fs::read(key).unwrap(), certificate.clone()].concat()).unwrap();
+        let machine =
+            std::env::var("SSL_CERT_FILE").unwrap_or("/etc/ssl/certs/ca-certificates.crt".to_owned());
+        let authorities = context.root().join("authorities.pem");
+        fs::write(&authorities, [fs::read(machine).unwrap(), certificate].concat()).unwrap();
+        let mut server = Command::new("python3")
+            .args(["-c", SERVER])
+            .args([&folder, &both])
+            .arg(basic())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { server, port: line.trim().parse().unwrap(), authorities }
     }
-    let base = "/go/git.example.test/acme/greet.git/@v";
-    server.put(&format!("{base}/v1.0.0.zip"), archive.finish().unwrap().into_inner());
-    server.put(&format!("{base}/v1.0.0.mod"), GREET_MOD);
-    server.put(&format!("{base}/v1.0.0.info"), r#"{"Version":"v1.0.0","Time":"2026-01-01T00:00:00Z"}"#);
-    server.guard("/go/", &basic());
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs the network, openssl and a sandbox"]
+fn network_userns_a_proxy_of_go_modules_takes_a_netrc() {
     let context = app();
+    let proxy = Proxy::start(&context);
+    // The toolchain comes from Debian, so the mirror is asked for modules alone.
     context.file(
         "rpack.toml",
-        &format!("mirror.go.url = \"{}/go\"\nbuild.env.GONOSUMDB = \"git.example.test/*\"\n", server.url()),
+        &format!(
+            "mirror.go.url = \"https://127.0.0.1:{}\"\nbuild.env.GONOSUMDB = \"git.example.test/*\"\n",
+            proxy.port
+        ),
     );
-    let refused = build(&context, &[]);
+    let build = |arguments: &[&str]| {
+        let mut command = context.command(&["build", "-o", "oci:../out", "--progress", "plain"]);
+        command.args(arguments).env("SSL_CERT_FILE", &proxy.authorities);
+        context.finish(command.output().unwrap())
+    };
+    let refused = build(&[]);
     assert_eq!(refused.status, 4, "{}", refused.stderr);
+    let text = "for a proxy of modules, `--secret id=netrc,src=$HOME/.netrc`";
+    assert!(refused.stderr.contains(text), "{}", refused.stderr);
     fs::write(context.root().join("netrc"), format!("machine 127.0.0.1\nlogin ci\npassword {TOKEN}\n"))
         .unwrap();
-    let finished = build(&context, &["--secret", "id=netrc,src=../netrc"]);
+    let finished = build(&["--secret", "id=netrc,src=../netrc"]);
     assert_eq!(finished.status, 0, "{}", finished.stderr);
     is_absent(&context, &finished);
     assert_eq!(said(&context), "hello from acme\n");

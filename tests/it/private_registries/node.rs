@@ -36,6 +36,7 @@ fn node_app(server: &Server) -> TestContext {
     });
     let document = serde_json::json!({
         "name": "@acme/greet", "dist-tags": { "latest": "1.0.0" }, "versions": { "1.0.0": version },
+        "time": { "1.0.0": "2026-01-01T00:00:00.000Z" },
     });
     server.put("/npm/@acme%2fgreet", document.to_string());
     server.put("/npm/@acme/greet/-/greet-1.0.0.tgz", archive);
@@ -158,6 +159,6 @@ fn network_userns_yarn_4_takes_a_token_that_yarnrc_names() {
 #[test]
 #[ignore = "needs the network and a sandbox"]
 fn network_userns_bun_takes_a_token_that_bunfig_names() {
-    let text = "[install.scopes]\nacme = { url = \"URL/npm/\", token = \"${NPM_TOKEN}\" }\n";
+    let text = "[install.scopes]\nacme = { url = \"URL/npm/\", token = \"$NPM_TOKEN\" }\n";
     takes_the_token("bun@1.4.5", ("bunfig.toml", text));
 }
