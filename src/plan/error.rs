@@ -304,6 +304,7 @@ const CHECKS: &[&str] = &[
     "lock/drift",
     "lock/missing",
     "lock/needed",
+    "node/angular-hosts",
     "node/choose-member",
     "node/lock-other-manager",
     "node/manager-engine",

@@ -138,6 +138,7 @@ mod network_rest {
         go_targets
         go_vite_embed
         litestar_pylock
+        node_angular_ssr
         node_astro_static
         node_eleventy
         node_express_typescript
@@ -145,9 +146,13 @@ mod network_rest {
         node_next
         node_next_export
         node_npm_workspaces
+        node_nuxt
         node_pnpm_app
         node_react_router
+        node_react_router_spa
         node_sveltekit
+        node_sveltekit_auto
+        node_tanstack_start
         node_vite_react
         node_vitepress
         node_yarn_modules
