@@ -129,6 +129,20 @@ fn a_lock_of_version_1_is_compared_too() {
 }
 
 #[test]
+fn a_lock_without_the_packages_of_other_platforms_has_drifted() {
+    let manifest = r#"{"dependencies": {"a": "^1.0.0"}}"#;
+    let lock = r#"{"lockfileVersion": 3, "packages": {
+        "": {"dependencies": {"a": "^1.0.0"}},
+        "node_modules/a": {"version": "1.0.0", "optionalDependencies": {"@a/linux": "1.0.0", "@a/mac": "1.0.0"}},
+        "node_modules/a/node_modules/@a/mac": {"version": "1.0.0", "optional": true},
+        "node_modules/@s/b": {"version": "1.0.0", "optionalDependencies": {"a": "*", "@a/linux": "^1"}},
+        "node_modules/@s/b/node_modules/@a/linux": {"version": "1.0.0", "optional": true}
+    }}"#;
+    let (node, _) = facts(&[("package.json", manifest), ("package-lock.json", lock)]);
+    assert_eq!(node["lock"]["drift"], json!(["@a/linux: a wants 1.0.0, package-lock.json has none"]));
+}
+
+#[test]
 fn of_several_locks_the_declared_managers_counts() {
     let locks =
         [("yarn.lock", ""), ("package-lock.json", "{}"), ("pnpm-lock.yaml", "lockfileVersion: 5.4\n")];
