@@ -456,8 +456,8 @@ fn a_detector_is_checked_when_it_is_loaded() {
         with_detector(&row("node.pakage")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: \
          `node.pakage` is not a fact: `node` knows `angular`, `entry`, `install_inputs`, `lifecycle`, `lock`, \
-         `main_file`, `manager`, `package`, `secrets`, `typescript`, `typescript_entry`, `versions`, `without_lifecycle`, \
-         `workspace`, `writes_beside`\n"
+         `main_file`, `manager`, `package`, `remote_fonts`, `secrets`, `typescript`, `typescript_entry`, `versions`, \
+         `without_lifecycle`, `workspace`, `writes_beside`\n"
     );
     assert_eq!(
         with_detector(&row("nod")),

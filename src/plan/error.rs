@@ -309,6 +309,7 @@ const CHECKS: &[&str] = &[
     "node/lock-other-manager",
     "node/manager-engine",
     "node/manager-integrity",
+    "node/remote-fonts",
     "node/sveltekit-adapter",
     "python/app-ambiguous",
     "python/conda",
