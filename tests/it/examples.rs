@@ -138,12 +138,14 @@ mod network_rest {
         go_targets
         go_vite_embed
         litestar_pylock
+        node_analog
         node_angular_ssr
         node_astro_server
         node_astro_static
         node_cra
         node_docusaurus
         node_eleventy
+        node_expo_web
         node_express_typescript
         node_fastify_cli
         node_gatsby
