@@ -456,8 +456,8 @@ fn a_detector_is_checked_when_it_is_loaded() {
         with_detector(&row("node.pakage")),
         "error[detect/definition] exit 2: the detector `DIR/detectors/extra.toml` is invalid: evidence `a`: \
          `node.pakage` is not a fact: `node` knows `angular`, `entry`, `inner`, `install_inputs`, `lifecycle`, `lock`, \
-         `lone_typescript`, `main_file`, `manager`, `outside`, `package`, `scripts`, `secrets`, `typescript`, `typescript_entry`, `versions`, `without_lifecycle`, \
-         `workspace`, `writes_beside`\n"
+         `lone_typescript`, `main_file`, `manager`, `outside`, `package`, `remote_fonts`, `scripts`, `secrets`, `typescript`, \
+         `typescript_entry`, `versions`, `without_lifecycle`, `workspace`, `writes_beside`\n"
     );
     assert_eq!(
         with_detector(&row("nod")),

@@ -140,17 +140,33 @@ mod network_rest {
         go_targets
         go_vite_embed
         litestar_pylock
+        node_analog
+        node_angular_ssr
+        node_astro_server
         node_astro_static
+        node_cra
+        node_docusaurus
         node_eleventy
+        node_expo_web
         node_express_typescript
+        node_fastify_cli
+        node_gatsby
+        node_hexo
         node_lone_typescript
         node_nest
         node_next
         node_next_export
         node_npm_workspaces
+        node_nuxt
+        node_parcel
         node_pnpm_app
         node_react_router
+        node_react_router_spa
+        node_remix
+        node_solid_start
         node_sveltekit
+        node_sveltekit_auto
+        node_tanstack_start
         node_vite_react
         node_vitepress
         node_yarn_modules

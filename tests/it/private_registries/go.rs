@@ -156,8 +156,11 @@ fn network_userns_a_proxy_of_go_modules_takes_a_netrc() {
     assert_eq!(refused.status, 4, "{}", refused.stderr);
     let text = "for a proxy of modules, `--secret id=netrc,src=$HOME/.netrc`";
     assert!(refused.stderr.contains(text), "{}", refused.stderr);
-    fs::write(context.root().join("netrc"), format!("machine 127.0.0.1\nlogin ci\npassword {TOKEN}\n"))
-        .unwrap();
+    fs::write(
+        context.root().join("netrc"),
+        format!("machine 127.0.0.1:{}\nlogin ci\npassword {TOKEN}\n", proxy.port),
+    )
+    .unwrap();
     let finished = build(&["--secret", "id=netrc,src=../netrc"]);
     assert_eq!(finished.status, 0, "{}", finished.stderr);
     is_absent(&context, &finished);

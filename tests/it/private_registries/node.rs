@@ -1,6 +1,7 @@
 //! npm, pnpm, yarn and bun.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,11 +12,14 @@ use crate::support::TestContext;
 use crate::support::http_server::Server;
 
 /// An archive of npm with one module.
-fn package() -> Vec<u8> {
+fn package(version: &str) -> Vec<u8> {
     let mut builder =
         tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for (path, text) in [
-        ("package/package.json", r#"{"name":"@acme/greet","version":"1.0.0","main":"index.js"}"#),
+        (
+            "package/package.json",
+            &*format!(r#"{{"name":"@acme/greet","version":"{version}","main":"index.js"}}"#),
+        ),
         ("package/index.js", "module.exports = 'hello from acme';\n"),
     ] {
         let mut header = tar::Header::new_gnu();
@@ -27,25 +31,27 @@ fn package() -> Vec<u8> {
 }
 
 /// An app whose dependency `@acme/greet` is in a registry that asks for the token.
-fn node_app(server: &Server) -> TestContext {
-    let archive = package();
+fn node_app(server: &Server, version: &str) -> TestContext {
+    let archive = package(version);
     let integrity = format!("sha512-{}", STANDARD.encode(sha2::Sha512::digest(&archive)));
-    let tarball = format!("{}/npm/@acme/greet/-/greet-1.0.0.tgz", server.url());
-    let version = serde_json::json!({
-        "name": "@acme/greet", "version": "1.0.0", "dist": { "tarball": tarball, "integrity": integrity },
+    let tarball = format!("{}/npm/@acme/greet/-/greet-{version}.tgz", server.url());
+    let release = serde_json::json!({
+        "name": "@acme/greet", "version": version, "dist": { "tarball": tarball, "integrity": integrity },
     });
     let document = serde_json::json!({
-        "name": "@acme/greet", "dist-tags": { "latest": "1.0.0" }, "versions": { "1.0.0": version },
-        "time": { "1.0.0": "2026-01-01T00:00:00.000Z" },
+        "name": "@acme/greet", "dist-tags": { "latest": version }, "versions": { version: release },
+        "time": { version: "2026-01-01T00:00:00.000Z" },
     });
-    server.put("/npm/@acme%2fgreet", document.to_string());
-    server.put("/npm/@acme/greet/-/greet-1.0.0.tgz", archive);
+    for slash in ["%2f", "%2F"] {
+        server.put(&format!("/npm/@acme{slash}greet"), document.to_string());
+    }
+    server.put(&format!("/npm/@acme/greet/-/greet-{version}.tgz"), archive);
     server.guard("/npm/", &format!("Bearer {TOKEN}"));
     let lock = serde_json::json!({
         "name": "shop", "version": "1.0.0", "lockfileVersion": 3, "requires": true,
         "packages": {
-            "": { "name": "shop", "version": "1.0.0", "dependencies": { "@acme/greet": "1.0.0" } },
-            "node_modules/@acme/greet": { "version": "1.0.0", "integrity": integrity },
+            "": { "name": "shop", "version": "1.0.0", "dependencies": { "@acme/greet": version } },
+            "node_modules/@acme/greet": { "version": version, "integrity": integrity },
         },
     });
     let address = server.url().replace("http:", "");
@@ -53,8 +59,10 @@ fn node_app(server: &Server) -> TestContext {
     context
         .file(
             "package.json",
-            "{\"name\":\"shop\",\"version\":\"1.0.0\",\"scripts\":{\"start\":\"node server.js\"},\"dependencies\":{\
-             \"@acme/greet\":\"1.0.0\"}}\n",
+            &format!(
+                "{{\"name\":\"shop\",\"version\":\"1.0.0\",\"scripts\":{{\"start\":\"node server.js\"}},\"dependencies\":{{\
+                 \"@acme/greet\":\"{version}\"}}}}\n"
+            ),
         )
         .file("package-lock.json", &lock.to_string())
         .file("server.js", "console.log(require('@acme/greet'));\n")
@@ -69,7 +77,7 @@ fn node_app(server: &Server) -> TestContext {
 #[ignore = "needs the network and a sandbox"]
 fn network_userns_npm_takes_a_token_that_npmrc_names() {
     let server = Server::start();
-    let context = node_app(&server);
+    let context = node_app(&server, "1.0.0");
     let refused = build(&context, &[]);
     assert_eq!(refused.status, 4, "{}", refused.stderr);
     for text in [
@@ -96,7 +104,7 @@ fn network_userns_npm_takes_a_token_that_npmrc_names() {
 #[ignore = "needs the network and a sandbox"]
 fn network_userns_npm_reads_a_file_that_holds_the_token() {
     let server = Server::start();
-    let context = node_app(&server);
+    let context = node_app(&server, "1.0.0");
     context.file(".npmrc", &format!("@acme:registry={}/npm/\n", server.url()));
     let address = server.url().replace("http:", "");
     fs::write(context.root().join("npmrc"), format!("{address}/npm/:_authToken={TOKEN}\n")).unwrap();
@@ -106,8 +114,8 @@ fn network_userns_npm_reads_a_file_that_holds_the_token() {
 }
 
 /// The same app without a lock for another manager, with the file that it reads.
-fn app_of(server: &Server, manager: &str, (file, text): (&str, &str)) -> TestContext {
-    let context = node_app(server);
+fn app_of(server: &Server, version: &str, manager: &str, (file, text): (&str, &str)) -> TestContext {
+    let context = node_app(server, version);
     fs::remove_file(context.app().join("package-lock.json")).unwrap();
     fs::remove_file(context.app().join(".npmrc")).unwrap();
     let address = server.url().replace("http:", "");
@@ -116,7 +124,7 @@ fn app_of(server: &Server, manager: &str, (file, text): (&str, &str)) -> TestCon
             "package.json",
             &format!(
                 "{{\"name\":\"shop\",\"version\":\"1.0.0\",\"packageManager\":\"{manager}\",\"scripts\":{{\"start\":\"node \
-                 server.js\"}},\"dependencies\":{{\"@acme/greet\":\"1.0.0\"}}}}\n"
+                 server.js\"}},\"dependencies\":{{\"@acme/greet\":\"{version}\"}}}}\n"
             ),
         )
         .file(file, &text.replace("ADDRESS", &address).replace("URL", &server.url()));
@@ -126,11 +134,14 @@ fn app_of(server: &Server, manager: &str, (file, text): (&str, &str)) -> TestCon
 #[track_caller]
 fn takes_the_token(manager: &str, file: (&str, &str)) {
     let server = Server::start();
-    let context = app_of(&server, manager, file);
+    // Managers keep what they fetch by name and version, in a cache that all tests share.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let version = format!("1.0.{}", now.as_micros());
+    let context = app_of(&server, &version, manager, file);
     let finished = build(&context, &["--secret", "id=NPM_TOKEN"]);
     assert_eq!(finished.status, 0, "{}", finished.stderr);
     let requests = server.take_requests();
-    assert!(requests.contains(&"/npm/@acme/greet/-/greet-1.0.0.tgz".to_owned()), "{requests:?}");
+    assert!(requests.contains(&format!("/npm/@acme/greet/-/greet-{version}.tgz")), "{requests:?}");
     is_absent(&context, &finished);
 }
 
@@ -151,7 +162,7 @@ fn network_userns_yarn_1_takes_a_token_that_npmrc_names() {
 #[test]
 #[ignore = "needs the network and a sandbox"]
 fn network_userns_yarn_4_takes_a_token_that_yarnrc_names() {
-    let text = "nodeLinker: node-modules\nunsafeHttpWhitelist: [\"127.0.0.1\"]\nnpmScopes:\n  acme:\n    npmRegistryServer: \
+    let text = "nodeLinker: node-modules\nnpmPreapprovedPackages: [\"@acme/*\"]\nunsafeHttpWhitelist: [\"127.0.0.1\"]\nnpmScopes:\n  acme:\n    npmRegistryServer: \
                 \"URL/npm\"\n    npmAuthToken: \"${NPM_TOKEN}\"\n    npmAlwaysAuth: true\n";
     takes_the_token("yarn@4.18.1", (".yarnrc.yml", text));
 }

@@ -1,6 +1,7 @@
 //! Facts of Node.js: `package.json`, locks, version files, entry files.
 
 mod angular;
+mod fonts;
 mod lock;
 mod manager;
 mod package;
@@ -71,6 +72,8 @@ pub struct Node {
     pub angular: Option<String>,
     /// Whether its build says that it writes to a folder beside its own: `../static`.
     pub writes_beside: bool,
+    /// Whether pages of Next.js use fonts that its build fetches.
+    pub remote_fonts: bool,
 }
 
 impl Node {
@@ -174,6 +177,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         package = package.or(Some(root.package));
     }
     let writes_beside = writes_beside(files, package.as_ref());
+    let remote_fonts = fonts::are_remote(files, package.as_ref());
     let main_file =
         package.as_ref().and_then(|package| package.main.as_deref()).and_then(|main| main_file(files, main));
     let scripts = scripts::read(home, &manager.name)?;
@@ -198,6 +202,7 @@ pub(super) fn read(files: &Files<'_>, notices: &mut Vec<Notice>) -> Result<Node,
         secrets: credentials::of_node(home)?,
         angular: angular::output(files)?,
         writes_beside,
+        remote_fonts,
     })
 }
 

@@ -57,7 +57,7 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
             ],
             "entry": null, "typescript_entry": "src/index.ts", "main_file": "dist/server.js", "typescript": true,
             "secrets": [],
-            "writes_beside": false, "angular": null,
+            "writes_beside": false, "remote_fonts": false, "angular": null,
         })
     );
     assert_eq!(notices, Vec::<String>::new());
@@ -127,6 +127,36 @@ fn a_lock_of_version_1_is_compared_too() {
             "drift": ["b: package.json wants ^1.0.0, npm-shrinkwrap.json has none"],
         })
     );
+}
+
+#[test]
+fn a_lock_without_the_packages_of_other_platforms_has_drifted() {
+    let manifest = r#"{"dependencies": {"a": "^1.0.0"}}"#;
+    let lock = r#"{"lockfileVersion": 3, "packages": {
+        "": {"dependencies": {"a": "^1.0.0"}},
+        "node_modules/a": {"version": "1.0.0", "optionalDependencies": {"@a/linux": "1.0.0", "@a/mac": "1.0.0"}},
+        "node_modules/a/node_modules/@a/mac": {"version": "1.0.0", "optional": true},
+        "node_modules/@s/b": {"version": "1.0.0", "optionalDependencies": {"a": "*", "@a/linux": "^1"}},
+        "node_modules/@s/b/node_modules/@a/linux": {"version": "1.0.0", "optional": true}
+    }}"#;
+    let (node, _) = facts(&[("package.json", manifest), ("package-lock.json", lock)]);
+    assert_eq!(node["lock"]["drift"], json!(["@a/linux: a wants 1.0.0, package-lock.json has none"]));
+}
+
+#[test]
+fn fonts_that_a_build_fetches_are_found_by_imports() {
+    let with = |manifest: &str, page: &str| {
+        let (node, _) = facts(&[("package.json", manifest), ("src/app/layout.tsx", page)]);
+        node["remote_fonts"] == true
+    };
+    let next = r#"{"dependencies": {"next": "16.0.0"}}"#;
+    assert!(with(next, "import {\n  Geist,\n} from \"next/font/google\";\n"));
+    assert!(with(next, "import { Geist } from 'next/font/google'\n"));
+    assert!(!with(
+        next,
+        "// import { Geist } from 'next/font/google'\nimport local from 'next/font/local'\n"
+    ));
+    assert!(!with("{}", "import { Geist } from 'next/font/google'\n"));
 }
 
 #[test]

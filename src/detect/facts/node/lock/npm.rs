@@ -1,7 +1,7 @@
 //! `package-lock.json` and `npm-shrinkwrap.json` of versions 1 to 3, as `npm help package-lock.json` describes them.
 //!
 //! Drift means what `npm ci` refuses: a wanted package that is missing, or locked at a version outside the wanted
-//! range.
+//! range, or one for another platform than that where the lock was written.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,7 @@ pub(super) fn read(mut lock: Lock, text: &str, wanted: &Wanted<'_>) -> Result<Lo
     for (folder, manifest) in &wanted.manifests {
         lock.drift.extend(npm.drift(folder, manifest, &file));
     }
+    lock.drift.extend(npm.incomplete(&file));
     Ok(lock)
 }
 
@@ -55,6 +56,9 @@ struct Locked {
     /// An object; old manifests have lists.
     #[serde(default)]
     engines: serde_json::Value,
+    /// It came inside another package, with what that wants of its dependencies.
+    #[serde(default)]
+    in_bundle: bool,
     /// Ranges by name, in `packages[""]`; in version 1 an object of locked packages, which is not needed.
     #[serde(default)]
     dependencies: BTreeMap<String, serde_json::Value>,
@@ -108,6 +112,19 @@ impl NpmLock {
         disagreements.collect()
     }
 
+    /// Packages whose optional dependencies are not all there: npm once left out those for other platforms. Real ones
+    /// have one for each platform, so the first stands for all.
+    fn incomplete(&self, file: &str) -> Vec<String> {
+        let Some(packages) = &self.packages else { return Vec::new() };
+        let missing = packages.iter().filter(|(_, locked)| !locked.in_bundle).filter_map(|(path, locked)| {
+            let (_, package) = path.rsplit_once("node_modules/")?;
+            let mut wanted = locked.optional_dependencies.iter();
+            let (name, range) = wanted.find(|(name, _)| !has(packages, path, name))?;
+            Some(format!("{name}: {package} wants {}, {file} has none", range.as_str().unwrap_or("*")))
+        });
+        missing.collect()
+    }
+
     /// What the lock has for `name` of the manifest in `folder` when that is not within `range`.
     fn disagrees(&self, folder: &str, name: &str, range: &str) -> Option<String> {
         let (locked, recorded) = match &self.packages {
@@ -125,6 +142,22 @@ impl NpmLock {
             Some(false) => version.map(str::to_owned),
             // Neither a range nor a version: a URL, a path, a tag. Then the texts must be the same.
             None => recorded.filter(|recorded| *recorded != range).map(str::to_owned),
+        }
+    }
+}
+
+/// Whether the package at `path` finds `name`: in its own folder of packages, or in one above.
+fn has(packages: &BTreeMap<String, Locked>, path: &str, name: &str) -> bool {
+    let mut folder = path;
+    loop {
+        let at = if folder.is_empty() { "node_modules/" } else { "/node_modules/" };
+        if packages.contains_key(&format!("{folder}{at}{name}")) {
+            return true;
+        }
+        match folder.rsplit_once('/') {
+            Some((above, _)) => folder = above,
+            None if folder.is_empty() => return false,
+            None => folder = "",
         }
     }
 }
