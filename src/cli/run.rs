@@ -146,17 +146,13 @@ fn watch(port: u16, reporter: &Reporter) {
             continue;
         }
         let text = format!("the app was told to listen on port {port} (`PORT`), and listens on {found}");
-        match found.first().map(|to| (to, forward(port, to))) {
-            Some((to, Ok(()))) => {
-                let hint = format!(
-                    "port {port} leads to {to} here; platforms such as Cloud Run ask on `PORT` alone"
-                );
-                reporter.warn("verify/other-port", &text, Some(&hint));
-            }
-            _ => {
-                let hint = "let it listen on `0.0.0.0` and on the port of the variable `PORT`";
-                reporter.warn("verify/no-listen", &text, Some(hint));
-            }
+        if let Some((to, Ok(()))) = found.first().map(|to| (to, forward(port, to))) {
+            let hint =
+                format!("port {port} leads to {to} here; platforms such as Cloud Run ask on `PORT` alone");
+            reporter.warn("verify/other-port", &text, Some(&hint));
+        } else {
+            let hint = "let it listen on `0.0.0.0` and on the port of the variable `PORT`";
+            reporter.warn("verify/no-listen", &text, Some(hint));
         }
         return;
     }

@@ -51,11 +51,11 @@ mod tests {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, from)).unwrap();
         client.write_all(b"question").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        let (mut served, _) = server.accept().unwrap();
+        let (mut behind, _) = server.accept().unwrap();
         let mut question = String::new();
-        served.read_to_string(&mut question).unwrap();
-        served.write_all(b"answer").unwrap();
-        drop(served);
+        behind.read_to_string(&mut question).unwrap();
+        behind.write_all(b"answer").unwrap();
+        drop(behind);
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         assert_eq!((question.as_str(), answer.as_str()), ("question", "answer"));

@@ -163,7 +163,7 @@ fn configuration_reaches_the_image_and_ignored_files_do_not() {
         config["Entrypoint"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     assert_eq!(entrypoint[entrypoint.len() - 2..], ["/app/server", "serve"]);
     let data = image.listing().into_iter().find(|line| line.ends_with(" app/data/")).unwrap();
-    assert!(data.starts_with("drwxrwxrwt 0/0 "), "{data}");
+    assert!(data.starts_with("drwxrwxrwt 1000/1000 "), "{data}");
 }
 
 const CONFIGURATION: &str = r#"

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rpack::config::Environment;
+use rpack::oci::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::{TOKEN, basic, build, is_absent};
@@ -18,13 +20,8 @@ const GREET_MOD: &str = "module git.example.test/acme/greet.git\n\ngo 1.24\n";
 
 /// Digests of a module's files as in `go.sum` (<https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1>).
 fn sum(files: &[(&str, &str)]) -> String {
-    let lines: String = files
-        .iter()
-        .map(|(name, text)| {
-            let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{hex}  {name}\n")
-        })
-        .collect();
+    let line = |(name, text): &(&str, &str)| format!("{}  {name}\n", Digest::of(text.as_bytes()).hex());
+    let lines = files.iter().map(line).collect::<Vec<_>>().concat();
     format!("h1:{}", STANDARD.encode(Sha256::digest(lines)))
 }
 
@@ -109,8 +106,8 @@ impl Proxy {
         let certificate = fs::read(certificate).unwrap();
         let both = context.root().join("server.pem");
         fs::write(&both, [fs::read(key).unwrap(), certificate.clone()].concat()).unwrap();
-        let machine =
-            std::env::var("SSL_CERT_FILE").unwrap_or("/etc/ssl/certs/ca-certificates.crt".to_owned());
+        let machine = Environment::from_process();
+        let machine = machine.get("SSL_CERT_FILE").unwrap_or("/etc/ssl/certs/ca-certificates.crt");
         let authorities = context.root().join("authorities.pem");
         fs::write(&authorities, [fs::read(machine).unwrap(), certificate].concat()).unwrap();
         let mut server = Command::new("python3")

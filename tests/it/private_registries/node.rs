@@ -1,7 +1,6 @@
 //! npm, pnpm, yarn and bun.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -135,8 +134,7 @@ fn app_of(server: &Server, version: &str, manager: &str, (file, text): (&str, &s
 fn takes_the_token(manager: &str, file: (&str, &str)) {
     let server = Server::start();
     // Managers keep what they fetch by name and version, in a cache that all tests share.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let version = format!("1.0.{}", now.as_micros());
+    let version = format!("1.{}.{}", std::process::id(), server.url().rsplit(':').next().unwrap());
     let context = app_of(&server, &version, manager, file);
     let finished = build(&context, &["--secret", "id=NPM_TOKEN"]);
     assert_eq!(finished.status, 0, "{}", finished.stderr);

@@ -104,6 +104,9 @@ const PYTHON_LISTENS: [&str; 16] = [
 const DATABASES: [&str; 6] =
     ["better-sqlite3", "bun:sqlite", "django.db.backends.sqlite3", "node:sqlite", "sqlite", "sqlite3"];
 
+/// Endings of addresses of databases in files.
+const FILES: [&str; 2] = [".db", ".sqlite"];
+
 /// Adds what the program does.
 pub(super) fn read(file: &str, text: &str, language: Language, programs: &mut Programs) {
     let tokens = lexer::tokens(text, language);
@@ -233,7 +236,7 @@ impl<'a> Reader<'a> {
         }
         let path = match text.split_once(':') {
             Some((scheme, path)) if scheme.starts_with("sqlite") && path.starts_with("///") => &path[3..],
-            Some(("file", path)) if path.ends_with(".db") || path.ends_with(".sqlite") => path,
+            Some(("file", path)) if FILES.iter().any(|ending| path.ends_with(ending)) => path,
             _ => return None,
         };
         // A fourth slash makes the path absolute.

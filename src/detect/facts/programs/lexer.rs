@@ -120,12 +120,12 @@ fn is_word(c: char) -> bool {
 /// The length of the literal that `rest` starts with; one that stays open ends with its line, one in back quotes with
 /// the text.
 fn quoted(rest: &str, quote: char, language: Language) -> usize {
-    let escapes = quote != '`' || language == Language::JavaScript;
+    let knows_escapes = quote != '`' || language == Language::JavaScript;
     let mut escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
         match c {
             _ if escaped => escaped = false,
-            '\\' if escapes => escaped = true,
+            '\\' if knows_escapes => escaped = true,
             '\n' if quote != '`' => return at,
             c if c == quote => return at + 1,
             _ => {}

@@ -44,6 +44,7 @@ fn first() -> u64 {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the members of the format")]
 struct Locked {
     name: Option<String>,
     version: Option<String>,
