@@ -33,7 +33,11 @@ fn app() -> TestContext {
     let manifest = sum(&[("go.mod", GREET_MOD)]);
     let context = TestContext::with_shared_store();
     context
-        .file("go.mod", &format!("module shop\n\ngo 1.24\n\nrequire {module} v1.0.0\n"))
+        // What another run of the tests has downloaded is not this one's.
+        .file(
+            "go.mod",
+            &format!("module shop // {}\n\ngo 1.24\n\nrequire {module} v1.0.0\n", std::process::id()),
+        )
         .file("go.sum", &format!("{module} v1.0.0 {whole}\n{module} v1.0.0/go.mod {manifest}\n"))
         .file(
             "main.go",
