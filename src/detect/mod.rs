@@ -9,6 +9,7 @@ mod explain;
 pub mod facts;
 mod front_end;
 mod matching;
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -159,6 +160,7 @@ pub fn detect(
         return Err(unrecognised(source, &files, &detectors));
     };
     facts.complete(&files, &winner, &mut notices)?;
+    notices.extend(settings::notices(source, &files, config));
     let facts = value(&facts);
     let is_assets = |one: &&Candidate| one.role == ASSETS;
     let assets = candidates.iter().filter(is_assets).map(|one| Assets {

@@ -20,7 +20,7 @@ pub(in crate::detect) fn source(files: &[(&str, &str)]) -> Source {
         tree.insert(*path, Entry::bytes(*text));
     }
     tree.add_parents();
-    Source { root: PathBuf::from("/src"), tree, commit: None }
+    Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None }
 }
 
 /// Everything that a person sees of an error.

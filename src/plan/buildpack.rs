@@ -409,6 +409,9 @@ pub(super) struct Commands {
     /// Commands that are no production start.
     #[serde(default)]
     pub(super) reject: Vec<Reject>,
+    /// Servers with options for where they listen.
+    #[serde(default)]
+    pub(super) listens: Vec<Listens>,
     /// Programs that run several commands.
     #[serde(default)]
     pub(super) several: Vec<Several>,
@@ -416,6 +419,26 @@ pub(super) struct Commands {
     /// done their work.
     #[serde(default)]
     pub(super) makers: Vec<Vec<String>>,
+}
+
+/// A server with options for where it listens: a port that is written becomes the default of `PORT`, and an address that
+/// only the same machine reaches becomes every address.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Listens {
+    /// What the command begins with; the folder of the first word does not count.
+    pub(super) words: Vec<String>,
+    /// Options for the port; the first is added where none is there and there is a default.
+    #[serde(default)]
+    pub(super) port: Vec<String>,
+    /// Options for the address; the first is added as the port's is.
+    #[serde(default)]
+    pub(super) host: Vec<String>,
+    /// Options for both, `HOST:PORT`.
+    #[serde(default)]
+    pub(super) bind: Vec<String>,
+    /// The port of a server that does not read `PORT` itself.
+    pub(super) default: Option<u16>,
 }
 
 /// A program that runs several commands: `run-s`, `concurrently`.

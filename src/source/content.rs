@@ -73,7 +73,7 @@ mod tests {
         tree.insert("outside", Entry::symlink("../etc/passwd"));
         tree.insert("absolute", Entry::symlink("/a/file"));
         tree.insert("loop", Entry::symlink("loop"));
-        Source { root: PathBuf::from("/src"), tree, commit: None }
+        Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Source {
     pub root: PathBuf,
     /// The files that take part, relative to the root.
     pub tree: Tree,
+    /// Files with an app's settings (`.env`) that do not take part, relative to the root, sorted.
+    pub settings: Vec<String>,
     /// What git says, when the folder is in a work tree.
     pub commit: Option<Commit>,
 }
@@ -83,7 +85,7 @@ pub fn read(path: &Path, options: &Options) -> Result<Source, Error> {
     if !root.is_dir() {
         return Err(Error::NotAFolder { path: path.to_owned() });
     }
-    let tree = walk::walk(&root, options)?;
+    let (tree, settings) = walk::walk(&root, options)?;
     let commit = commit::commit(&root);
-    Ok(Source { root, tree, commit })
+    Ok(Source { root, tree, settings, commit })
 }

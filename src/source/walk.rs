@@ -21,13 +21,27 @@ const MAX_DEPTH: usize = 100;
 /// How many files and folders may be looked at.
 const MAX_ENTRIES: usize = 500_000;
 
-/// Reads the tree below `root`, which is absolute.
-pub(super) fn walk(root: &Path, options: &Options) -> Result<Tree, Error> {
+/// Files with settings of an app for one machine, by convention; they often hold secrets.
+const SETTINGS: [&str; 2] = [".env", ".env.production"];
+
+/// How many of them are remembered.
+const MAX_SETTINGS: usize = 100;
+
+/// Reads the tree below `root`, which is absolute; and the files with settings that are left out.
+pub(super) fn walk(root: &Path, options: &Options) -> Result<(Tree, Vec<String>), Error> {
     let rules = Rules::read(root, options)?;
-    let mut walk = Walk { rules, tree: Tree::new(), nested: Vec::new(), seen: BTreeMap::new(), count: 0 };
+    let mut walk = Walk {
+        rules,
+        tree: Tree::new(),
+        nested: Vec::new(),
+        seen: BTreeMap::new(),
+        count: 0,
+        settings: Vec::new(),
+    };
     walk.folder(root, "", Verdict::default(), 0)?;
     walk.tree.add_parents();
-    Ok(walk.tree)
+    walk.settings.sort();
+    Ok((walk.tree, walk.settings))
 }
 
 struct Walk {
@@ -37,6 +51,7 @@ struct Walk {
     /// Entries looked at, by the entry of the root they are below.
     seen: BTreeMap<String, usize>,
     count: usize,
+    settings: Vec<String>,
 }
 
 impl Walk {
@@ -72,6 +87,9 @@ impl Walk {
             return result;
         }
         if !verdict.is_in() {
+            if kind.is_file() && SETTINGS.contains(&&*text) && self.settings.len() < MAX_SETTINGS {
+                self.settings.push(relative);
+            }
             return Ok(());
         }
         if name.to_str().is_none() {

@@ -5,6 +5,7 @@
 //! `start.process`, `start.command`, the default process of the Procfile, the buildpack's candidates.
 
 mod lexer;
+mod listen;
 pub(super) mod process;
 mod resolve;
 mod several;

@@ -11,7 +11,7 @@ use super::super::error::start_hints;
 use super::super::model::Notice;
 use super::super::template::Scope;
 use super::lexer::{self, Refusal};
-use super::{StartCommand, below_app};
+use super::{StartCommand, below_app, listen};
 use crate::ui::{Diagnose as _, Location};
 
 /// How many scripts may call each other.
@@ -298,6 +298,7 @@ impl<'a> Resolver<'a> {
         if is_shell && !self.commands.shell {
             return Err(needs_shell(&written, &words[0], None, place));
         }
+        let words = listen::honour(&self.commands.listens, words);
         self.finish(words, so_far, place).map(Outcome::Accepted)
     }
 

@@ -27,7 +27,7 @@ fn make(files: &[(&str, &str)], config: &Config, options: &Options) -> Result<Pl
         tree.insert(*path, Entry::bytes(*text));
     }
     tree.add_parents();
-    let source = Source { root: PathBuf::from("/src"), tree, commit: None };
+    let source = Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None };
     let definitions = Definitions::embedded();
     let detection = detect::detect(&source, "", &definitions, config).unwrap();
     plan(&detection, config, None, &definitions, &Fake, options)

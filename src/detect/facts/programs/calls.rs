@@ -81,7 +81,7 @@ const PYTHON_WRITES: [&str; 22] = [
 ];
 /// Calls that listen.
 const GO_LISTENS: [&str; 6] = ["Listen", "ListenAndServe", "ListenAndServeTLS", "Run", "RunTLS", "Start"];
-const JAVASCRIPT_LISTENS: [&str; 3] = ["listen", "serve", "Bun.serve"];
+const JAVASCRIPT_LISTENS: [&str; 5] = ["Bun.serve", "Hapi.Server", "Hapi.server", "listen", "serve"];
 const PYTHON_LISTENS: [&str; 16] = [
     "HTTPServer",
     "TCPServer",

@@ -13,7 +13,7 @@ use super::token::{Line, Token, lines};
 pub(super) const WORKER: &str = "worker";
 
 /// Full names of what makes an app, with the framework and the interface of its object.
-const MAKERS: [(&str, &str, &str); 31] = [
+const MAKERS: [(&str, &str, &str); 32] = [
     ("apiflask.APIFlask", "flask", "wsgi"),
     ("bottle.Bottle", "bottle", "wsgi"),
     ("bottle.default_app", "bottle", "wsgi"),
@@ -44,6 +44,7 @@ const MAKERS: [(&str, &str, &str); 31] = [
     ("litestar.app.Litestar", "litestar", "asgi"),
     ("quart.Quart", "quart", "asgi"),
     ("sanic.Sanic", "sanic", "asgi"),
+    ("shiny.App", "shiny", "asgi"),
     ("starlette.applications.Starlette", "starlette", "asgi"),
 ];
 
