@@ -20,8 +20,10 @@ use crate::store::Kind;
 use crate::ui::Reporter;
 use crate::verify::{forward, listening};
 
-/// How often is looked whether the app listens, and how long it may take from the first port to the right one.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long to wait before it is looked again whether the app listens: each time longer, as a worker never does.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LAST_LOOK: Duration = Duration::from_secs(2);
+/// How long it may take from the first port to the right one.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Ports that are tried when none is asked for.
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8179;
@@ -132,8 +134,10 @@ fn port(asked: Option<u16>, image: &Unpacked) -> Result<u16, Error> {
 fn watch(port: u16, reporter: &Reporter) {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let mut elsewhere = None;
+    let mut pause = FIRST_LOOK;
     loop {
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(pause);
+        pause = (pause * 2).min(LAST_LOOK);
         let found = listening(own);
         if found.has(port) {
             return;

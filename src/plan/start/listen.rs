@@ -2,7 +2,7 @@
 //! the outside reaches it.
 
 use super::super::buildpack::Listens;
-use super::resolve::basename;
+use super::resolve::is_called;
 
 /// Every address.
 const ANY: &str = "0.0.0.0";
@@ -11,11 +11,7 @@ const LOCAL: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 
 /// The words with what their server's rule says of options; the same when no rule is about it.
 pub(super) fn honour(rules: &[Listens], mut words: Vec<String>) -> Vec<String> {
-    let is_about = |rule: &&Listens| {
-        let (first, rest) = rule.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-        basename(&words[0]) == first && words[1..].starts_with(rest)
-    };
-    let Some(rule) = rules.iter().find(is_about) else { return words };
+    let Some(rule) = rules.iter().find(|rule| is_called(&rule.words, &words)) else { return words };
     let start = rule.words.len();
     let bound = replace(&mut words, start, &rule.bind, |value| {
         let (host, port) = value.rsplit_once(':').unwrap_or(("", value));

@@ -339,10 +339,7 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn rejecting(&self, words: &[String]) -> Option<&Reject> {
         self.commands.reject.iter().find(|rule| {
-            let (first, rest) = rule.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-            basename(&words[0]) == first
-                && words[1..].starts_with(rest)
-                && rule.with.as_ref().is_none_or(|with| words.contains(with))
+            is_called(&rule.words, words) && rule.with.as_ref().is_none_or(|with| words.contains(with))
         })
     }
 
@@ -411,6 +408,12 @@ fn watched(rule: &Reject, words: &[String]) -> Option<Vec<String>> {
 fn is_source(word: &str) -> bool {
     let extension = Path::new(word).extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|one| ["js", "cjs", "mjs", "ts", "cts", "mts"].contains(&one))
+}
+
+/// Whether `words` begin with `program`, wherever that is.
+pub(super) fn is_called(program: &[String], words: &[String]) -> bool {
+    let (Some(first), Some(called)) = (program.first(), words.first()) else { return false };
+    basename(called) == first && words[1..].starts_with(&program[1..])
 }
 
 pub(super) fn basename(word: &str) -> &str {

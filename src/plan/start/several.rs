@@ -10,7 +10,7 @@ use super::super::Error;
 use super::super::buildpack::{Several, Takes};
 use super::StartCommand;
 use super::lexer;
-use super::resolve::{Outcome, Place, Resolver, basename};
+use super::resolve::{Outcome, Place, Resolver, basename, is_called};
 
 /// The situation that a command starts more than one program.
 pub(super) const SEVERAL: &str = "start/several";
@@ -148,12 +148,6 @@ impl Resolver<'_> {
         let longest = maker.map(Vec::len).max().unwrap_or_default();
         longest > 0 && self.rejecting(&words).is_none_or(|rule| rule.words.len() <= longest)
     }
-}
-
-/// Whether `words` begin with `program`, wherever that is.
-fn is_called(program: &[String], words: &[String]) -> bool {
-    let (Some(first), Some(called)) = (program.first(), words.first()) else { return false };
-    basename(called) == first && words[1..].starts_with(&program[1..])
 }
 
 /// The commands as processes of `rpack.toml`.
