@@ -17,7 +17,8 @@
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
 //! [`ui`] the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps,
-//! [`site`] prepares files for the program that serves them, [`verify`] looks at an app that runs.
+//! [`site`] prepares files for the program that serves them, [`verify`] looks at an app that runs, [`observe`] notes what a
+//! build looks at and [`unchanged`] answers a build of which nothing changed.
 //!
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
@@ -40,6 +41,7 @@ pub mod http;
 mod http_server;
 pub mod init;
 pub mod interrupt;
+pub mod observe;
 pub mod oci;
 pub mod package;
 pub mod pipeline;
@@ -51,4 +53,5 @@ pub mod site;
 pub mod source;
 pub mod store;
 pub mod ui;
+pub mod unchanged;
 pub mod verify;

@@ -14,13 +14,14 @@ use crate::build::{Engine, Host, Secrets, Toolchain};
 use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
+use crate::observe::Observer;
 use crate::oci::registry::{Credentials, Places, Settings};
 use crate::package::{Image, Parts, Product};
 use crate::plan::lock::{self, Difference, Lock, Locked, Mode};
 use crate::plan::{Notice, Plan};
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
-use crate::source::Source;
+use crate::source::{Seen, Source};
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
 use crate::{build, closure, config, cross, detect, http, oci, package, plan, prune, publish, source};
@@ -38,6 +39,8 @@ pub struct Session {
     pub reporter: Reporter,
     /// Whether the network is off.
     pub offline: bool,
+    /// Takes note of what is read of the machine.
+    pub observer: Observer,
 }
 
 /// An app to build: its folder and what the command line says about it.
@@ -66,6 +69,8 @@ pub struct Checkout {
     pub config: Config,
     /// What is locked, if anything.
     pub lock: Option<Lock>,
+    /// What the walks saw that led here, by their root; that of `source` is the last.
+    pub walks: Vec<(PathBuf, Seen)>,
 }
 
 /// Any stage's error.
@@ -78,13 +83,14 @@ pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
         Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
         None => String::new(),
     };
+    let home = app.path.join(&folder);
+    observe(&app.path, &home, session);
     let config = config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)?;
     for warning in &config.warnings {
         session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
     }
     let patterns = |list: &[config::Resolved<String>]| list.iter().map(|item| item.value.clone()).collect();
     let options = source::Options { exclude: patterns(&config.exclude), include: patterns(&config.include) };
-    let home = app.path.join(&folder);
     let mut source = source::read(&app.path, &options).map_err(boxed)?;
     if app.app.is_none()
         && let Some(only) = detect::only_folder(&source, &session.definitions, &config).map_err(boxed)?
@@ -92,13 +98,26 @@ pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
         session.reporter.info(&format!("app {only}  (the only folder with an app; `--app {only}`)"));
         return read(&App { app: Some(only), ..app.clone() }, session);
     }
+    let mut walks = vec![(source.root.clone(), source.seen.clone())];
     let is_member = detect::is_member(&source, &folder).map_err(boxed)?;
     if !is_member && !folder.is_empty() {
         source = source::read(&home, &options).map_err(boxed)?;
+        walks.push((source.root.clone(), source.seen.clone()));
     }
     let lock = Lock::read(&home).map_err(boxed)?;
     let folder = if is_member { folder } else { String::new() };
-    Ok(Checkout { source, folder, home, config, lock })
+    Ok(Checkout { source, folder, home, config, lock, walks })
+}
+
+/// Takes note of the files that are read beside the source: configuration, the lock, the user's settings of git.
+fn observe(repository: &Path, home: &Path, session: &Session) {
+    let mut files = vec![repository.join("rpack.toml"), home.join("rpack.toml"), home.join(lock::NAME)];
+    let user = session.environment.home();
+    files.extend(user.iter().flat_map(|user| [user.join(".gitconfig"), user.join(".config/git/config")]));
+    for file in files {
+        // The place, whatever the working directory of a later build is.
+        session.observer.file(&std::path::absolute(&file).unwrap_or(file));
+    }
 }
 
 /// Recognises what the app is.
@@ -374,14 +393,14 @@ fn closed(
     Ok(Some((Plan { runtime_root, ..plan.clone() }, tree)))
 }
 
-/// Gives the image, or the index, its tag in the store and writes the asked-for outputs.
+/// Writes the image, or the index, to the asked-for outputs.
 pub fn publish(
     product: &Product,
     tag: &oci::Reference,
     outputs: &[Destination],
     session: &Session,
 ) -> Result<(), Error> {
-    for destination in std::iter::once(&Destination::Store).chain(outputs) {
+    for destination in outputs {
         publish::publish(product, destination, tag, &session.store, &session.reporter).map_err(boxed)?;
     }
     Ok(())
@@ -396,6 +415,7 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
         root: PathBuf::from("/"),
         home: session.environment.home().map(Path::to_owned),
         environment: texts(&session.environment),
+        observer: session.observer.clone(),
     };
     let endpoints = rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
     let (store, reporter) = (session.store.clone(), session.reporter.clone());
@@ -406,7 +426,9 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
         environment: texts(&session.environment),
     };
     let (settings, credentials) = (registry_settings(config), Credentials::new(places));
-    Ok(context.with_images(config.folder.clone(), settings, credentials))
+    Ok(context
+        .with_images(config.folder.clone(), settings, credentials)
+        .observed_by(session.observer.clone()))
 }
 
 fn registry_settings(config: &Config) -> Settings {

@@ -9,12 +9,14 @@ use clap::Args;
 use super::app::AppArguments;
 use super::secret::SecretArguments;
 use super::{Failure, boxed, print};
+use crate::build::Secrets;
 use crate::oci::Reference;
 use crate::package::Product;
-use crate::pipeline::{self, Error, Session};
+use crate::pipeline::{self, App, Error, Session};
 use crate::plan::Plan;
-use crate::publish::Destination;
+use crate::publish::{self, Destination};
 use crate::ui::ExitCode;
+use crate::unchanged::{self, Answer, Pending, Question};
 
 /// Build an image from source
 ///
@@ -53,7 +55,14 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let secrets = arguments.secrets.read(&session.environment)?;
     let app = arguments.app.app()?;
+    let question = question(&app, &secrets, session).filter(|_| arguments.plan.is_none());
+    if let Some(Ok(answer)) =
+        question.as_ref().map(|question| unchanged::find(question, &session.environment, &session.store))
+    {
+        return answer_again(&answer, arguments, &outputs, session);
+    }
     let checkout = pipeline::read(&app, session)?;
+    let pending = question.and_then(|question| Pending::new(&question, &checkout.walks));
     let (plans, context) = if let Some(file) = &arguments.plan {
         let plans = Plan::list_from_json(&read(file)?).map_err(boxed)?;
         (plans, pipeline::rootfs_context(session, &checkout.config)?)
@@ -62,17 +71,68 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         let context = pipeline::rootfs_context(session, &checkout.config)?;
         (pipeline::plans(&app, &checkout, &detection, &context, session)?, context)
     };
-    for output in &outputs {
-        let platforms: Vec<&str> = plans.iter().map(|plan| &*plan.platform).collect();
-        output.holds(&platforms).map_err(boxed)?;
-    }
+    let platforms: Vec<&str> = plans.iter().map(|plan| &*plan.platform).collect();
+    outputs.iter().try_for_each(|output| output.holds(&platforms)).map_err(boxed)?;
     for plan in &plans {
         super::plan::announce(plan, session);
     }
-    let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plans[0]));
     let product = pipeline::build_all(&plans, &checkout, &context, &secrets, session)?;
-    pipeline::publish(&product, &tag, &outputs, session)?;
-    session.reporter.info(&summary(&product, &tag));
+    let tag = super::app::tag(&plans[0]);
+    let given = arguments.tag.as_ref().unwrap_or(&tag);
+    publish::publish(&product, &Destination::Store, given, &session.store, &session.reporter)
+        .map_err(boxed)?;
+    pipeline::publish(&product, given, &outputs, session)?;
+    session.reporter.info(&summary(&product, given));
+    let status = print_digest(&product)?;
+    if let Some(pending) = pending {
+        let answer =
+            Answer { product, tag: tag.familiar().to_string(), warnings: session.reporter.warnings() };
+        let (observer, environment) = (&session.observer, &session.environment);
+        pending.keep(answer, &checkout.source, observer, environment, &session.store).map_err(boxed)?;
+    }
+    Ok(status)
+}
+
+/// What decides which image is made, as far as the command line says it. None when the folder is not there, which is
+/// for the build to say.
+fn question<'a>(app: &'a App, secrets: &'a Secrets, session: &'a Session) -> Option<Question<'a>> {
+    Some(Question {
+        path: app.path.canonicalize().ok()?,
+        app: app.app.as_deref(),
+        flags: &app.flags,
+        platforms: &app.platforms,
+        secrets: secrets.keys().map(String::as_str).collect(),
+        definitions: session.definitions.folder(),
+        offline: session.offline,
+    })
+}
+
+/// Says again what was said when it was built.
+fn answer_again(
+    answer: &Answer,
+    arguments: &Arguments,
+    outputs: &[Destination],
+    session: &Session,
+) -> Result<u8, Error> {
+    for warning in &answer.warnings {
+        session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
+    }
+    let platforms: Vec<String> =
+        answer.product.images.iter().map(|image| image.platform.to_string()).collect();
+    let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
+    outputs.iter().try_for_each(|output| output.holds(&platforms)).map_err(boxed)?;
+    let tag = match &arguments.tag {
+        Some(tag) => tag.clone(),
+        None => answer.tag.parse().expect("the tag of a build is a reference"),
+    };
+    publish::tag(&answer.product, &tag, &session.store).map_err(boxed)?;
+    pipeline::publish(&answer.product, &tag, outputs, session)?;
+    session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, &tag)));
+    print_digest(&answer.product)
+}
+
+/// Prints what stdout is for.
+fn print_digest(product: &Product) -> Result<u8, Error> {
     print(format!("{}\n", product.root.digest).as_bytes())?;
     Ok(ExitCode::Done as u8)
 }

@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Environment;
 use crate::definitions::Definitions;
 use crate::interrupt;
+use crate::observe::Observer;
 use crate::oci::to_canonical_json;
 use crate::pipeline::{Error, Session};
 use crate::store::Store;
@@ -150,6 +151,11 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
 }
 
 fn session(global: &Global, environment: Environment, reporter: &Reporter) -> Result<Session, Error> {
+    let observer = Observer::default();
+    if let Some(folder) = &global.definitions {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        walkdir::WalkDir::new(folder).into_iter().flatten().for_each(|entry| observer.file(entry.path()));
+    }
     let definitions = match &global.definitions {
         Some(folder) => Definitions::with_folder(folder).map_err(boxed)?,
         None => Definitions::embedded(),
@@ -164,6 +170,7 @@ fn session(global: &Global, environment: Environment, reporter: &Reporter) -> Re
         reporter: reporter.clone(),
         offline: global.offline,
         environment,
+        observer,
     })
 }
 

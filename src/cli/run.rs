@@ -15,7 +15,7 @@ use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin};
 use crate::interrupt;
 use crate::pipeline::{self, Error, Session};
 use crate::plan::model::{PROCESSES, Process};
-use crate::publish::{self, Unpacked};
+use crate::publish::{self, Destination, Unpacked};
 use crate::store::Kind;
 use crate::ui::Reporter;
 use crate::verify::{forward, listening};
@@ -102,7 +102,8 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         super::plan::announce(&plan, session);
         let secrets = arguments.secrets.read(&session.environment)?;
         let image = pipeline::build(&plan, &checkout, &context, &secrets, session)?;
-        pipeline::publish(&image.clone().into(), &super::app::tag(&plan), &[], session)?;
+        let (tag, store) = (super::app::tag(&plan), &session.store);
+        publish::publish(&image.clone().into(), &Destination::Store, &tag, store, &session.reporter).map_err(boxed)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
     let image = publish::find(&arguments.target, pipeline::machine(), &session.store).map_err(boxed)?;

@@ -22,14 +22,16 @@ use std::path::Path;
 
 pub use environment::Environment;
 pub use error::{Error, Fault, Place, Problem};
-pub use model::{Command, Config, Origin, Resolved, Warning};
+pub use model::{Command, Config, Origin, Resolved};
 pub use reference::reference;
 pub use schema::{KEYS, Key, Merge};
 
-use crate::ui::Diagnose as _;
+use serde::Serialize;
+
+use crate::ui::{Diagnose as _, Warning};
 
 /// A flag of the command line that sets a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Flag {
     /// The key, with the part in capitals filled in (`runtime.node.version`), or an open table
     /// (`runtime.env`), whose value is then `NAME=value`.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::ui::Warning;
+
 /// Which layer a value came from, from weakest to strongest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -124,17 +126,6 @@ pub struct Config {
     pub strict: bool,
     /// What was noticed on the way and does not stop the build.
     pub warnings: Vec<Warning>,
-}
-
-/// Something in the configuration that deserves attention.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Stable id, as errors have.
-    pub id: String,
-    /// One sentence.
-    pub text: String,
-    /// What to do about it.
-    pub hint: Option<String>,
 }
 
 impl std::fmt::Display for Origin {

@@ -30,6 +30,7 @@ pub struct Definition {
 #[derive(Clone, Debug)]
 pub struct Definitions {
     files: BTreeMap<String, Definition>,
+    folder: Option<PathBuf>,
 }
 
 /// Why a definitions folder cannot be used.
@@ -80,12 +81,14 @@ impl Definitions {
                 ((*path).to_owned(), file)
             })
             .collect();
-        Self { files }
+        Self { files, folder: None }
     }
 
     /// The embedded files with those of `folder` over them.
     pub fn with_folder(folder: &Path) -> Result<Self, Error> {
         let mut all = Self::embedded();
+        all.folder = Some(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
+
         for entry in walkdir::WalkDir::new(folder).sort_by_file_name().min_depth(1) {
             let entry = entry.map_err(|error| Error::Read {
                 path: error.path().unwrap_or(folder).to_owned(),
@@ -114,6 +117,11 @@ impl Definitions {
         };
         self.files.insert(relative.to_owned(), file);
         Ok(())
+    }
+
+    /// The folder whose files stand above the embedded ones, as an absolute path.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// The file at `path`, if there is one.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{Candidate, Detection, Error, detect};
 use crate::config::{Config, Origin, Resolved};
 use crate::definitions::Definitions;
-use crate::source::Source;
+use crate::source::{Seen, Source};
 use crate::store::Tree;
 use crate::store::tree::Entry;
 use crate::ui::Diagnose as _;
@@ -20,7 +20,7 @@ pub(in crate::detect) fn source(files: &[(&str, &str)]) -> Source {
         tree.insert(*path, Entry::bytes(*text));
     }
     tree.add_parents();
-    Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None }
+    Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None, seen: Seen::default() }
 }
 
 /// Everything that a person sees of an error.

@@ -19,7 +19,7 @@ pub struct Image {
 }
 
 /// What a tag stands for: one image, or an index of images for several platforms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// The manifest of the only image, or the index.
     pub root: Descriptor,

@@ -76,6 +76,12 @@ impl Layout {
         }
         let entry = to_value(&index_entry(product, names))?;
         let mut index = self.index()?;
+        let has_tag = |found: &&Value| found["annotations"][REF_NAME] == Value::from(&*names.tag);
+        if let Some(entries) = index["manifests"].as_array()
+            && entries.iter().filter(has_tag).eq([&entry])
+        {
+            return Ok(());
+        }
         let is_other = |entry: &Value| {
             entry.get("annotations").and_then(|found| found.get(REF_NAME)) != Some(&Value::from(&*names.tag))
         };
@@ -110,7 +116,7 @@ impl Layout {
 
 impl Image {
     /// Digest and size of all its blobs, the manifest last.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
+    pub fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
         self.layers
             .iter()
             .map(|layer| (layer.digest, layer.size))
@@ -120,7 +126,7 @@ impl Image {
 
 impl Product {
     /// Digest and size of all blobs, the root last.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
+    pub fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
         let index = self.is_index().then_some((self.root.digest, self.root.size));
         self.images.iter().flat_map(Image::blobs).chain(index)
     }

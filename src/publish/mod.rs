@@ -48,10 +48,7 @@ pub fn publish(
     destination.holds(&platforms.iter().map(String::as_str).collect::<Vec<_>>())?;
     let task = reporter.task(&format!("publish to {destination}"));
     match destination {
-        Destination::Store => {
-            let layout = Layout::create(store.images())?;
-            layout.add(product, &Names::in_store(reference), Transfer::Link, store)?;
-        }
+        Destination::Store => tag(product, reference, store)?,
         Destination::Layout { directory, tag } => {
             let names = Names::tagged(reference, tag.as_deref());
             Layout::create(directory)?.add(product, &names, Transfer::Copy, store)?;
@@ -66,6 +63,15 @@ pub fn publish(
     }
     task.done(&product.root.digest.to_string());
     Ok(())
+}
+
+/// Gives `product` its tag among the images of the store, without a word.
+///
+/// # Errors
+/// When the store cannot be written.
+pub fn tag(product: &Product, reference: &Reference, store: &Store) -> Result<(), Error> {
+    let layout = Layout::create(store.images())?;
+    layout.add(product, &Names::in_store(reference), Transfer::Link, store)
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub use toolchain::toolchain;
 
 use crate::definitions::Definitions;
 use crate::http::Client;
+use crate::observe::Observer;
 use crate::oci::Digest;
 use crate::oci::registry::{Credentials, Registry, Settings};
 use crate::store::Store;
@@ -72,6 +73,7 @@ pub struct Context {
     pub registry: Registry,
     /// What paths of layouts and archives are relative to: the source tree.
     pub folder: PathBuf,
+    observer: Observer,
     universes: Mutex<BTreeMap<(String, String), Arc<Universe>>>,
     dates: Mutex<BTreeMap<Digest, i64>>,
 }
@@ -96,6 +98,7 @@ impl Context {
             now,
             registry,
             folder: PathBuf::new(),
+            observer: Observer::default(),
             universes: Mutex::default(),
             dates: Mutex::default(),
         }
@@ -108,6 +111,26 @@ impl Context {
         self.folder = folder;
         self.registry = Registry::new(self.client.clone(), settings, credentials);
         self
+    }
+
+    /// The same with somebody who takes note of what is asked and read.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Observer) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Takes note of a file that is about to be read, wherever a later build is started.
+    fn observed(&self, path: &std::path::Path) {
+        self.observer.file(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    }
+
+    /// Takes note that an answer of a registry was used that was fetched at `time`. Without a network none is asked
+    /// again, however old it is.
+    fn used(&self, time: i64) {
+        if !self.client.is_offline() {
+            self.observer.until(time.saturating_add(cache::FRESH));
+        }
     }
 
     /// Takes note of when archives held packages (seconds since 1970, by digest), so that packages that are gone

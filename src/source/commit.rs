@@ -4,10 +4,15 @@
 //! signature program, no transport, no filter. `git` refuses a repository of another user on its own
 //! (`safe.directory`). Without `git`, without a repository or a commit there is no answer, and that is no error.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::Commit;
+
+/// No name of a branch or folder is longer than this many bytes.
+const LONGEST_LINE: u64 = 8 << 10;
 
 /// The commit that `root` is checked out from.
 pub(super) fn commit(root: &Path) -> Option<Commit> {
@@ -19,6 +24,43 @@ pub(super) fn commit(root: &Path) -> Option<Commit> {
     let time = committer_time(&git(root, &["cat-file", "commit", &revision])?)?;
     let url = git(root, &["config", "--get", "remote.origin.url"]).and_then(|url| public_url(url.trim()));
     Some(Commit { revision, time, url })
+}
+
+/// The files that say which commit is checked out and where it came from, whether they are there or not: as long as
+/// they are the same, so is the answer (<https://git-scm.com/docs/gitrepository-layout>).
+pub(super) fn files(root: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for folder in root.ancestors() {
+        let found = folder.join(".git");
+        if found.is_dir() {
+            files.extend(of_repository(&found));
+            return files;
+        }
+        files.push(found.clone());
+        if let Some(repository) = line(&found).as_deref().and_then(|line| line.strip_prefix("gitdir:")) {
+            files.extend(of_repository(&folder.join(repository.trim())));
+            return files;
+        }
+    }
+    files
+}
+
+/// Of a repository, or of what a further work tree has of its own.
+fn of_repository(folder: &Path) -> Vec<PathBuf> {
+    let shared = line(&folder.join("commondir")).map_or_else(|| folder.to_owned(), |path| folder.join(path));
+    let head = folder.join("HEAD");
+    let branch = line(&head).and_then(|line| Some(line.strip_prefix("ref:")?.trim().to_owned()));
+    let mut files: Vec<PathBuf> = branch.iter().map(|branch| shared.join(branch)).collect();
+    files.extend(["config", "packed-refs", "reftable/tables.list"].map(|name| shared.join(name)));
+    files.extend([folder.join("config.worktree"), head]);
+    files
+}
+
+/// The first line of a small file of git.
+fn line(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(LONGEST_LINE).read_to_string(&mut text).ok()?;
+    text.lines().next().map(str::to_owned)
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Option<String> {

@@ -61,7 +61,7 @@ mod tests {
     use std::io::ErrorKind;
     use std::path::PathBuf;
 
-    use crate::source::Source;
+    use crate::source::{Seen, Source};
     use crate::store::Tree;
     use crate::store::tree::Entry;
 
@@ -73,7 +73,13 @@ mod tests {
         tree.insert("outside", Entry::symlink("../etc/passwd"));
         tree.insert("absolute", Entry::symlink("/a/file"));
         tree.insert("loop", Entry::symlink("loop"));
-        Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None }
+        Source {
+            root: PathBuf::from("/src"),
+            tree,
+            settings: Vec::new(),
+            commit: None,
+            seen: Seen::default(),
+        }
     }
 
     #[test]

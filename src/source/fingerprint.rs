@@ -5,22 +5,20 @@
 //! again within one tick of the file system's clock.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Source};
+use crate::observe::State;
 use crate::oci::{Digest, DigestWriter};
 use crate::store::{self, Store};
 
 const FORMAT: u32 = 1;
-
-/// How old a file must be to be trusted, in seconds.
-const SETTLED: i64 = 2;
 
 /// Digests by path, kept in a store from one build to the next.
 #[derive(Debug, Default)]
@@ -47,27 +45,6 @@ struct Fingerprint {
     digest: Digest,
 }
 
-/// What the file system says of a file: size, modification and change time in seconds and nanoseconds, inode,
-/// device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct State(u64, (i64, i64), (i64, i64), u64, u64);
-
-impl State {
-    fn of(metadata: &Metadata) -> Self {
-        Self(
-            metadata.len(),
-            (metadata.mtime(), metadata.mtime_nsec()),
-            (metadata.ctime(), metadata.ctime_nsec()),
-            metadata.ino(),
-            metadata.dev(),
-        )
-    }
-
-    fn is_settled(&self, now: i64) -> bool {
-        self.1.0 < now - SETTLED && self.2.0 < now - SETTLED
-    }
-}
-
 impl Fingerprints {
     /// What the store remembers of `source`. An index that is missing or damaged remembers nothing.
     pub fn open(store: &Store, source: &Source) -> Self {
@@ -82,7 +59,10 @@ impl Fingerprints {
     }
 
     /// The digest of the file at `path`, known as `relative`, which must have `size` bytes.
-    pub(super) fn digest(&self, path: &Path, relative: &str, size: u64) -> Result<Digest, Error> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or changes meanwhile.
+    pub fn digest(&self, path: &Path, relative: &str, size: u64) -> Result<Digest, Error> {
         let metadata = std::fs::symlink_metadata(path).map_err(Error::io("read", path))?;
         let state = State::of(&metadata);
         if !metadata.is_file() || metadata.len() != size {

@@ -21,8 +21,9 @@ pub use error::Error;
 pub use fingerprint::Fingerprints;
 pub use select::snapshot;
 
+use crate::observe::Sight;
 use crate::oci::Digest;
-use crate::store::Tree;
+use crate::store::{self, Tree};
 
 /// The files of an app.
 #[derive(Clone, Debug)]
@@ -35,6 +36,20 @@ pub struct Source {
     pub settings: Vec<String>,
     /// What git says, when the folder is in a work tree.
     pub commit: Option<Commit>,
+    /// What was looked at to find this out.
+    pub seen: Seen,
+}
+
+/// What a walk looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// When it began, in seconds since 1970.
+    pub time: i64,
+    /// The folders that were listed, the files and links that take part, and the files with rules that do not; relative
+    /// to the root, which is the empty path. Contents of files are not known yet.
+    pub inside: Vec<(String, Sight)>,
+    /// Elsewhere: ignore files above the root, and git's own.
+    pub outside: Vec<(PathBuf, Sight)>,
 }
 
 /// The commit that is checked out.
@@ -85,7 +100,10 @@ pub fn read(path: &Path, options: &Options) -> Result<Source, Error> {
     if !root.is_dir() {
         return Err(Error::NotAFolder { path: path.to_owned() });
     }
-    let (tree, settings) = walk::walk(&root, options)?;
+    let time = store::now();
+    let outside = rules::files_above(&root).into_iter().chain(commit::files(&root));
+    let outside = outside.map(|path| (path.clone(), Sight::of_machine(&path))).collect();
+    let walk::Walked { tree, settings, seen: inside } = walk::walk(&root, options)?;
     let commit = commit::commit(&root);
-    Ok(Source { root, tree, settings, commit })
+    Ok(Source { root, tree, settings, commit, seen: Seen { time, inside, outside } })
 }

@@ -11,7 +11,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -201,11 +201,26 @@ fn folders_on_the_way(pattern: &str) -> Vec<String> {
     pattern.match_indices('/').map(|(at, _)| format!("{anchor}{}/", &pattern[..at])).collect()
 }
 
+/// Names of files that have a say without taking part.
+pub(super) fn has_a_say(name: &str) -> bool {
+    [".gitignore", ".dockerignore", ".rpackignore", "rpack.toml", "rpack.lock"].contains(&name)
+}
+
+/// The folders from `root` up to the root of git's work tree; `root` alone outside of one.
+fn up_to_work_tree(root: &Path) -> impl Iterator<Item = &Path> {
+    let work_tree = root.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
+    root.ancestors().take(work_tree + 1)
+}
+
+/// The `.gitignore` files above `root` that have a say, whether they are there or not.
+pub(super) fn files_above(root: &Path) -> Vec<PathBuf> {
+    up_to_work_tree(root).skip(1).map(|folder| folder.join(".gitignore")).collect()
+}
+
 /// The `.gitignore` files from the root of git's work tree down to `root`; of `root` alone outside of one.
 fn above(root: &Path) -> Result<Vec<Gitignore>, Error> {
-    let work_tree = root.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
     let mut found = Vec::new();
-    for folder in root.ancestors().take(work_tree + 1) {
+    for folder in up_to_work_tree(root) {
         let shown = if folder == root { ".gitignore".into() } else { folder.join(".gitignore") };
         found.extend(gitignore(folder, &shown.to_string_lossy())?);
     }

@@ -4,14 +4,17 @@
 //! would not have them; sockets, pipes and devices are passed over.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirEntry, FileType};
+use std::ffi::OsString;
+use std::fs::{self, FileType};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ignore::gitignore::Gitignore;
 
-use super::rules::{Rules, Verdict};
+use super::rules::{Rules, Verdict, has_a_say};
 use super::{Error, Options};
+use crate::observe::{Sight, State, listing};
 use crate::store::tree::is_clean;
 use crate::store::{Content, Entry, Kind, Tree};
 
@@ -27,8 +30,17 @@ const SETTINGS: [&str; 2] = [".env", ".env.production"];
 /// How many of them are remembered.
 const MAX_SETTINGS: usize = 100;
 
-/// Reads the tree below `root`, which is absolute; and the files with settings that are left out.
-pub(super) fn walk(root: &Path, options: &Options) -> Result<(Tree, Vec<String>), Error> {
+/// What a walk found.
+pub(super) struct Walked {
+    pub(super) tree: Tree,
+    /// Files with settings that are left out.
+    pub(super) settings: Vec<String>,
+    /// As [`super::Seen::inside`].
+    pub(super) seen: Vec<(String, Sight)>,
+}
+
+/// Reads the tree below `root`, which is absolute.
+pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     let rules = Rules::read(root, options)?;
     let mut walk = Walk {
         rules,
@@ -37,11 +49,12 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<(Tree, Vec<String>)
         seen: BTreeMap::new(),
         count: 0,
         settings: Vec::new(),
+        sights: Vec::new(),
     };
     walk.folder(root, "", Verdict::default(), 0)?;
     walk.tree.add_parents();
     walk.settings.sort();
-    Ok((walk.tree, walk.settings))
+    Ok(Walked { tree: walk.tree, settings: walk.settings, seen: walk.sights })
 }
 
 struct Walk {
@@ -52,6 +65,7 @@ struct Walk {
     seen: BTreeMap<String, usize>,
     count: usize,
     settings: Vec<String>,
+    sights: Vec<(String, Sight)>,
 }
 
 impl Walk {
@@ -59,35 +73,44 @@ impl Walk {
         if depth > MAX_DEPTH {
             return Err(Error::TooDeep { path: relative.to_owned(), limit: MAX_DEPTH });
         }
-        let entries = fs::read_dir(path).map_err(Error::io("read", path))?;
-        for entry in entries {
-            let entry = entry.map_err(Error::io("read", path))?;
-            self.entry(&entry, relative, verdict, depth)?;
+        let read = Error::io("read", path);
+        let (state, entries) = list(path).map_err(read)?;
+        let seen = Sight::Folder(state, listing(&entries));
+        self.sights.push((relative.to_owned(), seen));
+        for (name, kind) in entries {
+            self.entry(&path.join(name), kind, relative, verdict, depth)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, entry: &DirEntry, above: &str, verdict: Verdict, depth: usize) -> Result<(), Error> {
-        let path = entry.path();
-        let name = entry.file_name();
+    fn entry(
+        &mut self,
+        path: &Path,
+        kind: FileType,
+        above: &str,
+        verdict: Verdict,
+        depth: usize,
+    ) -> Result<(), Error> {
+        let name = path.file_name().unwrap_or_default();
         let text = name.to_string_lossy();
         let relative = if above.is_empty() { text.to_string() } else { format!("{above}/{text}") };
         self.count(&relative)?;
-        let kind = entry.file_type().map_err(Error::io("read", &path))?;
-        let verdict = self.rules.judge(verdict, &path, &relative, kind.is_dir(), &self.nested);
+        let verdict = self.rules.judge(verdict, path, &relative, kind.is_dir(), &self.nested);
         if kind.is_dir() {
             if !self.rules.enters(verdict, &relative) {
                 return Ok(());
             }
-            let nested = self.rules.nested(&path, &relative)?;
+            let nested = self.rules.nested(path, &relative)?;
             let outer = self.nested.len();
             self.nested.extend(nested);
-            let result = self.folder(&path, &relative, verdict, depth + 1);
+            let result = self.folder(path, &relative, verdict, depth + 1);
             self.nested.truncate(outer);
             return result;
         }
         if !verdict.is_in() {
-            if kind.is_file() && SETTINGS.contains(&&*text) && self.settings.len() < MAX_SETTINGS {
+            if has_a_say(&text) {
+                self.sights.push((relative, Sight::of_machine(path)));
+            } else if kind.is_file() && SETTINGS.contains(&&*text) && self.settings.len() < MAX_SETTINGS {
                 self.settings.push(relative);
             }
             return Ok(());
@@ -95,7 +118,8 @@ impl Walk {
         if name.to_str().is_none() {
             return Err(Error::NotText { path: relative });
         }
-        if let Some(found) = read_entry(&path, &relative, kind)? {
+        if let Some((found, seen)) = read_entry(path, &relative, kind)? {
+            self.sights.push((relative.clone(), seen));
             self.tree.insert(relative, found);
         }
         Ok(())
@@ -118,7 +142,18 @@ impl Walk {
     }
 }
 
-fn read_entry(path: &Path, relative: &str, kind: FileType) -> Result<Option<Entry>, Error> {
+/// The state of a folder, looked at before its names are read, and the names.
+fn list(path: &Path) -> io::Result<(State, Vec<(OsString, FileType)>)> {
+    let state = State::of(&fs::symlink_metadata(path)?);
+    let entries = fs::read_dir(path)?.map(|entry| {
+        let entry = entry?;
+        Ok((entry.file_name(), entry.file_type()?))
+    });
+    Ok((state, entries.collect::<io::Result<_>>()?))
+}
+
+fn read_entry(path: &Path, relative: &str, kind: FileType) -> Result<Option<(Entry, Sight)>, Error> {
+    let metadata = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
     if kind.is_symlink() {
         let target = fs::read_link(path).map_err(Error::io("read", path))?;
         let target = target
@@ -128,15 +163,15 @@ fn read_entry(path: &Path, relative: &str, kind: FileType) -> Result<Option<Entr
         if !stays_inside(relative, &target) {
             return Err(Error::LinkOutside { path: relative.to_owned(), target });
         }
-        return Ok(Some(Entry::symlink(target)));
+        let seen = Sight::Link(State::of(&metadata), target.clone().into_bytes());
+        return Ok(Some((Entry::symlink(target), seen)));
     }
     if !kind.is_file() {
         return Ok(None);
     }
-    let metadata = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
     let mode = if metadata.mode() & 0o100 == 0 { 0o644 } else { 0o755 };
     let kind = Kind::File { size: metadata.len(), content: Content::Path(path.to_owned()) };
-    Ok(Some(Entry::new(kind, mode)))
+    Ok(Some((Entry::new(kind, mode), Sight::of_file(&metadata))))
 }
 
 /// Whether a link at `path` with the text `target` leads to a place in the tree, as far as its text says.

@@ -3,9 +3,20 @@
 //! The serialised form (`--progress json`) is an interface: one object per line, `event` names the kind, and
 //! fields are only ever added.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::terminal::{Style, paint, size};
+
+/// Something that deserves attention and does not stop a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable id, as errors have.
+    pub id: String,
+    /// One sentence.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]

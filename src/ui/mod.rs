@@ -11,6 +11,7 @@ mod terminal;
 mod tests;
 
 pub use diagnostic::{Diagnose, ExitCode, Location};
+pub use event::Warning;
 pub use excerpt::{Excerpt, excerpt};
 pub use render::{render, render_json};
 pub use reporter::{Progress, Reporter, TAIL_LINES, Task, Transfer};

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::Diagnose;
-use super::event::Event;
+use super::event::{Event, Warning};
 use super::live::{Bar, Live};
 use super::render::{render, render_json};
 use super::terminal::printable;
@@ -46,6 +46,7 @@ struct Shared {
     live: Option<Live>,
     sink: Mutex<Box<dyn Write + Send>>,
     tails: Mutex<BTreeMap<String, VecDeque<String>>>,
+    warnings: Mutex<Vec<Warning>>,
 }
 
 impl fmt::Debug for Reporter {
@@ -84,8 +85,8 @@ impl Reporter {
 
     fn build(progress: Progress, colour: bool, sink: Box<dyn Write + Send>) -> Self {
         let live = (progress == Progress::Tty).then(|| Live::stderr(colour));
-        let tails = Mutex::default();
-        Self { shared: Arc::new(Shared { progress, colour, live, sink: Mutex::new(sink), tails }) }
+        let (sink, tails, warnings) = (Mutex::new(sink), Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { progress, colour, live, sink, tails, warnings }) }
     }
 
     /// The style in use.
@@ -106,6 +107,13 @@ impl Reporter {
     /// A warning with its stable id; `hint` says what to do about it.
     pub fn warn(&self, id: &str, text: &str, hint: Option<&str>) {
         self.emit(&Event::Warning { id, text, hint });
+        let hint = hint.map(str::to_owned);
+        lock(&self.shared.warnings).push(Warning { id: id.to_owned(), text: text.to_owned(), hint });
+    }
+
+    /// All warnings so far, in every style.
+    pub fn warnings(&self) -> Vec<Warning> {
+        lock(&self.shared.warnings).clone()
     }
 
     /// An error, in every style.

@@ -9,7 +9,7 @@ use crate::config::{Config, Origin, Resolved};
 use crate::definitions::Definitions;
 use crate::detect;
 use crate::plan::{Error, Options, Plan, plan};
-use crate::source::Source;
+use crate::source::{Seen, Source};
 use crate::store::Tree;
 use crate::store::tree::Entry;
 use crate::ui::Diagnose as _;
@@ -27,7 +27,13 @@ fn make(files: &[(&str, &str)], config: &Config, options: &Options) -> Result<Pl
         tree.insert(*path, Entry::bytes(*text));
     }
     tree.add_parents();
-    let source = Source { root: PathBuf::from("/src"), tree, settings: Vec::new(), commit: None };
+    let source = Source {
+        root: PathBuf::from("/src"),
+        tree,
+        settings: Vec::new(),
+        commit: None,
+        seen: Seen::default(),
+    };
     let definitions = Definitions::embedded();
     let detection = detect::detect(&source, "", &definitions, config).unwrap();
     plan(&detection, config, None, &definitions, &Fake, options)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::http::Client;
+use crate::observe::Observer;
 use crate::plan::buildpack::Buildpack;
 use crate::rootfs::{Context, Endpoints, Machine};
 use crate::store::Store;
@@ -93,8 +94,12 @@ fn programs_are_named_and_not_added() {
 fn network_every_package_of_a_row_is_in_the_base() {
     let folder = tempfile::tempdir().unwrap();
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine =
-        Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
+    let machine = Machine {
+        root: PathBuf::from("/"),
+        home: environment.get("HOME").map(PathBuf::from),
+        environment,
+        observer: Observer::default(),
+    };
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
     let context = Context::new(

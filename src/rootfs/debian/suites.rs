@@ -146,9 +146,11 @@ fn release(
     {
         // Offline, the time that counts is the one at which the file was fetched: it was current then.
         let now = if offline { header.fetched } else { context.now };
+        context.used(header.fetched);
         return verify(context, base, suite, &url, bytes, now);
     }
     let etag = kept.as_ref().and_then(|(header, _)| header.etag.as_deref());
+    context.used(context.now);
     let answer = context.client.get_if_changed(&url, Protection::Signature, LARGEST_RELEASE, None, etag);
     let (bytes, etag) = match (answer, kept) {
         (Ok(Answer::Changed { bytes, etag }), _) => (bytes, etag),
@@ -162,6 +164,8 @@ fn release(
             Some((header, bytes)),
         ) => {
             let release = verify(context, base, suite, &url, &bytes, context.now)?;
+            // The next build asks again.
+            context.used(0);
             let text = format!("{error}; the copy of {} is used", super::time(header.fetched));
             context.reporter.warn("debian/stale", &text, None);
             return Ok(release);

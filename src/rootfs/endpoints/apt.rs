@@ -1,7 +1,7 @@
 //! apt's sources, in both formats (<https://manpages.debian.org/sources.list.5>).
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{AptRules, Endpoint, Machine, address};
 
@@ -18,8 +18,8 @@ struct Source {
 
 /// The address of Debian's archive (or of its security archive) that apt uses on the machine.
 pub(super) fn find(machine: &Machine, rules: &AptRules, security: bool) -> Option<Endpoint> {
-    for path in files(&machine.root.join("etc/apt")) {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+    for path in files(machine) {
+        let Some(text) = machine.read(&path) else { continue };
         let is_stanzas = path.extension().is_some_and(|extension| extension == "sources");
         let sources = if is_stanzas { stanzas(&text) } else { lines(&text) };
         for source in sources.into_iter().filter(|source| is_debian(source, rules, security)) {
@@ -32,8 +32,11 @@ pub(super) fn find(machine: &Machine, rules: &AptRules, security: bool) -> Optio
 }
 
 /// apt's own order: the main file, then the folder by name.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("sources.list.d"))
+fn files(machine: &Machine) -> Vec<PathBuf> {
+    let folder = machine.root.join("etc/apt");
+    let parts = folder.join("sources.list.d");
+    machine.observer.file(&parts);
+    let mut files: Vec<PathBuf> = fs::read_dir(parts)
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -3,8 +3,6 @@
 //!
 //! The value is a list (`https://proxy.example,direct`), handed to the go command in the sandbox as it is.
 
-use std::fs;
-
 use super::{Endpoint, Machine, client};
 
 /// The proxies that the go command uses on the machine.
@@ -28,7 +26,7 @@ fn of_environment(machine: &Machine, name: &str) -> Option<Endpoint> {
 
 fn of_file(machine: &Machine, name: &str) -> Option<Endpoint> {
     let path = machine.home.as_ref()?.join(".config/go/env");
-    let text = fs::read_to_string(&path).ok()?;
+    let text = machine.read(&path)?;
     let (number, value) = text
         .lines()
         .enumerate()

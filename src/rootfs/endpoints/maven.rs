@@ -21,7 +21,7 @@ pub(super) fn find(machine: &Machine) -> Option<Endpoint> {
     let user = machine.home.iter().map(|folder| folder.join(".m2/settings.xml"));
     let global = home.iter().map(|home| home.join("conf/settings.xml"));
     let usual = [machine.root.join("etc/maven/settings.xml")];
-    user.chain(global).chain(usual).find_map(|path| of_settings(&path)).or_else(|| of_client(&home?))
+    user.chain(global).chain(usual).find_map(|path| of_settings(machine, &path)).or_else(|| of_client(&home?))
 }
 
 /// The folder of the Maven that the shell would start.
@@ -34,8 +34,8 @@ fn home(machine: &Machine) -> Option<PathBuf> {
     Some(program.canonicalize().ok()?.parent()?.parent()?.to_owned())
 }
 
-fn of_settings(path: &Path) -> Option<Endpoint> {
-    let text = fs::read_to_string(path).ok()?;
+fn of_settings(machine: &Machine, path: &Path) -> Option<Endpoint> {
+    let text = machine.read(path)?;
     let document = Document::parse(&text).ok()?;
     let mirrors = document.descendants().filter(|node| node.tag_name().name() == "mirror");
     let (line, url) = mirrors.filter(|mirror| is_of_central(mirror)).find_map(|mirror| {

@@ -13,7 +13,8 @@ mod npmrc;
 mod pip;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use super::Error;
 use super::registry::Database;
 use crate::config::Resolved;
 use crate::definitions::Definitions;
+use crate::observe::Observer;
 
 /// A registry or mirror.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +43,16 @@ pub struct Machine {
     pub home: Option<PathBuf>,
     /// The environment variables.
     pub environment: BTreeMap<String, String>,
+    /// Takes note of what is read.
+    pub observer: Observer,
+}
+
+impl Machine {
+    /// The text of a file of settings, if there is one.
+    fn read(&self, path: &Path) -> Option<String> {
+        self.observer.file(path);
+        fs::read_to_string(path).ok()
+    }
 }
 
 /// The addresses of all ecosystems.
@@ -197,6 +209,7 @@ mod tests {
     use super::{Endpoint, Endpoints, Machine};
     use crate::config::{Origin, Resolved};
     use crate::definitions::Definitions;
+    use crate::observe::Observer;
 
     struct Fake {
         folder: tempfile::TempDir,
@@ -221,6 +234,7 @@ mod tests {
                 home: Some(root.join("home/me")),
                 root: root.clone(),
                 environment: self.environment.clone(),
+                observer: Observer::default(),
             };
             let endpoints = Endpoints::new(machine, &self.mirrors, &Definitions::embedded()).unwrap();
             let Endpoint { url, origin } = endpoints.find(ecosystem).unwrap();

@@ -1,7 +1,6 @@
 //! npm's registry: environment, `.npmrc` files, what npm itself answers
 //! (`man npmrc`).
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::{Endpoint, Machine, address, client};
@@ -29,7 +28,7 @@ fn of_files(machine: &Machine) -> Option<Endpoint> {
     let global = variable("npm_config_globalconfig").map(PathBuf::from);
     let usual = ["usr/local/etc/npmrc", "usr/etc/npmrc", "etc/npmrc"].map(|path| machine.root.join(path));
     for path in user.into_iter().chain(global).chain(usual) {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Some(text) = machine.read(&path) else { continue };
         for (number, line) in text.lines().enumerate() {
             let Some((key, value)) = line.split_once('=') else { continue };
             if key.trim() == "registry"

@@ -4,7 +4,6 @@
 //!
 //! Where nothing is configured, pip and uv inside the sandbox use their own default.
 
-use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -62,7 +61,7 @@ fn of_uv(machine: &Machine) -> Option<Endpoint> {
     let named = machine.environment.get("UV_CONFIG_FILE").map(PathBuf::from);
     let home = machine.home.iter().map(|home| home.join(".config/uv/uv.toml"));
     named.into_iter().chain(home).chain([machine.root.join("etc/uv/uv.toml")]).find_map(|path| {
-        let settings: UvSettings = toml::from_str(&fs::read_to_string(&path).ok()?).ok()?;
+        let settings: UvSettings = toml::from_str(&machine.read(&path)?).ok()?;
         let default = settings.index.into_iter().find(|index| index.default).map(|index| index.url);
         let url = default.or(settings.index_url).or(settings.pip.and_then(|pip| pip.index_url))?;
         Some(Endpoint { url: address(&url)?, origin: path.display().to_string() })
@@ -75,7 +74,7 @@ fn of_files(machine: &Machine) -> Option<Endpoint> {
         machine.home.iter().flat_map(|home| [home.join(".config/pip/pip.conf"), home.join(".pip/pip.conf")]);
     let system = machine.root.join("etc/pip.conf");
     named.into_iter().chain(home).chain([system]).find_map(|path| {
-        let text = fs::read_to_string(&path).ok()?;
+        let text = machine.read(&path)?;
         let (line, url) = index_url(&text)?;
         Some(Endpoint { url, origin: format!("{}:{line}", path.display()) })
     })

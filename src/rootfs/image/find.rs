@@ -76,8 +76,15 @@ pub(super) fn find(
 pub(super) fn place(source: &ImageSource, context: &Context) -> Result<Place, Error> {
     let at = |path: &Path| context.folder.join(path);
     Ok(match source {
-        ImageSource::Layout { directory, .. } => Place::Layout(Layout::open(at(directory))?),
-        ImageSource::Archive { file, .. } => Place::Archive(Archive::open(at(file))?),
+        ImageSource::Layout { directory, .. } => {
+            let directory = at(directory);
+            context.observed(&directory.join("index.json"));
+            Place::Layout(Layout::open(directory)?)
+        }
+        ImageSource::Archive { file, .. } => {
+            context.observed(&at(file));
+            Place::Archive(Archive::open(at(file))?)
+        }
         ImageSource::Registry(reference) => {
             let reason = "it is in a registry".to_owned();
             return Err(Error::Unusable { reference: reference.to_string(), reason });
@@ -94,6 +101,9 @@ fn from_registry(reference: &Reference, context: &Context) -> Result<Document, E
     }
     if context.client.is_offline() {
         return Err(Error::Offline { reference: name });
+    }
+    if reference.digest().is_none() {
+        context.used(context.now);
     }
     let document = context.registry.manifest(reference)?;
     context.store.put_blob(&document.bytes[..])?;

@@ -59,11 +59,13 @@ pub(super) fn ask<T: Serialize + DeserializeOwned>(
         .and_then(|(header, bytes)| Some((header, serde_json::from_slice::<T>(&bytes).ok()?)));
     let (etag, kept) = match kept {
         Some((header, list)) if context.client.is_offline() || header.is_fresh(context.now) => {
+            context.used(header.fetched);
             return Ok(list);
         }
         Some((header, list)) => (header.etag, Some(list)),
         None => (None, None),
     };
+    context.used(context.now);
     let answer = context.client.get_if_changed(
         question.url,
         Protection::Transport,
@@ -82,6 +84,8 @@ pub(super) fn ask<T: Serialize + DeserializeOwned>(
         }
         (Err(error), _) if error.is_missing() => return Err(question.unknown()),
         (Err(error @ (http::Error::Unreachable { .. } | http::Error::Transient { .. })), Some(kept)) => {
+            // The next build asks again.
+            context.used(0);
             let id = question.ecosystem.stale();
             context.reporter.warn(id, &format!("{error}; an older list of versions is used"), None);
             return Ok(kept);

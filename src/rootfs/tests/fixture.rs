@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::debian_repository::{Package, Release, Repository, Signing};
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
+use crate::observe::Observer;
 use crate::plan::model::{Catalogue as _, Root, RootRequest};
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
 use crate::store::{Kind, Store, Tree};
@@ -45,7 +46,12 @@ impl Fixture {
         let definitions = self.folder.path().join("definitions");
         self.repository.write_definitions(&definitions);
         let definitions = Definitions::with_folder(&definitions).unwrap();
-        let machine = Machine { root: PathBuf::from("/nowhere"), home: None, environment: BTreeMap::new() };
+        let machine = Machine {
+            root: PathBuf::from("/nowhere"),
+            home: None,
+            environment: BTreeMap::new(),
+            observer: Observer::default(),
+        };
         let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
         let options = Options { offline, pause: Duration::from_millis(1), parallel: 4 };
         let client = Client::new(options).unwrap();

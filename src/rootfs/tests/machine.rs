@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
+use crate::observe::Observer;
 use crate::rootfs::{Context, Endpoints, Machine};
 use crate::store::Store;
 use crate::ui::{Progress, Reporter};
@@ -12,8 +13,12 @@ use crate::ui::{Progress, Reporter};
 /// A context with `store` that asks what this machine is set up for.
 pub(crate) fn context(store: &Path) -> Context {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine =
-        Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
+    let machine = Machine {
+        root: PathBuf::from("/"),
+        home: environment.get("HOME").map(PathBuf::from),
+        environment,
+        observer: Observer::default(),
+    };
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
     Context::new(

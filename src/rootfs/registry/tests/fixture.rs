@@ -15,6 +15,7 @@ use crate::config::{Origin, Resolved};
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
 use crate::http_server::Server;
+use crate::observe::Observer;
 use crate::oci::Digest;
 use crate::plan::model::{Catalogue as _, Release, Source, Toolchain};
 use crate::rootfs::{Context, Endpoints, Machine};
@@ -74,7 +75,12 @@ impl Fixture {
         };
         let mirrors = self.mirrors.iter().map(|(name, url)| (name.clone(), mirror(url))).collect();
         let environment = self.environment.clone();
-        let machine = Machine { root: PathBuf::from("/nowhere"), home: None, environment };
+        let machine = Machine {
+            root: PathBuf::from("/nowhere"),
+            home: None,
+            environment,
+            observer: Observer::default(),
+        };
         let endpoints = Endpoints::new(machine, &mirrors, &definitions).unwrap();
         let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
         let store = Store::open(self.folder.path().join("store")).unwrap();
