@@ -13,6 +13,8 @@ use super::terminal::{Style, paint, size};
 pub(super) enum Event<'a> {
     /// A line of information.
     Info { text: &'a str },
+    /// A line that only `-v` shows.
+    Detail { text: &'a str },
     /// Something that deserves attention.
     Warning { id: &'a str, text: &'a str, hint: Option<&'a str> },
     /// A task begins.
@@ -32,6 +34,7 @@ impl Event<'_> {
     pub(super) fn text(&self, colour: bool) -> String {
         match self {
             Self::Info { text } => (*text).to_owned(),
+            Self::Detail { text } => paint(Style::Dim, text, colour),
             Self::Warning { id, text, hint } => {
                 let title = paint(Style::Warning, &format!("warning[{id}]"), colour);
                 match hint {

@@ -38,6 +38,7 @@ pub enum Progress {
 #[derive(Clone)]
 pub struct Reporter {
     shared: Arc<Shared>,
+    verbose: bool,
 }
 
 struct Shared {
@@ -85,7 +86,19 @@ impl Reporter {
     fn build(progress: Progress, colour: bool, sink: Box<dyn Write + Send>) -> Self {
         let live = (progress == Progress::Tty).then(|| Live::stderr(colour));
         let tails = Mutex::default();
-        Self { shared: Arc::new(Shared { progress, colour, live, sink: Mutex::new(sink), tails }) }
+        let shared = Arc::new(Shared { progress, colour, live, sink: Mutex::new(sink), tails });
+        Self { shared, verbose: false }
+    }
+
+    /// The same, showing details as well or not.
+    #[must_use]
+    pub fn with_details(self, verbose: bool) -> Self {
+        Self { verbose: verbose && self.shared.progress != Progress::Quiet, ..self }
+    }
+
+    /// Whether details are shown, and worth finding out.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// The style in use.
@@ -101,6 +114,13 @@ impl Reporter {
     /// A line of information.
     pub fn info(&self, text: &str) {
         self.emit(&Event::Info { text });
+    }
+
+    /// A line for those who asked for details (`-v`).
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.emit(&Event::Detail { text });
+        }
     }
 
     /// A warning with its stable id; `hint` says what to do about it.
