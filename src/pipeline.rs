@@ -22,6 +22,7 @@ use crate::plan::{Notice, Plan};
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
 use crate::source::{Seen, Source};
+use crate::store::history::History;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
 use crate::{build, closure, config, cross, detect, http, oci, package, plan, prune, publish, source};
@@ -287,16 +288,19 @@ pub fn build(
     if let Some(lock) = &checkout.lock {
         context.remember_dates(lock.dates());
     }
+    let identity = build::made::app_identity(&checkout.source.root, &checkout.folder, &plan.platform);
+    let history = History::of(&identity, &session.store);
     let toolchains = toolchains(plan, &plan.build_platform, context)?;
     let engine = Engine {
         store: &session.store,
         reporter: &session.reporter,
-        build_root: build_root(plan, context)?,
+        build_root: Box::new(|| rootfs::directory(&plan.build_root, Purpose::Build, context)),
         toolchains: on_disk(&toolchains, session)?,
         // Looking for registries may start clients of the machine.
         host: LazyCell::new(Box::new(|| Host::read(&session.environment, registries(context, plan)))),
         offline: session.offline,
         secrets,
+        history: &history,
     };
     let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
     let mut work =
@@ -326,7 +330,13 @@ pub fn build(
         }
         None => layers,
     };
-    let input = package::Input { platform: &plan.platform, layers, image: &plan.image, base };
+    let input = package::Input {
+        platform: &plan.platform,
+        layers,
+        image: &plan.image,
+        base,
+        history: Some(&history),
+    };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
 }
 
@@ -499,14 +509,6 @@ fn base(plan: &Plan, context: &rootfs::Context) -> Result<Option<package::Base>,
         Ok(package::Base { layers: image.layers.clone(), config, files })
     };
     base().map(Some).map_err(boxed)
-}
-
-/// The build root on disk; an image without steps needs none.
-fn build_root(plan: &Plan, context: &rootfs::Context) -> Result<Option<PathBuf>, Error> {
-    if plan.steps.is_empty() {
-        return Ok(None);
-    }
-    rootfs::directory(&plan.build_root, Purpose::Build, context).map(Some).map_err(boxed)
 }
 
 /// The variables that are UTF-8; addresses and names of files are.

@@ -7,6 +7,7 @@
 mod engine;
 mod host;
 mod key;
+pub mod made;
 mod pip_settings;
 pub mod sandbox;
 mod secret;
@@ -75,6 +76,9 @@ pub enum Error {
     /// The source could not be read.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
+    /// The build root could not be made.
+    #[error(transparent)]
+    Root(#[from] crate::rootfs::Error),
     /// A secret is wanted as a variable and is no text.
     #[error("the secret `{id}` is wanted as a variable, and its value is no text")]
     SecretNotText {
@@ -115,6 +119,7 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.id(),
             Self::Store(error) => error.id(),
             Self::Source(error) => error.id(),
+            Self::Root(error) => error.id(),
             Self::SecretNotText { .. } => "secret/not-text",
             Self::SecretKept { .. } => "secret/kept",
             Self::OtherMachine { .. } => "build/other-machine",
@@ -129,6 +134,7 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Source(error) => error.exit(),
+            Self::Root(error) => error.exit(),
             Self::OtherMachine { .. } | Self::UnknownToolchain { .. } | Self::SecretNotText { .. } => {
                 ExitCode::Usage
             }
@@ -139,6 +145,7 @@ impl Diagnose for Error {
         match self {
             Self::Step { failed, .. } if !failed.output.is_empty() => Some(failed.output.join("\n")),
             Self::Sandbox(error) => error.detail(),
+            Self::Root(error) => error.detail(),
             _ => None,
         }
     }
@@ -166,6 +173,7 @@ impl Diagnose for Error {
             Self::Sandbox(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Source(error) => error.hints(),
+            Self::Root(error) => error.hints(),
             Self::OtherMachine { .. } => {
                 vec![
                     "make the plan anew on this machine, with the same `--platform`: `rpack plan --json`"

@@ -16,7 +16,7 @@ use crate::pipeline::{self, App, Error, Session};
 use crate::plan::Plan;
 use crate::publish::{self, Destination};
 use crate::ui::ExitCode;
-use crate::unchanged::{self, Answer, Pending, Question};
+use crate::unchanged::{self, Answer, Miss, Pending, Question};
 
 /// Build an image from source
 ///
@@ -56,10 +56,11 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let secrets = arguments.secrets.read(&session.environment)?;
     let app = arguments.app.app()?;
     let question = question(&app, &secrets, session).filter(|_| arguments.plan.is_none());
-    if let Some(Ok(answer)) =
-        question.as_ref().map(|question| unchanged::find(question, &session.environment, &session.store))
-    {
-        return answer_again(&answer, arguments, &outputs, session);
+    if let Some(question) = &question {
+        match unchanged::find(question, &session.environment, &session.store) {
+            Ok(answer) => return answer_again(&answer, arguments, &outputs, session),
+            Err(Miss(reason)) => session.reporter.detail(&format!("the image is made again: {reason}")),
+        }
     }
     let checkout = pipeline::read(&app, session)?;
     let pending = question.and_then(|question| Pending::new(&question, &checkout.walks));

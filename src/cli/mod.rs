@@ -61,6 +61,9 @@ struct Global {
     /// Print errors only
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Show details: why each step and layer is made again, and the key of each that is not
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    verbose: bool,
     /// How to show progress; the default is `tty` on a terminal and `plain` elsewhere
     #[arg(long, global = true, value_enum, value_name = "STYLE")]
     progress: Option<ProgressStyle>,
@@ -132,7 +135,7 @@ fn reporter(global: &Global, environment: &Environment) -> Reporter {
         ProgressStyle::Plain => Progress::Plain,
         ProgressStyle::Json => Progress::Json,
     });
-    Reporter::auto(flag, global.quiet, io::stderr().is_terminal(), environment)
+    Reporter::auto(flag, global.quiet, io::stderr().is_terminal(), environment).with_details(global.verbose)
 }
 
 fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, Error> {

@@ -103,7 +103,8 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let secrets = arguments.secrets.read(&session.environment)?;
         let image = pipeline::build(&plan, &checkout, &context, &secrets, session)?;
         let (tag, store) = (super::app::tag(&plan), &session.store);
-        publish::publish(&image.clone().into(), &Destination::Store, &tag, store, &session.reporter).map_err(boxed)?;
+        publish::publish(&image.clone().into(), &Destination::Store, &tag, store, &session.reporter)
+            .map_err(boxed)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
     let image = publish::find(&arguments.target, pipeline::machine(), &session.store).map_err(boxed)?;

@@ -3,8 +3,6 @@
 //! `metadata/closures/KEY.json` in the store. The key covers what the search depends on: what every ELF file and
 //! script asks for, all links, both roots, the start command and environment, the data.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::scan::Scan;
@@ -43,23 +41,17 @@ fn damaged(path: PathBuf, error: &serde_json::Error) -> Error {
     Error::Store(store::Error::Damaged { path, reason: error.to_string() })
 }
 
-fn path(key: &Digest, store: &Store) -> PathBuf {
-    store.root().join("metadata/closures").join(format!("{}.json", key.hex()))
+fn name(key: &Digest) -> String {
+    format!("closures/{}.json", key.hex())
 }
 
 /// The closure with this key. A damaged record counts as none.
 pub(super) fn find(key: &Digest, store: &Store) -> Option<Closure> {
-    serde_json::from_slice(&fs::read(path(key, store)).ok()?).ok()
+    serde_json::from_slice(&store.record(&name(key))?).ok()
 }
 
 /// Remembers the closure of a key.
 pub(super) fn keep(key: &Digest, closure: &Closure, store: &Store) -> Result<(), Error> {
-    let path = path(key, store);
-    let bytes = to_canonical_json(closure).map_err(|error| damaged(path.clone(), &error))?;
-    let folder = store.root().join("metadata/closures");
-    fs::create_dir_all(&folder).map_err(store::Error::io("create", &folder))?;
-    let mut file = store.temporary_file()?;
-    file.write_all(&bytes).map_err(store::Error::io("write", &path))?;
-    file.persist(&path).map_err(|error| store::Error::io("create", &path)(error.error))?;
-    Ok(())
+    let bytes = to_canonical_json(closure).map_err(|error| damaged(PathBuf::from("closure"), &error))?;
+    Ok(store.put_record(&name(key), &bytes)?)
 }

@@ -33,6 +33,13 @@ impl Digest {
         })
     }
 
+    /// The first twelve hexadecimal digits, for people.
+    pub fn short(&self) -> String {
+        let mut text = self.hex();
+        text.truncate(12);
+        text
+    }
+
     /// Reads the 64 hexadecimal digits without the algorithm, as Debian's indexes write them.
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, LayerDescriptor, LayerInput, compress, layers};
 use crate::oci::image::LAYER_GZIP;
 use crate::oci::{Digest, DigestWriter};
-use crate::store::{self, Content, Entry, Kind, Store};
+use crate::store::{Content, Entry, Kind, Store};
 
 /// Raise it when the rules that are not in an entry's metadata change: the format of the archive.
 const FORMAT: u32 = 1;
@@ -30,6 +30,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// What it is.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// The digest that the content at `path` must have, where the key was made from one.
     pub(super) fn content(&self, path: &str) -> Option<Digest> {
         self.contents.get(path).copied()
@@ -44,6 +49,9 @@ struct Record {
     size: u64,
     diff_id: Digest,
     uncompressed_size: u64,
+    /// The layer's id, for people.
+    #[serde(default)]
+    id: String,
 }
 
 /// Stands for the content of a file.
@@ -130,13 +138,13 @@ fn digest_file(file: &Path) -> io::Result<Digest> {
     Ok(hash.finish().1)
 }
 
-fn record_path(key: &Key, store: &Store) -> PathBuf {
-    store.root().join("metadata/layers").join(format!("{}.json", key.digest.hex()))
+fn record_name(key: &Key) -> String {
+    format!("layers/{}.json", key.digest.hex())
 }
 
 /// The layer with this key, if its blob is still here. A damaged record counts as none.
 pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor> {
-    let record: Record = serde_json::from_slice(&fs::read(record_path(key, store)).ok()?).ok()?;
+    let record: Record = serde_json::from_slice(&store.record(&record_name(key))?).ok()?;
     let blob = store.blob(&record.digest)?;
     if fs::metadata(blob).ok()?.len() != record.size {
         return None;
@@ -154,14 +162,14 @@ pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor
 /// Remembers the blob of a key.
 pub(super) fn keep(key: &Key, layer: &LayerDescriptor, store: &Store) -> Result<(), Error> {
     let Some(uncompressed_size) = layer.uncompressed_size else { return Ok(()) };
-    let record = Record { digest: layer.digest, size: layer.size, diff_id: layer.diff_id, uncompressed_size };
+    let record = Record {
+        digest: layer.digest,
+        size: layer.size,
+        diff_id: layer.diff_id,
+        uncompressed_size,
+        id: layer.id.clone(),
+    };
     let bytes = crate::oci::to_canonical_json(&record)
         .map_err(|source| Error::Document { document: "layer key", source })?;
-    let path = record_path(key, store);
-    let folder = store.root().join("metadata/layers");
-    fs::create_dir_all(&folder).map_err(store::Error::io("create", &folder))?;
-    let mut file = store.temporary_file()?;
-    file.write_all(&bytes).map_err(store::Error::io("write", &path))?;
-    file.persist(&path).map_err(|error| store::Error::io("create", &path)(error.error))?;
-    Ok(())
+    Ok(store.put_record(&record_name(key), &bytes)?)
 }

@@ -13,6 +13,7 @@ mod contents;
 mod error;
 mod image;
 mod layers;
+mod made;
 mod outcome;
 pub(crate) mod tar;
 
@@ -25,6 +26,7 @@ pub use outcome::settle;
 use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan;
+use crate::store::history::History;
 use crate::store::{Store, Tree};
 use crate::ui::Reporter;
 
@@ -43,6 +45,8 @@ pub struct Input<'a> {
     pub image: &'a plan::model::Image,
     /// The image below the layers, if there is one.
     pub base: Option<Base>,
+    /// What the app's layers were made of the last time, where that is kept.
+    pub history: Option<&'a History>,
 }
 
 /// What a layer is made from.
@@ -87,7 +91,7 @@ fn package_with(
     let layers = layers::normalise(input.layers, input.image, base.map(|base| &base.files))?;
     let mut descriptors: Vec<_> = base.into_iter().flat_map(Base::descriptors).collect();
     for layer in &layers {
-        descriptors.push(layer_blob(threads, layer, store, reporter)?);
+        descriptors.push(layer_blob(threads, layer, input.history, store, reporter)?);
     }
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
     let config = match base {
@@ -142,6 +146,7 @@ fn put<T: serde::Serialize>(
 fn layer_blob(
     threads: usize,
     layer: &LayerInput,
+    history: Option<&History>,
     store: &Store,
     reporter: &Reporter,
 ) -> Result<LayerDescriptor, Error> {
@@ -149,7 +154,15 @@ fn layer_blob(
     let key = cache::key(layer, store)?;
     if let Some(found) = cache::find(&key, &layer.id, store) {
         task.done("cached");
+        if let Some(history) = history {
+            made::remember_found(layer, &key, history);
+        }
+        reporter.detail(&format!("layer {}  found {}", layer.id, key.digest().short()));
         return Ok(found);
+    }
+    if let Some(history) = history {
+        let reason = made::reason(layer, &key, history);
+        reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
     }
     let written = layers::write(threads, layer, &key, store)?;
     cache::keep(&key, &written, store)?;

@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     fn package(&self, layers: Vec<LayerInput>) -> Result<Image, Error> {
-        let input = Input { platform: "linux/amd64", layers, image: &self.image, base: None };
+        let input = Input { platform: "linux/amd64", layers, image: &self.image, base: None, history: None };
         package(input, &self.store, &Reporter::new(Progress::Quiet))
     }
 
@@ -168,7 +168,8 @@ fn the_digest_is_the_same_in_any_store_with_any_number_of_threads() {
             let large = fixture.file(&format!("source-{threads}/large"), &b"0123456789abcdef".repeat(60_000));
             let entries = [("app/large", on_disk(large)), ("app/small", Entry::bytes("s"))];
             let layers = vec![layer("app", Time::Source, &entries)];
-            let input = Input { platform: "linux/amd64", layers, image: &fixture.image, base: None };
+            let input =
+                Input { platform: "linux/amd64", layers, image: &fixture.image, base: None, history: None };
             let image =
                 package_with(threads, input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap();
             image.manifest.digest.to_string()
@@ -343,7 +344,8 @@ fn platform_time_and_layers_are_checked() {
     let mut fixture = Fixture::new();
     assert!(matches!(fixture.package(Vec::new()), Err(Error::Empty)));
     let layers = || vec![layer("app", Time::Fixed, &[])];
-    let input = Input { platform: "amd64", layers: layers(), image: &fixture.image, base: None };
+    let input =
+        Input { platform: "amd64", layers: layers(), image: &fixture.image, base: None, history: None };
     let error = package(input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap_err();
     assert_eq!(error.to_string(), "`amd64` is not a platform: expected `linux/amd64` or the like");
     for created in [-1, i64::MAX] {
@@ -390,7 +392,8 @@ fn base(history: &serde_json::Value) -> super::Base {
 
 fn on_base(fixture: &Fixture, base: super::Base, entries: &[(&str, Entry)]) -> Result<Image, Error> {
     let layers = vec![layer("app", Time::Source, entries)];
-    let input = Input { platform: "linux/amd64", layers, image: &fixture.image, base: Some(base) };
+    let input =
+        Input { platform: "linux/amd64", layers, image: &fixture.image, base: Some(base), history: None };
     package(input, &fixture.store, &Reporter::new(Progress::Quiet))
 }
 

@@ -3,6 +3,7 @@
 //! The digest of a selection covers paths, kinds, modes and contents and nothing else, so it is the same in
 //! every clone. A copy is made once per digest and is verified while it is made.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -41,6 +42,26 @@ impl Source {
             Content::Bytes(bytes) => Ok(Digest::of(bytes)),
         })?;
         Ok(Selection { tree, digest })
+    }
+}
+
+impl Selection {
+    /// What stands for each file: its mode and the start of the digest of what it holds. None when a file has changed
+    /// meanwhile. Contents are known from selecting, so that hardly one is read again.
+    pub fn marks(&self, fingerprints: &Fingerprints) -> Option<BTreeMap<String, String>> {
+        let mut marks = BTreeMap::new();
+        for (path, entry) in self.tree.iter() {
+            let digest = match &entry.kind {
+                Kind::Directory { .. } | Kind::Whiteout => continue,
+                Kind::Symlink { target } => Digest::of(target.as_bytes()),
+                Kind::File { content: Content::Bytes(bytes), .. } => Digest::of(bytes),
+                Kind::File { content: Content::Path(file), size } => {
+                    fingerprints.digest(file, path, *size).ok()?
+                }
+            };
+            marks.insert(path.to_owned(), format!("{:o} {}", entry.mode, &digest.hex()[..16]));
+        }
+        Some(marks)
     }
 }
 

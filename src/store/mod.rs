@@ -11,21 +11,28 @@
 //! ```
 //!
 //! Crash-safe: an entry is written under a temporary name, synced and renamed; readers never see half of one.
-//! One store belongs to one user, because overlay lowers must belong to whoever mounts them.
+//! What is used by a running process is not removed ([`removal`]): the time of an entry is that of its last use, kept to
+//! the hour, and each process says when it began. One store belongs to one user, because overlay lowers must belong to whoever mounts them.
 
 mod clock;
 mod directory;
+pub mod history;
+mod lease;
 mod links;
+pub mod removal;
 pub mod tree;
+mod usage;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use clock::now;
 pub use directory::remove_all;
 pub use tree::{Content, Entry, Kind, Tree};
+pub use usage::Warm;
 
 use crate::oci::{Digest, DigestWriter};
 use crate::ui::{Diagnose, ExitCode};
@@ -33,10 +40,11 @@ use crate::ui::{Diagnose, ExitCode};
 /// How old an unfinished entry is when nobody works on it any more, in seconds.
 const ABANDONED: i64 = 24 * 60 * 60;
 
-/// An open store. Cheap to clone.
+/// An open store. Cheap to clone. While one is open, nothing is removed that this process has used.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    shared: Arc<usage::Shared>,
 }
 
 /// Why the store cannot be used.
@@ -132,7 +140,8 @@ impl Store {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
-        let store = Self { root };
+        let shared = Arc::new(usage::Shared::new(lease::Lease::take(&root)?));
+        let store = Self { root, shared };
         store.sweep();
         Ok(store)
     }
@@ -163,7 +172,7 @@ impl Store {
     /// The blob's path, if it is here.
     pub fn blob(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.blob_path(digest);
-        path.exists().then_some(path)
+        (self.claim(&path) || self.fetch_blob(digest)).then_some(path)
     }
 
     /// A temporary file in the store, to become a blob.
@@ -183,6 +192,7 @@ impl Store {
         let path = self.blob_path(digest);
         file.as_file().sync_data().map_err(Error::io("write", file.path()))?;
         file.persist(&path).map_err(|error| Error::io("create", &path)(error.error))?;
+        self.note(&path);
         Ok(path)
     }
 
@@ -209,7 +219,9 @@ impl Store {
     /// The folder of a package manager's cache, made when missing.
     pub fn cache(&self, id: &str) -> Result<PathBuf, Error> {
         let path = self.root.join("caches").join(id);
-        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        if !self.claim(&path) {
+            fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        }
         Ok(path)
     }
 
@@ -221,7 +233,7 @@ impl Store {
     /// The folder of an entry kept under `folder/key` (`trees`, `steps`), if it is complete.
     pub fn entry(&self, folder: &str, key: &str) -> Option<PathBuf> {
         let path = self.root.join(folder).join(key);
-        path.exists().then_some(path)
+        (self.claim(&path) || self.fetch_entry(folder, key)).then_some(path)
     }
 
     /// Makes a finished temporary folder the entry `folder/key`; if another process was first, theirs stays.
@@ -238,6 +250,7 @@ impl Store {
             Err(_) if path.exists() => remove_all(&source).map_err(Error::io("remove", &source))?,
             Err(error) => return Err(Error::io("create", &path)(error)),
         }
+        self.note(&path);
         Ok(path)
     }
 

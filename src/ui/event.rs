@@ -24,6 +24,8 @@ pub struct Warning {
 pub(super) enum Event<'a> {
     /// A line of information.
     Info { text: &'a str },
+    /// A line that only `-v` shows.
+    Detail { text: &'a str },
     /// Something that deserves attention.
     Warning { id: &'a str, text: &'a str, hint: Option<&'a str> },
     /// A task begins.
@@ -43,6 +45,7 @@ impl Event<'_> {
     pub(super) fn text(&self, colour: bool) -> String {
         match self {
             Self::Info { text } => (*text).to_owned(),
+            Self::Detail { text } => paint(Style::Dim, text, colour),
             Self::Warning { id, text, hint } => {
                 let title = paint(Style::Warning, &format!("warning[{id}]"), colour);
                 match hint {

@@ -38,6 +38,7 @@ pub enum Progress {
 #[derive(Clone)]
 pub struct Reporter {
     shared: Arc<Shared>,
+    verbose: bool,
 }
 
 struct Shared {
@@ -86,7 +87,19 @@ impl Reporter {
     fn build(progress: Progress, colour: bool, sink: Box<dyn Write + Send>) -> Self {
         let live = (progress == Progress::Tty).then(|| Live::stderr(colour));
         let (sink, tails, warnings) = (Mutex::new(sink), Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { progress, colour, live, sink, tails, warnings }) }
+        let shared = Arc::new(Shared { progress, colour, live, sink, tails, warnings });
+        Self { shared, verbose: false }
+    }
+
+    /// The same, showing details as well or not.
+    #[must_use]
+    pub fn with_details(self, verbose: bool) -> Self {
+        Self { verbose: verbose && self.shared.progress != Progress::Quiet, ..self }
+    }
+
+    /// Whether details are shown, and worth finding out.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// The style in use.
@@ -102,6 +115,13 @@ impl Reporter {
     /// A line of information.
     pub fn info(&self, text: &str) {
         self.emit(&Event::Info { text });
+    }
+
+    /// A line for those who asked for details (`-v`).
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.emit(&Event::Detail { text });
+        }
     }
 
     /// A warning with its stable id; `hint` says what to do about it.

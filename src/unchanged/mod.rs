@@ -89,13 +89,17 @@ pub fn find(question: &Question<'_>, environment: &Environment, store: &Store) -
     }
     let mut touched = false;
     for tree in &mut record.trees {
-        for (relative, sight) in &mut tree.sights {
-            let path = if relative.is_empty() { tree.root.clone() } else { tree.root.join(&*relative) };
-            touched |= look_again(sight, &path, relative, false, tree.time)?;
-        }
+        touched |= tree.look_again()?;
     }
     for (path, sight) in &mut record.machine.sights {
-        touched |= look_again(sight, path, &path.to_string_lossy(), true, record.machine.time)?;
+        match sight.compare(path, true, record.machine.time) {
+            Comparison::Same => {}
+            Comparison::Touched(new) => {
+                *sight = new;
+                touched = true;
+            }
+            Comparison::Changed => return Err(Miss(reason(sight, path, &path.to_string_lossy()))),
+        }
     }
     if let Some(digest) = missing(&record.answer.product, store) {
         return Err(Miss(format!("{digest} is not in the store any more")));
@@ -112,21 +116,51 @@ pub fn find(question: &Question<'_>, environment: &Environment, store: &Store) -
     Ok(record.answer)
 }
 
-/// Compares and, where only the state is new, takes note of it. Whether it did.
-fn look_again(sight: &mut Sight, path: &Path, shown: &str, follows: bool, time: i64) -> Result<bool, Miss> {
-    match sight.compare(path, follows, time) {
-        Comparison::Same => Ok(false),
-        Comparison::Touched(new) => {
-            *sight = new;
-            Ok(true)
+impl record::Tree {
+    /// Compares all of it and takes note of what only has a new state. Whether anything has.
+    fn look_again(&mut self) -> Result<bool, Miss> {
+        let mut touched = Vec::new();
+        for (index, (relative, sight)) in self.sights.iter().enumerate() {
+            let path = self.path(relative);
+            match sight.compare(&path, false, self.time) {
+                Comparison::Same => {}
+                Comparison::Touched(new) => touched.push((index, new)),
+                Comparison::Changed => {
+                    // A folder that lists something else may have lost a file that can be named.
+                    let reason = if matches!(sight, Sight::Folder(..)) { self.lost(relative) } else { None };
+                    return Err(Miss(reason.unwrap_or_else(|| self::reason(sight, &path, relative))));
+                }
+            }
         }
-        Comparison::Changed => Err(Miss(match (&*sight, path.symlink_metadata()) {
-            (Sight::Absent, _) => format!("{shown} is new"),
-            (_, Err(_)) => format!("{shown} was removed"),
-            (Sight::Folder(..), _) if shown.is_empty() => "files were added".to_owned(),
-            (Sight::Folder(..), _) => format!("files were added to {shown}"),
-            _ => format!("{shown} changed"),
-        })),
+        let any = !touched.is_empty();
+        for (index, new) in touched {
+            self.sights[index].1 = new;
+        }
+        Ok(any)
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        if relative.is_empty() { self.root.clone() } else { self.root.join(relative) }
+    }
+
+    /// Says which entry of the folder `relative` is gone, if one is.
+    fn lost(&self, relative: &str) -> Option<String> {
+        let is_child = |path: &&str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == relative;
+        let paths = self.sights.iter().map(|(path, _)| path.as_str()).filter(|path| !path.is_empty());
+        let mut children = paths.filter(is_child);
+        let lost = children.find(|path| self.path(path).symlink_metadata().is_err())?;
+        Some(format!("{lost} was removed"))
+    }
+}
+
+/// Why `sight` is not what is at `path` now, for the user.
+fn reason(sight: &Sight, path: &Path, shown: &str) -> String {
+    match (sight, path.symlink_metadata()) {
+        (Sight::Absent, _) => format!("{shown} is new"),
+        (_, Err(_)) => format!("{shown} was removed"),
+        (Sight::Folder(..), _) if shown.is_empty() => "files were added".to_owned(),
+        (Sight::Folder(..), _) => format!("files were added to {shown}"),
+        _ => format!("{shown} changed"),
     }
 }
 

@@ -27,3 +27,4 @@ mod site;
 mod style;
 mod support;
 mod toolchains;
+mod unchanged;

@@ -10,6 +10,7 @@ use std::sync::Once;
 use std::time::Instant;
 
 use super::key::{Lowers, key};
+use super::made::{self, Made};
 use super::sandbox::{Bind, Outcome, Sandbox, SecretFiles, Spec};
 use super::secret::{self, Hidden, Secrets};
 use super::{Error, Host, StepResult, Work};
@@ -17,7 +18,9 @@ use crate::interrupt;
 use crate::oci::Digest;
 use crate::plan::model::Step;
 use crate::plan::{Failed, Plan};
+use crate::rootfs;
 use crate::source::{Fingerprints, Selection, Source, snapshot};
+use crate::store::history::History;
 use crate::store::{self, Content, Entry, Kind, Store, Tree};
 use crate::ui::Reporter;
 
@@ -37,14 +40,13 @@ pub struct Toolchain {
 }
 
 /// Runs steps on this machine.
-#[derive(Debug)]
 pub struct Engine<'a> {
     /// Where results are kept.
     pub store: &'a Store,
     /// Where progress goes.
     pub reporter: &'a Reporter,
-    /// The materialised build root; not needed when the plan has no steps.
-    pub build_root: Option<PathBuf>,
+    /// The build root on disk; asked for only when a step has to run.
+    pub build_root: Box<dyn Fn() -> Result<PathBuf, rootfs::Error> + 'a>,
     /// By name.
     pub toolchains: BTreeMap<String, Toolchain>,
     /// What steps with network see of the machine; found out when the first of them runs.
@@ -53,6 +55,20 @@ pub struct Engine<'a> {
     pub offline: bool,
     /// What steps may see that their plan names it for.
     pub secrets: &'a Secrets,
+    /// What the app's steps were made of the last time.
+    pub history: &'a History,
+}
+
+/// A step with all that its result depends on.
+struct Job<'a> {
+    step: &'a Step,
+    plan: &'a Plan,
+    source: &'a Source,
+    view: &'a View,
+    key: Digest,
+    lowers: Lowers<'a>,
+    selection: Selection,
+    fingerprints: &'a Fingerprints,
 }
 
 /// The growing view: what the next step stands on.
@@ -78,7 +94,9 @@ impl Engine<'_> {
                 inputs: selection.digest,
             };
             let key = key(step, &lowers);
-            let (entry, cached) = self.result(step, &key, &selection, &view, source)?;
+            let (view_now, fingerprints) = (&view, &fingerprints);
+            let job = Job { step, plan, source, view: view_now, key, lowers, selection, fingerprints };
+            let (entry, cached) = self.result(&job)?;
             view.tree.apply(read_result(self.store, &entry)?);
             view.lowers.insert(0, entry.join("fs"));
             view.keys.push(key);
@@ -88,24 +106,25 @@ impl Engine<'_> {
         Ok(Work { tree: view.tree, steps })
     }
 
-    /// The step's kept result, made now if it is not there. Two builds of the same step wait for each other.
-    fn result(
-        &self,
-        step: &Step,
-        key: &Digest,
-        selection: &Selection,
-        view: &View,
-        source: &Source,
-    ) -> Result<(PathBuf, bool), Error> {
+    /// The job's kept result, made now if it is not there. Two builds of the same step wait for each other.
+    fn result(&self, job: &Job<'_>) -> Result<(PathBuf, bool), Error> {
+        let Job { step, source, key, .. } = job;
         let task = self.reporter.task(&format!("{}  {}", step.id, step.title));
         let started = Instant::now();
         let _lock = self.store.lock(&key.hex())?;
         if let Some(entry) = self.store.entry("steps", &key.hex()) {
             task.done("unchanged");
+            made::remember_found(self.history, &step.id, key, &entry);
+            self.reporter.detail(&format!("{}  found {}", step.id, key.short()));
             return Ok((entry, true));
         }
+        let made = Made::of(step, job.plan, &job.lowers, &job.selection, job.fingerprints);
+        if self.reporter.is_verbose() {
+            let reason = made::reason(self.history, &made, key);
+            self.reporter.detail(&format!("{}  runs: {reason}", step.id));
+        }
         let temporary = self.store.temporary_folder()?;
-        let lowers = self.lowers(step, selection, view)?;
+        let lowers = self.lowers(step, &job.selection, job.view)?;
         let seen = secret::of_step(step, self.secrets);
         let hidden = Hidden::new(&seen);
         let spec = self.spec(step, lowers, temporary.path(), &seen)?;
@@ -140,7 +159,9 @@ impl Engine<'_> {
         }
         let work = temporary.path().join("work");
         store::remove_all(&work).map_err(store::Error::io("remove", &work))?;
+        made.write(temporary.path());
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
+        self.history.remember("step", &step.id, key, &made);
         task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
         Ok((entry, false))
     }
@@ -161,7 +182,7 @@ impl Engine<'_> {
         lowers.push(snapshot(selection, self.store, APP)?);
         lowers.extend(self.toolchains.values().map(|tool| tool.root.clone()));
         lowers.push(self.files(&BTreeMap::from([(HOSTS.0.to_owned(), HOSTS.1.to_owned())]))?);
-        lowers.extend(self.build_root.clone());
+        lowers.push((self.build_root)()?);
         Ok(lowers)
     }
 

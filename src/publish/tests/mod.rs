@@ -66,7 +66,7 @@ impl Fixture {
             processes: std::collections::BTreeMap::new(),
         };
         let layers = vec![layer("base", &base), layer("app", &app)];
-        let input = Input { platform, layers, image: &image, base: None };
+        let input = Input { platform, layers, image: &image, base: None, history: None };
         package(input, &self.store, &self.reporter).unwrap()
     }
 

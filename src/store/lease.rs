@@ -1,0 +1,79 @@
+//! Which processes use a store now, and since when.
+//!
+//! `locks/session-*` is one file for each process that has the store open: locked while it runs, its time is when it
+//! began. A process takes its lease, and takes up an entry that was not used for long, while it holds `locks/gate`
+//! shared; whoever removes entries holds it alone, for no longer than it takes to rename them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::Error;
+
+const GATE: &str = "gate";
+const SESSION: &str = "session-";
+
+/// One process's use of a store; ends when dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    file: tempfile::NamedTempFile,
+}
+
+/// Held while others must not remove entries, or while nobody may take up one.
+#[derive(Debug)]
+pub(super) struct Gate {
+    _file: File,
+}
+
+impl Gate {
+    /// Waits until nobody removes.
+    pub(super) fn shared(root: &Path) -> Result<Self, Error> {
+        let path = root.join("locks").join(GATE);
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        file.lock_shared().map_err(Error::io("lock", &path))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Waits until nobody else is at it.
+    pub(super) fn alone(root: &Path) -> Result<Self, Error> {
+        let path = root.join("locks").join(GATE);
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        file.lock().map_err(Error::io("lock", &path))?;
+        Ok(Self { _file: file })
+    }
+}
+
+impl Lease {
+    /// Says that this process uses the store from now on.
+    pub(super) fn take(root: &Path) -> Result<Self, Error> {
+        let folder = root.join("locks");
+        let _gate = Gate::shared(root)?;
+        let file = tempfile::Builder::new().prefix(SESSION).tempfile_in(&folder);
+        let file = file.map_err(Error::io("create a file in", &folder))?;
+        file.as_file().lock().map_err(Error::io("lock", file.path()))?;
+        Ok(Self { file })
+    }
+
+    /// When the first of the other processes that use the store began, in seconds since 1970. What processes that
+    /// were killed left behind is removed. The caller holds the gate alone.
+    pub(super) fn first_of_others(&self, root: &Path) -> Result<Option<i64>, Error> {
+        let folder = root.join("locks");
+        let mut first = None;
+        for entry in fs::read_dir(&folder).map_err(Error::io("read", &folder))?.flatten() {
+            let path = entry.path();
+            let is_session = entry.file_name().as_encoded_bytes().starts_with(SESSION.as_bytes());
+            if !is_session || path == self.file.path() {
+                continue;
+            }
+            // Whoever ends at this moment removes its own.
+            let Ok(file) = File::open(&path) else { continue };
+            if file.try_lock().is_ok() {
+                let _ = fs::remove_file(&path);
+                continue;
+            }
+            let began = file.metadata().map_or(0, |metadata| metadata.mtime());
+            first = Some(first.map_or(began, |first: i64| first.min(began)));
+        }
+        Ok(first)
+    }
+}

@@ -1,0 +1,78 @@
+//! Removing entries while other processes use the store.
+//!
+//! An entry may go when its last use is older than an hour before the first of the other processes began: whatever those
+//! use, they have marked since. Taking up an older entry and removing one exclude each other by the gate; an entry that
+//! goes is renamed first, so that nobody sees half of it.
+
+use std::cell::Cell;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::lease::Gate;
+use super::usage::GRAIN;
+use super::{Error, Store, remove_all};
+
+/// The clocks of a file system and of the machine may differ by this many seconds.
+const SLACK: i64 = 60;
+
+/// The right to remove; nobody takes up an entry or begins to use the store while it is held.
+#[derive(Debug)]
+pub struct Removal<'a> {
+    store: &'a Store,
+    _gate: Gate,
+    limit: Option<i64>,
+    bin: tempfile::TempDir,
+    taken: Cell<usize>,
+}
+
+impl Store {
+    /// Whether others use the store now; if so, since when, in seconds since 1970.
+    pub fn used_since(&self) -> Result<Option<i64>, Error> {
+        let _gate = Gate::alone(&self.root)?;
+        self.shared.lease.first_of_others(&self.root)
+    }
+
+    /// Begins to remove. To be held for as short as possible.
+    pub fn removal(&self) -> Result<Removal<'_>, Error> {
+        let bin = self.temporary_folder()?;
+        let gate = Gate::alone(&self.root)?;
+        let first = self.shared.lease.first_of_others(&self.root)?;
+        Ok(Removal {
+            store: self,
+            _gate: gate,
+            limit: first.map(|first| first - GRAIN - SLACK),
+            bin,
+            taken: Cell::new(0),
+        })
+    }
+}
+
+impl Removal<'_> {
+    /// Whether no other process uses the store.
+    pub fn is_alone(&self) -> bool {
+        self.limit.is_none()
+    }
+
+    /// Takes the file or folder at `path`, relative to the store, out of it, unless a running process uses it. False
+    /// when it stays.
+    pub fn take(&self, path: &Path) -> Result<bool, Error> {
+        let source = self.store.root.join(path);
+        let Ok(metadata) = fs::symlink_metadata(&source) else { return Ok(false) };
+        if self.limit.is_some_and(|limit| metadata.mtime() >= limit) {
+            return Ok(false);
+        }
+        let number = self.taken.replace(self.taken.get() + 1);
+        fs::rename(&source, self.bin.path().join(number.to_string()))
+            .map_err(Error::io("remove", &source))?;
+        Ok(true)
+    }
+
+    /// Lets the others go on, and then removes what was taken.
+    pub fn finish(self) -> Result<(), Error> {
+        let Self { _gate: gate, bin, .. } = self;
+        drop(gate);
+        let path: PathBuf = bin.keep();
+        remove_all(&path).map_err(Error::io("remove", &path))
+    }
+}

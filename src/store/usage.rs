@@ -1,0 +1,122 @@
+//! Last use of entries, what this process has used, and where entries come from that the store lacks.
+//!
+//! The modification time of a blob, of an entry's folder and of a record is when it was used last. It is written at most
+//! once an hour: nothing is removed that was used in the hour before a running process began.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+use super::lease::{Gate, Lease};
+use super::{Store, now};
+use crate::oci::Digest;
+
+/// A use is not written down again within so many seconds.
+pub(super) const GRAIN: i64 = 60 * 60;
+
+/// Where entries come from that a store lacks, such as what another machine has exported. Each answers whether the
+/// store has the entry now; what is damaged or missing is not there.
+pub trait Warm: fmt::Debug + Send + Sync {
+    /// Brings a blob into the store.
+    fn blob(&self, digest: &Digest, store: &Store) -> bool;
+    /// Brings the entry `folder/key` into the store.
+    fn entry(&self, folder: &str, key: &str, store: &Store) -> bool;
+    /// The record `metadata/NAME`.
+    fn record(&self, name: &str) -> Option<Vec<u8>>;
+}
+
+/// What clones of a store share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) lease: Lease,
+    used: Mutex<BTreeSet<PathBuf>>,
+    warm: OnceLock<Box<dyn Warm>>,
+}
+
+impl Shared {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self { lease, used: Mutex::default(), warm: OnceLock::new() }
+    }
+}
+
+impl Store {
+    /// Looks there for what the store lacks, from now on. The first call counts.
+    pub fn warm_from(&self, warm: Box<dyn Warm>) {
+        let _ = self.shared.warm.set(warm);
+    }
+
+    /// What this process has used or made so far: paths below the store's folder, sorted.
+    pub fn used(&self) -> Vec<PathBuf> {
+        let used = self.shared.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.iter().cloned().collect()
+    }
+
+    /// The small document `metadata/NAME`, if there is one.
+    pub fn record(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.root.join("metadata").join(name);
+        if self.claim(&path)
+            && let Ok(bytes) = fs::read(&path)
+        {
+            return Some(bytes);
+        }
+        let bytes = self.shared.warm.get()?.record(name)?;
+        self.put_record(name, &bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// Writes `metadata/NAME` as a whole.
+    pub fn put_record(&self, name: &str, bytes: &[u8]) -> Result<(), super::Error> {
+        use std::io::Write as _;
+        let path = self.root.join("metadata").join(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(super::Error::io("create", folder))?;
+        let mut file = self.temporary_file()?;
+        file.write_all(bytes).map_err(super::Error::io("write", &path))?;
+        file.persist(&path).map_err(|error| super::Error::io("create", &path)(error.error))?;
+        self.note(&path);
+        Ok(())
+    }
+
+    /// Whether `path` is there; from now on nobody removes it while this process runs.
+    pub(super) fn claim(&self, path: &Path) -> bool {
+        let Ok(metadata) = fs::symlink_metadata(path) else { return false };
+        if !(0..GRAIN).contains(&(now() - metadata.mtime())) {
+            // It may be about to be removed because nobody used it for long.
+            let _gate = Gate::shared(&self.root);
+            match touch(path) {
+                Err(rustix::io::Errno::NOENT) => return false,
+                // A store that cannot be written cannot be pruned either.
+                _ => {}
+            }
+        }
+        self.note(path);
+        true
+    }
+
+    /// Remembers that this process uses `path`.
+    pub(super) fn note(&self, path: &Path) {
+        if let Ok(relative) = path.strip_prefix(&self.root) {
+            let mut used = self.shared.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.insert(relative.to_owned());
+        }
+    }
+
+    pub(super) fn fetch_blob(&self, digest: &Digest) -> bool {
+        self.shared.warm.get().is_some_and(|warm| warm.blob(digest, self))
+    }
+
+    pub(super) fn fetch_entry(&self, folder: &str, key: &str) -> bool {
+        self.shared.warm.get().is_some_and(|warm| warm.entry(folder, key, self))
+    }
+}
+
+fn touch(path: &Path) -> rustix::io::Result<()> {
+    let time = Timespec { tv_sec: now(), tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+}
