@@ -419,8 +419,7 @@ pub fn publish(
 /// Everything that `rootfs` needs, with the endpoints of this machine. One serves planning and building, so that
 /// no client on the machine is asked twice where its registry is.
 pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Context, Error> {
-    let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() })
-        .map_err(boxed)?;
+    let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() });
     let machine = rootfs::Machine {
         root: PathBuf::from("/"),
         home: session.environment.home().map(Path::to_owned),

@@ -20,7 +20,7 @@ mod tests;
 mod transfer;
 
 use std::io::{self, Read as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub enum Protection {
 pub struct Client {
     options: Options,
     patience: Patience,
-    inner: Option<Arc<reqwest::blocking::Client>>,
+    inner: Arc<OnceLock<Result<reqwest::blocking::Client, String>>>,
 }
 
 /// The answer to a request that names the version the caller has.
@@ -86,28 +86,32 @@ pub enum Answer {
 }
 
 impl Client {
-    /// A client that uses the system's certificates and proxies.
-    ///
-    /// # Errors
-    /// [`Error::Roots`] when no certificate authority is known on this machine.
-    pub fn new(options: Options) -> Result<Self, Error> {
+    /// A client that uses the system's certificates and proxies. They are read with the first request, because most
+    /// builds make none; without any certificate authority that request is [`Error::Roots`].
+    pub fn new(options: Options) -> Self {
         Self::with_patience(options, Patience::default())
     }
 
-    fn with_patience(options: Options, patience: Patience) -> Result<Self, Error> {
-        if options.offline {
-            return Ok(Self { options, patience, inner: None });
-        }
+    fn with_patience(options: Options, patience: Patience) -> Self {
+        Self { options, patience, inner: Arc::default() }
+    }
+
+    /// The way to the network, for a client that may use it.
+    fn connector(&self) -> Result<&reqwest::blocking::Client, Error> {
+        let inner = self.inner.get_or_init(|| Self::connect(self.patience));
+        inner.as_ref().map_err(|reason| Error::Roots { reason: reason.clone() })
+    }
+
+    fn connect(patience: Patience) -> Result<reqwest::blocking::Client, String> {
         // Another part of the process may have installed the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let inner = reqwest::blocking::Client::builder()
+        reqwest::blocking::Client::builder()
             .user_agent(concat!("rpack/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
             .timeout(patience.silence)
             .redirect(reqwest::redirect::Policy::custom(follow))
             .build()
-            .map_err(|error| Error::Roots { reason: innermost(&error) })?;
-        Ok(Self { options, patience, inner: Some(Arc::new(inner)) })
+            .map_err(|error| innermost(&error))
     }
 
     /// Whether the network may not be used.
@@ -194,9 +198,10 @@ impl Client {
     /// Sends the request; with `from`, for a file of which so many bytes are here.
     fn send(&self, request: &Request, from: Option<u64>) -> Result<Response, Failure> {
         let url = &request.url;
-        let Some(inner) = &self.inner else {
+        if self.options.offline {
             return Err(Failure::Final(Error::Offline { url: shown(url) }));
-        };
+        }
+        let inner = self.connector().map_err(Failure::Final)?;
         let parsed = reqwest::Url::parse(url)
             .ok()
             .filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host())

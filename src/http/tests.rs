@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::ui::{Diagnose as _, ExitCode, Progress, Reporter};
 
 fn client() -> Client {
-    Client::new(Options { offline: false, pause: Duration::from_millis(1), parallel: 3 }).unwrap()
+    Client::new(Options { offline: false, pause: Duration::from_millis(1), parallel: 3 })
 }
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -63,7 +63,7 @@ fn plain_http_and_other_schemes_are_refused_before_anything_is_sent() {
     assert_eq!(refused("http://registry.example/x"), "network/plain-http");
     assert_eq!(refused("file:///etc/passwd"), "network/address");
     assert_eq!(refused("nonsense"), "network/address");
-    let offline = Client::new(Options { offline: true, ..Options::default() }).unwrap();
+    let offline = Client::new(Options { offline: true, ..Options::default() });
     assert_eq!(
         offline.get("https://x.example/", Protection::Transport, 1).unwrap_err().id(),
         "network/offline"
@@ -109,7 +109,7 @@ fn a_server_that_hardly_sends_counts_as_broken() {
     let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
     let patience =
         Patience { silence: Duration::from_secs(30), window: Duration::from_millis(200), least: 100 };
-    let client = Client::with_patience(options, patience).unwrap();
+    let client = Client::with_patience(options, patience);
     server.fail("/a", &[Fault::Drip(Duration::from_millis(110))]);
     assert_eq!(fetch(&client, &server, &store, "/a", b"0123456789").unwrap(), b"0123456789");
     let requests = server.take_requests();
@@ -131,7 +131,7 @@ fn a_server_that_falls_silent_counts_as_broken() {
     server.put("/a", "01");
     let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
     let patience = Patience { silence: Duration::from_millis(500), ..Patience::default() };
-    let client = Client::with_patience(options, patience).unwrap();
+    let client = Client::with_patience(options, patience);
     server.fail("/a", &[Fault::Drip(Duration::from_secs(30))]);
     assert_eq!(client.get(&format!("{}/a", server.url()), Protection::Transport, 100).unwrap(), b"01");
     assert!(server.take_requests().len() > 1);

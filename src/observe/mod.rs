@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use sight::{Comparison, Sight, listing};
-pub use state::State;
+pub use state::{State, program};
 
 /// Takes note of what is read outside of the source tree. Cheap to clone; clones share what they note.
 #[derive(Clone, Debug, Default)]

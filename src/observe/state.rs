@@ -1,6 +1,6 @@
 //! What the file system says of a file without opening it, as git's index keeps it.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,11 @@ const SETTLED: i64 = 2;
 /// Size, modification and change time in seconds and nanoseconds, inode, device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State(u64, (i64, i64), (i64, i64), u64, u64);
+
+/// The state of the program that runs: another one may decide differently.
+pub fn program() -> Option<State> {
+    fs::metadata(std::env::current_exe().ok()?).ok().map(|found| State::of(&found))
+}
 
 impl State {
     /// The state that `metadata` tells.

@@ -539,7 +539,7 @@ pub enum Source {
 }
 
 /// A root that is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RootRequest {
     /// Id of the base.
     pub base: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::base::Base;
 use super::compose::identity;
 use super::debian::{self, Choice, Refusal, Universe};
-use super::{Context, Error, image, registry};
+use super::{Context, Error, answers, image, registry};
 use crate::oci::Digest;
 use crate::plan::model::{
     Catalogue, CatalogueError, Package, Release, ResolvedImage, Root, RootRequest, Source,
@@ -46,10 +46,16 @@ impl From<Error> for CatalogueError {
 
 fn packaged(context: &Context, base: &str, architecture: &str, package: &str) -> Result<Vec<Release>, Error> {
     let base = Base::load(&context.definitions, base)?;
+    let question = answers::key(&context.suites(&base, architecture)?.digest, &("version", package));
+    if let Some(known) = answers::find(&question, context) {
+        return Ok(known);
+    }
     let universe = context.universe(&base, architecture)?;
     let release =
         |version: &str| Release { version: version.to_owned(), path: package.to_owned(), integrity: None };
-    Ok(universe.version(package).map(release).into_iter().collect())
+    let found = universe.version(package).map(release).into_iter().collect();
+    answers::keep(&question, &found, context)?;
+    Ok(found)
 }
 
 fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
@@ -57,8 +63,19 @@ fn resolve(context: &Context, request: &RootRequest) -> Result<Root, Error> {
     if request.image.is_some() && request.packages.is_empty() && request.with_dependencies.is_empty() {
         return Ok(root(&base, request, Vec::new()));
     }
+    let question = answers::key(&context.suites(&base, &request.architecture)?.digest, &("root", request));
+    // What an image has installed is not in the question.
+    let is_whole = request.image.is_none();
+    if let Some(known) = answers::find(&question, context).filter(|_| is_whole) {
+        return Ok(known);
+    }
     let universe = context.universe(&base, &request.architecture)?;
-    resolve_in(context, &universe, &base, request)?.map_err(|refusal| refused(&base.id, refusal))
+    let root =
+        resolve_in(context, &universe, &base, request)?.map_err(|refusal| refused(&base.id, refusal))?;
+    if is_whole {
+        answers::keep(&question, &root, context)?;
+    }
+    Ok(root)
 }
 
 /// Resolves the request from `universe`; the inner result is that of selecting.

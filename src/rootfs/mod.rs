@@ -8,6 +8,7 @@
 //! Invariants: nothing is executed to compose; everything is verified by a digest that leads to a signature
 //! (Debian) or that the plan holds (toolchains); equal roots give equal trees on any machine.
 
+mod answers;
 pub mod base;
 mod cache;
 mod catalogue;
@@ -52,7 +53,7 @@ use crate::oci::registry::{Credentials, Registry, Settings};
 use crate::store::Store;
 use crate::ui::Reporter;
 use base::Base;
-use debian::Universe;
+use debian::{Archive, Universe};
 
 /// What this stage works with.
 #[derive(Debug)]
@@ -74,6 +75,7 @@ pub struct Context {
     /// What paths of layouts and archives are relative to: the source tree.
     pub folder: PathBuf,
     observer: Observer,
+    archives: Mutex<BTreeMap<(String, String), Arc<Archive>>>,
     universes: Mutex<BTreeMap<(String, String), Arc<Universe>>>,
     dates: Mutex<BTreeMap<Digest, i64>>,
 }
@@ -99,6 +101,7 @@ impl Context {
             registry,
             folder: PathBuf::new(),
             observer: Observer::default(),
+            archives: Mutex::default(),
             universes: Mutex::default(),
             dates: Mutex::default(),
         }
@@ -157,8 +160,8 @@ impl Context {
         Ok(url.trim_end_matches('/').to_owned())
     }
 
-    /// The packages of a base, read once.
-    fn universe(&self, base: &Base, architecture: &str) -> Result<Arc<Universe>, Error> {
+    /// The metadata of a base's suites, looked for once.
+    fn suites(&self, base: &Base, architecture: &str) -> Result<Arc<Archive>, Error> {
         if !base.architectures.iter().any(|offered| offered == architecture) {
             return Err(Error::Architecture {
                 base: base.id.clone(),
@@ -166,12 +169,25 @@ impl Context {
                 available: base.architectures.clone(),
             });
         }
+        let mut archives = self.archives.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = (base.id.clone(), architecture.to_owned());
+        if let Some(archive) = archives.get(&key) {
+            return Ok(archive.clone());
+        }
+        let archive = Arc::new(debian::prepare(self, base, architecture)?);
+        archives.insert(key, archive.clone());
+        Ok(archive)
+    }
+
+    /// The packages of a base, read once.
+    fn universe(&self, base: &Base, architecture: &str) -> Result<Arc<Universe>, Error> {
+        let archive = self.suites(base, architecture)?;
         let mut universes = self.universes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = (base.id.clone(), architecture.to_owned());
         if let Some(universe) = universes.get(&key) {
             return Ok(universe.clone());
         }
-        let universe = Arc::new(debian::load(self, base, architecture)?);
+        let universe = Arc::new(debian::load(&archive, base, architecture)?);
         universes.insert(key, universe.clone());
         Ok(universe)
     }

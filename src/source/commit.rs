@@ -16,6 +16,9 @@ const LONGEST_LINE: u64 = 8 << 10;
 
 /// The commit that `root` is checked out from.
 pub(super) fn commit(root: &Path) -> Option<Commit> {
+    if !root.ancestors().any(|folder| folder.join(".git").exists()) {
+        return None;
+    }
     let revision = git(root, &["rev-parse", "--verify", "--end-of-options", "HEAD^{commit}"])?;
     let revision = revision.trim().to_owned();
     if !revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -19,7 +19,7 @@ use rustix::rand::GetRandomFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Environment, Flag};
-use crate::observe::{Comparison, Observer, Sight, State};
+use crate::observe::{self, Comparison, Observer, Sight, State};
 use crate::oci::layout::Layout;
 use crate::oci::{Digest, to_canonical_json};
 use crate::package::Product;
@@ -77,7 +77,7 @@ pub fn find(question: &Question<'_>, environment: &Environment, store: &Store) -
     let key = question.key();
     let Some(mut record) = Record::read(store, &key) else { return miss("it was not built here before") };
     let time = store::now();
-    if record.program != record::program() {
+    if record.program != observe::program() {
         return miss("rpack itself is another");
     }
     let variables = variables::digests(environment, &record.salt);

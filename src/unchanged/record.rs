@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
-use crate::observe::{Sight, State};
+use crate::observe::{self, Sight, State};
 use crate::oci::Digest;
 use crate::store::{self, Store};
 
@@ -49,7 +49,7 @@ impl Record {
     pub(super) fn new(answer: Answer) -> Self {
         Self {
             format: FORMAT,
-            program: program(),
+            program: observe::program(),
             until: None,
             salt: String::new(),
             variables: BTreeMap::new(),
@@ -74,11 +74,6 @@ impl Record {
         file.persist(&path).map_err(|error| store::Error::io("create", &path)(error.error))?;
         Ok(())
     }
-}
-
-/// The state of the program that runs.
-pub(super) fn program() -> Option<State> {
-    fs::metadata(std::env::current_exe().ok()?).ok().map(|found| State::of(&found))
 }
 
 fn path(store: &Store, key: &Digest) -> PathBuf {

@@ -123,7 +123,7 @@ impl Machine {
     }
 
     fn registry(&self) -> Registry {
-        let client = Client::new(Options { pause: Duration::ZERO, ..Options::default() }).unwrap();
+        let client = Client::new(Options { pause: Duration::ZERO, ..Options::default() });
         let home = Some(self.folder.path().join("home"));
         let places = Places { home, environment: self.environment.clone() };
         Registry::new(client, self.settings.clone(), Credentials::new(places))

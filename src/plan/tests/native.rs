@@ -104,7 +104,7 @@ fn network_every_package_of_a_row_is_in_the_base() {
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
     let context = Context::new(
         Store::open(folder.path()).unwrap(),
-        Client::new(crate::http::Options::default()).unwrap(),
+        Client::new(crate::http::Options::default()),
         Reporter::new(Progress::Quiet),
         definitions.clone(),
         endpoints,

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 pub(super) use index::{Index, Record, compact};
 pub(super) use relation::parse as relations;
 pub(super) use select::Refusal;
-pub(super) use suites::{has_newer, load, tampered};
+pub(super) use suites::{Archive, has_newer, load, prepare, tampered};
 pub(super) use universe::{Choice, Suite, Universe};
 
 use crate::ui::{Diagnose, ExitCode};

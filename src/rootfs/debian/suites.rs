@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -33,22 +33,61 @@ const LARGEST_RELEASE: u64 = 16 << 20;
 /// More unpacked bytes of an index than this are refused.
 const LARGEST_INDEX: u64 = 1 << 30;
 
-/// The packages of all suites of `base` for `architecture`.
+/// The suites of a base for one architecture, with their indexes in the store and not read yet.
+#[derive(Debug)]
+pub(in crate::rootfs) struct Archive {
+    suites: Vec<Ready>,
+    /// Over everything that an answer can depend on, as far as suites are concerned.
+    pub(in crate::rootfs) digest: Digest,
+}
+
+/// A suite whose index is in the store.
+#[derive(Debug)]
+struct Ready {
+    suite: base::Suite,
+    date: i64,
+    index: Digest,
+    kept: PathBuf,
+}
+
+/// Brings the metadata of all suites of `base` for `architecture` into the store.
 ///
 /// # Errors
 /// When a suite cannot be fetched, is not signed by the base's keys, is too old, or cannot be read.
-pub(in crate::rootfs) fn load(
+pub(in crate::rootfs) fn prepare(
     context: &Context,
     base: &Base,
     architecture: &str,
-) -> Result<Universe, error::Error> {
+) -> Result<Archive, error::Error> {
     // Suites are independent, and most of the time passes in waiting for servers and in unpacking one index.
     let suites = thread::scope(|scope| {
         let tasks: Vec<_> = base
             .suites
             .iter()
-            .map(|suite| scope.spawn(move || load_suite(context, base, suite, architecture)))
+            .map(|suite| scope.spawn(move || prepare_suite(context, base, suite, architecture)))
             .collect();
+        let join = |task: thread::ScopedJoinHandle<'_, _>| {
+            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        tasks.into_iter().map(join).collect::<Result<Vec<Ready>, error::Error>>()
+    })?;
+    let parts = suites.iter().map(|ready| format!("{} {} {}\n", ready.suite.name, ready.date, ready.index));
+    let digest =
+        Digest::of(format!("{architecture} {:?}\n{}", base.digest, parts.collect::<String>()).as_bytes());
+    Ok(Archive { suites, digest })
+}
+
+/// Reads the indexes of `archive`.
+///
+/// # Errors
+/// When one cannot be read.
+pub(in crate::rootfs) fn load(
+    archive: &Archive,
+    base: &Base,
+    architecture: &str,
+) -> Result<Universe, error::Error> {
+    let suites = thread::scope(|scope| {
+        let tasks: Vec<_> = archive.suites.iter().map(|ready| scope.spawn(move || ready.load())).collect();
         let join = |task: thread::ScopedJoinHandle<'_, _>| {
             task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
@@ -62,15 +101,29 @@ pub(in crate::rootfs) fn load(
     })
 }
 
-fn load_suite(
+impl Ready {
+    fn load(&self) -> Result<Arc<Suite>, error::Error> {
+        let text = fs::read_to_string(&self.kept).map_err(store::Error::io("read", &self.kept))?;
+        Ok(Arc::new(Suite {
+            name: self.suite.name.clone(),
+            date: self.date,
+            archive: self.suite.archive.clone(),
+            priority: self.suite.priority,
+            only: self.suite.only.clone(),
+            index: Index::open(text),
+        }))
+    }
+}
+
+fn prepare_suite(
     context: &Context,
     base: &Base,
     suite: &base::Suite,
     architecture: &str,
-) -> Result<Arc<Suite>, error::Error> {
+) -> Result<Ready, error::Error> {
     let root = context.archive(base, &suite.archive)?;
     let mut release = release(context, base, suite, &root, Age::Minutes)?;
-    let index = match index(context, suite, &root, &release, architecture) {
+    let (index, kept) = match index(context, suite, &root, &release, architecture) {
         Err(error) if has_moved_on(&error) && !context.client.is_offline() => {
             let current = self::release(context, base, suite, &root, Age::None)?;
             if current == release {
@@ -81,14 +134,7 @@ fn load_suite(
         }
         found => found?,
     };
-    Ok(Arc::new(Suite {
-        name: suite.name.clone(),
-        date: release.date,
-        archive: suite.archive.clone(),
-        priority: suite.priority,
-        only: suite.only.clone(),
-        index,
-    }))
+    Ok(Ready { suite: suite.clone(), date: release.date, index, kept })
 }
 
 /// How old a kept InRelease may be.
@@ -208,13 +254,14 @@ fn verify(
     Ok(release)
 }
 
+/// The digest of a suite's index, and where its compact form is.
 fn index(
     context: &Context,
     suite: &base::Suite,
     root: &str,
     release: &Release,
     architecture: &str,
-) -> Result<Index, error::Error> {
+) -> Result<(Digest, PathBuf), error::Error> {
     let folder = format!("{}/binary-{architecture}", suite.component);
     let found = ["Packages.xz", "Packages.gz", "Packages"].iter().find_map(|name| {
         let path = format!("{folder}/{name}");
@@ -234,8 +281,7 @@ fn index(
         let fetched = fetch_index(context, &suite.name, &url, by_hash.as_deref(), (&digest, size))?;
         compact(context, fetched.file.as_file(), &path, &kept, &url)?;
     }
-    let text = fs::read_to_string(&kept).map_err(store::Error::io("read", &kept))?;
-    Ok(Index::open(text))
+    Ok((digest, kept))
 }
 
 /// Fetches an index by the name of its digest, which is right even while a mirror is being updated, or else by

@@ -117,7 +117,7 @@ impl Fixture {
 
     fn context(&self, offline: bool) -> Context {
         let store = Store::open(self.path("store")).unwrap();
-        let client = Client::new(Options { offline, pause: Duration::ZERO, ..Options::default() }).unwrap();
+        let client = Client::new(Options { offline, pause: Duration::ZERO, ..Options::default() });
         let machine = Machine {
             root: self.path("root"),
             home: None,

@@ -175,7 +175,8 @@ fn network_selection_agrees_with_apt() {
     for (id, sets) in &data.sets {
         let base = Base::load(&context.definitions, id).unwrap();
         let apt = Apt::new(&context, &base);
-        let mut universe = debian::load(&context, &base, "amd64").unwrap();
+        let mut universe =
+            debian::load(&debian::prepare(&context, &base, "amd64").unwrap(), &base, "amd64").unwrap();
         // apt knows no dependency that can be left out.
         universe.unneeded.clear();
         // The table of provided names is made once.

@@ -34,7 +34,8 @@ fn network_versions_are_ordered_as_dpkg_orders_them() {
     let mut versions = BTreeSet::new();
     for id in ["debian-12", "debian-13"] {
         let base = Base::load(&context.definitions, id).unwrap();
-        let universe = debian::load(&context, &base, "amd64").unwrap();
+        let universe =
+            debian::load(&debian::prepare(&context, &base, "amd64").unwrap(), &base, "amd64").unwrap();
         let records = universe.suites.iter().flat_map(|suite| suite.index.records());
         versions.extend(records.map(|record| record.version().to_owned()));
     }

@@ -54,7 +54,7 @@ impl Fixture {
         };
         let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
         let options = Options { offline, pause: Duration::from_millis(1), parallel: 4 };
-        let client = Client::new(options).unwrap();
+        let client = Client::new(options);
         let store = Store::open(self.folder.path().join("store")).unwrap();
         Context::new(store, client, Reporter::new(Progress::Quiet), definitions, endpoints, now)
     }

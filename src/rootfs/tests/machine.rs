@@ -23,7 +23,7 @@ pub(crate) fn context(store: &Path) -> Context {
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
     Context::new(
         Store::open(store).unwrap(),
-        Client::new(Options::default()).unwrap(),
+        Client::new(Options::default()),
         Reporter::new(Progress::Quiet),
         definitions,
         endpoints,

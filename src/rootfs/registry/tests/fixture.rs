@@ -84,7 +84,7 @@ impl Fixture {
         let endpoints = Endpoints::new(machine, &mirrors, &definitions).unwrap();
         let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
         let store = Store::open(self.folder.path().join("store")).unwrap();
-        let client = Client::new(options).unwrap();
+        let client = Client::new(options);
         Context::new(store, client, Reporter::new(Progress::Quiet), definitions, endpoints, 1_000_000)
     }
 
