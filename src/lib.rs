@@ -22,6 +22,7 @@
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
 pub mod build;
+pub mod cache;
 pub mod cli;
 pub mod closure;
 pub mod config;

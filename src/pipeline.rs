@@ -473,6 +473,7 @@ fn on_disk(toolchains: &Toolchains, session: &Session) -> Result<BTreeMap<String
         .map(|(name, (tree, digest))| {
             let key = format!("toolchain-{}", digest.hex());
             let root = session.store.materialise(&key, tree).map_err(boxed)?;
+            session.store.describe("trees", &key, || format!("toolchain {name}"));
             Ok((name.clone(), Toolchain { root, digest: *digest }))
         })
         .collect()

@@ -2,6 +2,7 @@
 
 mod app;
 mod build;
+mod cache;
 mod detect;
 mod doctor;
 mod explain;
@@ -97,6 +98,7 @@ enum Command {
     Plan(plan::Arguments),
     Explain(explain::Arguments),
     Lock(lock::Arguments),
+    Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -148,6 +150,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Plan(arguments) => plan::execute(&arguments, &session),
         Command::Explain(arguments) => explain::execute(&arguments, &session),
         Command::Lock(arguments) => lock::execute(&arguments, &session),
+        Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
 }

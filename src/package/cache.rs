@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, LayerDescriptor, LayerInput, compress, layers};
 use crate::oci::image::LAYER_GZIP;
 use crate::oci::{Digest, DigestWriter};
-use crate::store::{self, Content, Entry, Kind, Store};
+use crate::store::{Content, Entry, Kind, Store};
 
 /// Raise it when the rules that are not in an entry's metadata change: the format of the archive.
 const FORMAT: u32 = 1;

@@ -54,6 +54,11 @@ impl Lease {
         Ok(Self { file })
     }
 
+    /// Whether `path` is part of it.
+    pub(super) fn is_own(&self, path: &Path) -> bool {
+        path == self.file.path() || path.file_name().is_some_and(|name| name == GATE)
+    }
+
     /// When the first of the other processes that use the store began, in seconds since 1970. What processes that
     /// were killed left behind is removed. The caller holds the gate alone.
     pub(super) fn first_of_others(&self, root: &Path) -> Result<Option<i64>, Error> {

@@ -54,6 +54,11 @@ impl Removal<'_> {
         self.limit.is_none()
     }
 
+    /// Whether this process needs `path` to remove.
+    pub fn is_own(&self, path: &Path) -> bool {
+        path == self.bin.path() || self.store.shared.lease.is_own(path)
+    }
+
     /// Takes the file or folder at `path`, relative to the store, out of it, unless a running process uses it. False
     /// when it stays.
     pub fn take(&self, path: &Path) -> Result<bool, Error> {

@@ -16,6 +16,10 @@ use super::lease::{Gate, Lease};
 use super::{Store, now};
 use crate::oci::Digest;
 
+/// The file of an entry that says what it is, and the most bytes that are read of it.
+const ABOUT: &str = "about";
+const LONGEST: u64 = 4096;
+
 /// A use is not written down again within so many seconds.
 pub(super) const GRAIN: i64 = 60 * 60;
 
@@ -82,8 +86,24 @@ impl Store {
         Ok(())
     }
 
-    /// Whether `path` is there; from now on nobody removes it while this process runs.
-    pub(super) fn claim(&self, path: &Path) -> bool {
+    /// Says for people what the entry `folder/key` is, once.
+    pub fn describe(&self, folder: &str, key: &str, text: impl FnOnce() -> String) {
+        let path = self.root.join(folder).join(key).join(ABOUT);
+        if !path.exists() {
+            // Nothing needs it but people.
+            let _ = fs::write(path, text());
+        }
+    }
+
+    /// What an entry says it is.
+    pub fn description(&self, folder: &str, key: &str) -> Option<String> {
+        let path = self.root.join(folder).join(key).join(ABOUT);
+        let bytes = crate::oci::layout::read_capped(&path, LONGEST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).chars().filter(|character| !character.is_control()).collect())
+    }
+
+    /// Whether `path`, which lies in the store, is there; from now on nobody removes it while this process runs.
+    pub fn claim(&self, path: &Path) -> bool {
         let Ok(metadata) = fs::symlink_metadata(path) else { return false };
         if !(0..GRAIN).contains(&(now() - metadata.mtime())) {
             // It may be about to be removed because nobody used it for long.

@@ -14,3 +14,4 @@ pub use diagnostic::{Diagnose, ExitCode, Location};
 pub use excerpt::{Excerpt, excerpt};
 pub use render::{render, render_json};
 pub use reporter::{Progress, Reporter, TAIL_LINES, Task, Transfer};
+pub use terminal::size;

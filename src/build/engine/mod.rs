@@ -194,7 +194,11 @@ impl Engine<'_> {
         }
         tree.add_parents();
         let bytes = crate::oci::to_canonical_json(files).expect("a map of strings always serialises");
-        Ok(self.store.materialise(&format!("files-{}", Digest::of(&bytes).hex()), &tree)?)
+        let key = format!("files-{}", Digest::of(&bytes).hex());
+        let folder = self.store.materialise(&key, &tree)?;
+        let names = || files.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        self.store.describe("trees", &key, || format!("the plan's {}", names()));
+        Ok(folder)
     }
 
     fn spec(&self, step: &Step, lowers: Vec<PathBuf>, folder: &Path, seen: &Secrets) -> Result<Spec, Error> {
