@@ -1,5 +1,7 @@
 //! What can go wrong with `rpack cache`.
 
+use std::path::PathBuf;
+
 use crate::oci;
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
@@ -13,6 +15,12 @@ pub enum Error {
     /// The store's images cannot be read.
     #[error("the images of the store cannot be read")]
     Images(#[source] oci::layout::Error),
+    /// The folder for a cache holds something else.
+    #[error("{} holds something that is no cache of rpack", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Nothing in the store has this key.
     #[error("nothing in the store has the key `{key}`")]
     Unknown {
@@ -49,6 +57,7 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.id(),
             Self::Images(_) => "cache/images",
+            Self::Foreign { .. } => "cache/foreign",
             Self::Unknown { .. } => "cache/unknown",
             Self::Ambiguous { .. } => "cache/ambiguous",
         }
@@ -58,7 +67,7 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.exit(),
             Self::Images(_) => ExitCode::Failed,
-            Self::Unknown { .. } | Self::Ambiguous { .. } => ExitCode::Usage,
+            Self::Foreign { .. } | Self::Unknown { .. } | Self::Ambiguous { .. } => ExitCode::Usage,
         }
     }
 
@@ -66,6 +75,9 @@ impl Diagnose for Error {
         match self {
             Self::Store(error) => error.hints(),
             Self::Images(_) => Vec::new(),
+            Self::Foreign { path } => {
+                vec![format!("name an empty folder: `--cache-to {}/rpack-cache`", path.display())]
+            }
             Self::Unknown { .. } => vec!["see what there is: `rpack cache ls`".to_owned()],
             Self::Ambiguous { found, .. } => {
                 vec![format!("type more of it: `rpack cache explain {}`", found.first().map_or("", |n| n))]

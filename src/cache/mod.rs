@@ -8,6 +8,7 @@ mod explain;
 mod images;
 mod prune;
 mod scan;
+pub mod transfer;
 
 pub use error::Error;
 pub use explain::{Explained, explain};

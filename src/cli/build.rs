@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::app::AppArguments;
 use super::secret::SecretArguments;
+use super::warm::CacheArguments;
 use super::{Failure, boxed, print};
 use crate::oci::Reference;
 use crate::package::Product;
@@ -27,6 +28,7 @@ Examples:
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
   rpack build --secret id=NPM_TOKEN           with this shell's NPM_TOKEN for the steps that install
+  rpack build --cache-from c --cache-to c     bring results of earlier builds along
   rpack build --platform linux/arm64          for another architecture; nothing is emulated
   rpack build --platform linux/amd64,linux/arm64  one index with an image for each
   rpack plan --json | rpack build --plan -    the same image from its plan")]
@@ -44,6 +46,8 @@ pub(super) struct Arguments {
     /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,
+    #[command(flatten)]
+    caches: CacheArguments,
 }
 
 /// Runs the command.
@@ -52,6 +56,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let secrets = arguments.secrets.read(&session.environment)?;
+    let caches = arguments.caches.open(session)?;
     let app = arguments.app.app()?;
     let checkout = pipeline::read(&app, session)?;
     let (plans, context) = if let Some(file) = &arguments.plan {
@@ -72,6 +77,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let tag = arguments.tag.clone().unwrap_or_else(|| super::app::tag(&plans[0]));
     let product = pipeline::build_all(&plans, &checkout, &context, &secrets, session)?;
     pipeline::publish(&product, &tag, &outputs, session)?;
+    caches.write(&plans, session);
     session.reporter.info(&summary(&product, &tag));
     print(format!("{}\n", product.root.digest).as_bytes())?;
     Ok(ExitCode::Done as u8)

@@ -11,6 +11,7 @@ mod lock;
 mod plan;
 mod run;
 mod secret;
+mod warm;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;

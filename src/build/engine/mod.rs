@@ -160,6 +160,7 @@ impl Engine<'_> {
         let work = temporary.path().join("work");
         store::remove_all(&work).map_err(store::Error::io("remove", &work))?;
         made.write(temporary.path());
+        store::instance::write(temporary.path())?;
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
         self.history.remember("step", &step.id, key, &made);
         task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));

@@ -17,8 +17,6 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Digest, to_canonical_json};
