@@ -270,7 +270,8 @@ pub fn build(
         context.remember_dates(lock.dates());
     }
     let identity = build::made::app_identity(&checkout.source.root, &checkout.folder, &plan.platform);
-    let history = History::of(&identity, &session.store);
+    let about = format!("what parts of {} were made of the last time", checkout.home.display());
+    let history = History::of(&identity, about, &session.store);
     let toolchains = toolchains(plan, &plan.build_platform, context)?;
     let engine = Engine {
         store: &session.store,

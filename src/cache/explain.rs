@@ -35,7 +35,10 @@ pub fn explain(key: &str, store: &Store) -> Result<Explained, Error> {
         })
         .collect();
     let made = steps.iter().find(|(key, _)| entry.kind == "steps" && *key == entry.key);
-    let made_of = made.map(|(_, made)| parts(made)).unwrap_or_default();
+    let tag = listing.tags.iter().find(|tag| entry.kind == "images" && tag.name == entry.key);
+    let blobs = tag.into_iter().flat_map(|tag| &tag.blobs);
+    let blobs = blobs.map(|(digest, role)| ((*role).to_owned(), format!("blobs/{}", digest.hex())));
+    let made_of = made.map_or_else(|| blobs.collect(), |(_, made)| parts(made));
     let used_by = users(&entry, &listing, &steps, store);
     Ok(Explained { entry, made_of, used_by })
 }
@@ -103,7 +106,7 @@ fn users(entry: &Entry, listing: &Listing, steps: &[(String, Made)], store: &Sto
     }
     let blob = match entry.kind.as_str() {
         "blobs" => Digest::from_hex(&entry.key).ok(),
-        "metadata" => layer_of(entry, store),
+        "metadata" => entry.layer(store).map(|(digest, _)| digest),
         "trees" => entry.key.strip_prefix("image-").and_then(|hex| Digest::from_hex(hex).ok()),
         _ => None,
     };
@@ -116,8 +119,7 @@ fn users(entry: &Entry, listing: &Listing, steps: &[(String, Made)], store: &Sto
         if other.key.starts_with(&format!("deb-{}-", entry.key)) {
             users.insert(format!("its files  trees/{}", other.key));
         }
-        let is_record = other.kind == "metadata" && other.key.starts_with("layers/");
-        if is_record && blob.is_some() && layer_of(other, store) == blob {
+        if blob.is_some() && other.layer(store).map(|(digest, _)| digest) == blob {
             users.insert(format!("record of a layer  metadata/{}", other.key));
         }
     }
@@ -134,15 +136,10 @@ fn uses(made: &Made, key: &str, entry: &Entry) -> bool {
             entry.key == format!("root-build-{}", hex(&made.root))
                 || made.toolchains.values().any(|(_, one)| entry.key == format!("toolchain-{}", hex(one)))
                 || entry.key == crate::source::snapshot_key(&made.inputs, "app")
+                || entry.about.strip_prefix("package ").and_then(|about| about.split_once(' ')).is_some_and(
+                    |(name, version)| made.packages.get(name).is_some_and(|found| found == version),
+                )
         }
         _ => false,
     }
-}
-
-/// The blob that a record of a layer names.
-fn layer_of(entry: &Entry, store: &Store) -> Option<Digest> {
-    let path = store.root().join("metadata").join(&entry.key);
-    let bytes = crate::oci::layout::read_capped(&path, 1 << 16).ok()?;
-    let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    record.get("digest")?.as_str()?.parse().ok()
 }

@@ -13,6 +13,7 @@ use super::images::{self, Tagged};
 use super::{Error, Store};
 use crate::build::made::Made;
 use crate::oci::Digest;
+use crate::oci::layout::read_capped;
 use crate::store;
 
 /// The folders whose children are the entries; others hold no results.
@@ -113,11 +114,18 @@ fn children(folder: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// The files below a folder, relative to it.
+/// The files below a folder, relative to it; what is known of one app is one entry.
 fn below(folder: &Path) -> Vec<String> {
     let files = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().flatten();
     let files = files.filter(|entry| !entry.file_type().is_dir());
-    files.filter_map(|entry| Some(entry.path().strip_prefix(folder).ok()?.to_str()?.to_owned())).collect()
+    let name = |entry: walkdir::DirEntry| Some(entry.path().strip_prefix(folder).ok()?.to_str()?.to_owned());
+    let whole = |name: String| match name.strip_prefix("history/").and_then(|rest| rest.split('/').next()) {
+        Some(app) => format!("history/{app}"),
+        None => name,
+    };
+    let mut names: Vec<String> = files.filter_map(name).map(whole).collect();
+    names.dedup();
+    names
 }
 
 fn entry(kind: &str, key: String, folder: &Path) -> Option<Entry> {
@@ -175,6 +183,15 @@ impl Entry {
         }
     }
 
+    /// The blob and the id of the layer that this is the record of.
+    pub(super) fn layer(&self, store: &Store) -> Option<(Digest, String)> {
+        let name = Some(&self.key).filter(|key| self.kind == "metadata" && key.starts_with("layers/"))?;
+        let bytes = read_capped(&store.root().join("metadata").join(name), 1 << 16).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        let text = |name: &str| record.get(name)?.as_str();
+        Some((text("digest")?.parse().ok()?, text("id").unwrap_or_default().to_owned()))
+    }
+
     /// Where it is, below the store's folder; nothing for an image.
     pub(super) fn path(&self) -> Option<PathBuf> {
         match self.kind.as_str() {
@@ -193,9 +210,16 @@ struct Names {
 impl Names {
     fn read(entries: &[Entry], tags: &[Tagged], store: &Store) -> Self {
         let mut blobs = BTreeMap::new();
+        for entry in entries {
+            if let Some((digest, id)) = entry.layer(store) {
+                blobs.insert(digest.hex(), format!("layer {id}"));
+            }
+        }
         for tag in tags {
             for (digest, role) in &tag.blobs {
-                blobs.entry(digest.hex()).or_insert_with(|| format!("{role} of {}", tag.name));
+                let role = blobs.remove(&digest.hex()).unwrap_or_else(|| (*role).to_owned());
+                let text = if role.contains(" of ") { role } else { format!("{role} of {}", tag.name) };
+                blobs.insert(digest.hex(), text);
             }
         }
         for entry in entries {
@@ -215,7 +239,10 @@ impl Names {
             "blobs" => self.blobs.get(&entry.key).cloned().unwrap_or_default(),
             "steps" => Made::read(&store.root().join("steps").join(&entry.key))
                 .map_or_else(String::new, |made| format!("{}  {} of {}", made.id, made.title, made.app)),
-            "metadata" => record(&entry.key).to_owned(),
+            "metadata" => match store.description("metadata", &entry.key) {
+                Some(about) => about,
+                None => record(&entry.key).to_owned(),
+            },
             "caches" => "a package manager's cache".to_owned(),
             kind => store.description(kind, &entry.key).unwrap_or_default(),
         }
@@ -226,7 +253,6 @@ fn record(name: &str) -> &'static str {
     let kinds = [
         ("layers/", "which blob a layer is"),
         ("closures/", "libraries that an image needs"),
-        ("history/", "what a step or layer was made of the last time"),
         ("fingerprints-", "digests of an app's source files"),
         ("packages-", "packages of a Debian suite"),
         ("answer-", "an answer of a registry"),
