@@ -171,7 +171,9 @@ fn explain(arguments: &Explain, session: &Session) -> Result<(), Error> {
     for (label, value) in made_of {
         let _ = writeln!(text, "  {label:14}  {value}");
     }
-    text.push_str(if used_by.is_empty() { "used by nothing that is known\n" } else { "used by\n" });
+    if entry.kind != "images" {
+        text.push_str(if used_by.is_empty() { "used by nothing that is known\n" } else { "used by\n" });
+    }
     for user in used_by {
         let _ = writeln!(text, "  {user}");
     }

@@ -173,6 +173,10 @@ fn userns_what_is_in_the_store() {
     let apps = Apps::new();
     apps.build("store", &[]);
     let listing = apps.rpack("store", &["cache", "ls"]).success();
+    // What was used in the same second stands in the order of its keys.
+    let mut listing: Vec<&str> = listing.lines().collect();
+    listing.sort_by_key(|line| line.trim_start().rsplit("  ").next().map(str::to_owned));
+    let listing = listing.join("\n");
     let steps: serde_json::Value =
         serde_json::from_str(&apps.rpack("store", &["cache", "ls", "steps", "--json"]).success()).unwrap();
     let second =
@@ -258,10 +262,14 @@ fn userns_builds_and_prunes_at_once_do_not_disturb_each_other() {
 fn userns_another_machine_starts_warm() {
     let apps = Apps::new();
     let (_, digest) = apps.build("store", &["--cache-to", "../cache"]);
+    let all = files(&apps.path("cache"));
     apps.fixture.repository.server.take_requests();
     let (stderr, found) =
         apps.build("other", &["-v", "--cache-from", "dir:../cache", "--cache-to", "../cache"]);
     assert_eq!(found, digest);
+    assert_eq!(files(&apps.path("cache")), all);
+    apps.build("further", &["--cache-from", "../cache", "--cache-to", "../second"]);
+    assert_eq!(files(&apps.path("second")), all);
     let packages = apps.fixture.repository.server.take_requests();
     assert!(!packages.iter().any(|path| path.contains("/pool/")), "{packages:?}");
     let mut text = reasons(&stderr);

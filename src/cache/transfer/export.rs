@@ -36,7 +36,7 @@ pub fn prepare(place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes what this process used, and the packages of `plans` as far as the store has them; removes the rest.
+/// Writes what this process used, and the packages of `plans` as far as they are at hand; removes the rest.
 pub fn export(place: &Place, plans: &[Plan], store: &Store) -> Result<Exported, Error> {
     let lock = place.path().join("lock");
     let file = File::create(&lock).map_err(store::Error::io("create", &lock))?;
@@ -78,34 +78,36 @@ impl Work<'_> {
     fn blobs(&mut self, used: &[PathBuf], plans: &[Plan]) -> Result<BTreeMap<Digest, u64>, Error> {
         let hexes = used.iter().filter_map(|path| path.strip_prefix("blobs/sha256").ok()?.to_str());
         let mut digests: BTreeSet<Digest> = hexes.filter_map(|hex| Digest::from_hex(hex).ok()).collect();
-        // Packages of a root that was there already are not used, and will be by a machine that has none.
+        // Packages of a root that no step needed today are needed when one runs again.
         let roots = plans.iter().flat_map(|plan| [&plan.build_root, &plan.runtime_root]);
         digests.extend(roots.flat_map(|root| root.packages.iter().map(|package| package.sha256)));
         let mut blobs = BTreeMap::new();
         for digest in digests {
-            let source = self.store.blob_path(&digest);
-            let Ok(metadata) = fs::metadata(&source) else { continue };
             let target = self.place.blob(&digest);
-            if fs::metadata(&target).is_ok_and(|found| found.len() == metadata.len()) {
-                blobs.insert(digest, metadata.len());
-            } else if self.copy(&source, &target, &digest)? {
-                blobs.insert(digest, metadata.len());
-                self.written += metadata.len();
+            let known = self.known.blobs.get(&digest).copied();
+            if known.is_some_and(|size| fs::metadata(&target).is_ok_and(|found| found.len() == size)) {
+                blobs.extend(known.map(|size| (digest, size)));
+            } else if let Some(source) = self.store.blob(&digest)
+                && let Some(size) = self.copy(&source, &target, &digest)?
+            {
+                blobs.insert(digest, size);
+                self.written += size;
             }
         }
         Ok(blobs)
     }
 
-    /// Copies a blob; false when it is not what its name says.
-    fn copy(&self, source: &Path, target: &Path, digest: &Digest) -> Result<bool, Error> {
+    /// Copies a blob and returns its size; none when it is not what its name says.
+    fn copy(&self, source: &Path, target: &Path, digest: &Digest) -> Result<Option<u64>, Error> {
         let mut reader = DigestReader::new(File::open(source).map_err(store::Error::io("read", source))?);
         let mut file = self.temporary()?;
         io::copy(&mut reader, &mut file).map_err(store::Error::io("write", target))?;
-        if reader.finish().0 != *digest {
-            return Ok(false);
+        let (found, size) = reader.finish();
+        if found != *digest {
+            return Ok(None);
         }
         persist(file, target)?;
-        Ok(true)
+        Ok(Some(size))
     }
 
     /// Packs the entries that the folder lacks, several at once.
