@@ -16,8 +16,9 @@
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
-//! [`cache`] shows and prunes that and takes it elsewhere, [`ui`] is the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps,
-//! [`site`] prepares files for the program that serves them, [`verify`] looks at an app that runs.
+//! [`cache`] shows and prunes that and takes it elsewhere, [`ui`] is the one way to stderr, [`cli`] turns arguments
+//! into options, [`init`] is the program that starts apps, [`site`] prepares files for the program that serves
+//! them, [`verify`] looks at an app that runs.
 //!
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
