@@ -48,7 +48,9 @@ pub fn prune(options: &Options, store: &Store) -> Result<Freed, Error> {
     let listing = list(store)?;
     let mut books = Books::new(&listing);
     let mut doomed: Vec<&Entry> = leftovers(&listing);
-    doomed.iter().for_each(|entry| books.remove(&entry.weight));
+    for entry in &doomed {
+        books.remove(&entry.weight);
+    }
     let max_size = options.max_size.or(options.images.then_some(0));
     if let Some(max_size) = max_size {
         let mut candidates: Vec<&Entry> = candidates(&listing, options.images);
@@ -64,7 +66,9 @@ pub fn prune(options: &Options, store: &Store) -> Result<Freed, Error> {
     }
     if options.dry_run {
         let mut freed = Freed { freed: books.freed, left: books.left, ..Freed::default() };
-        doomed.iter().for_each(|entry| freed.count(&entry.kind));
+        for entry in &doomed {
+            freed.count(&entry.kind);
+        }
         return Ok(freed);
     }
     remove(&doomed, &listing, store)

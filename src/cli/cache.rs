@@ -102,7 +102,9 @@ fn ls(arguments: &Ls, session: &Session) -> Result<(), Error> {
     if arguments.json {
         return print_json(&listing.entries);
     }
-    print(table(&listing).as_bytes())
+    let mut text = table(&listing);
+    text.retain(|character| character == '\n' || !character.is_control());
+    print(text.as_bytes())
 }
 
 fn table(listing: &Listing) -> String {
@@ -177,6 +179,8 @@ fn explain(arguments: &Explain, session: &Session) -> Result<(), Error> {
     for user in used_by {
         let _ = writeln!(text, "  {user}");
     }
+    // Names may come from another machine.
+    text.retain(|character| character == '\n' || !character.is_control());
     print(text.as_bytes())
 }
 

@@ -92,7 +92,7 @@ enum ProgressStyle {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Init(init::Arguments),
     Run(run::Arguments),
     Detect(detect::Arguments),

@@ -36,16 +36,13 @@ pub fn toolchain(toolchain: &Toolchain, context: &Context) -> Result<Tree, Error
         .ok_or_else(|| wrong(format!("its target `{}` is not an absolute path", toolchain.target)))?;
     let json = to_canonical_json(&(RULES, toolchain)).expect("a toolchain serialises to plain JSON");
     let key = format!("toolchain-{}", Digest::of(&json).hex());
-    let mut tree = match Unpacked::load(&context.store, &key)? {
-        Some(unpacked) => {
-            context.reporter.detail(&format!("{} {}  found {key}", toolchain.name, toolchain.version));
-            unpacked.tree
-        }
-        None => {
-            let name = format!("{} {}", toolchain.name, toolchain.version);
-            context.reporter.detail(&format!("{name}  is fetched: not in the store"));
-            fetch(toolchain, target, &key, context)?
-        }
+    let name = format!("{} {}", toolchain.name, toolchain.version);
+    let mut tree = if let Some(unpacked) = Unpacked::load(&context.store, &key)? {
+        context.reporter.detail(&format!("{name}  found {key}"));
+        unpacked.tree
+    } else {
+        context.reporter.detail(&format!("{name}  is fetched: not in the store"));
+        fetch(toolchain, target, &key, context)?
     };
     let executable = globs(&toolchain.executable).map_err(wrong)?;
     for (path, entry) in tree.iter_mut() {

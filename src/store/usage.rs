@@ -54,6 +54,12 @@ impl Store {
         let _ = self.shared.warm.set(warm);
     }
 
+    /// Says that this process needs nothing more of the store than the entries at `paths`, however long it runs.
+    pub fn settle(&self, paths: &[&Path]) -> Result<(), super::Error> {
+        let relative = paths.iter().filter_map(|path| path.strip_prefix(&self.root).ok());
+        self.shared.lease.settle(&self.root, relative)
+    }
+
     /// What this process has used or made so far: paths below the store's folder, sorted.
     pub fn used(&self) -> Vec<PathBuf> {
         let used = self.shared.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,10 +114,9 @@ impl Store {
         if !(0..GRAIN).contains(&(now() - metadata.mtime())) {
             // It may be about to be removed because nobody used it for long.
             let _gate = Gate::shared(&self.root);
-            match touch(path) {
-                Err(rustix::io::Errno::NOENT) => return false,
-                // A store that cannot be written cannot be pruned either.
-                _ => {}
+            // A store that cannot be written cannot be pruned either.
+            if touch(path) == Err(rustix::io::Errno::NOENT) {
+                return false;
             }
         }
         self.note(path);

@@ -2,7 +2,10 @@
 //! machine. The steps need no network: their root is made here and has a shell.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -225,6 +228,31 @@ fn userns_the_store_is_kept_small_and_tagged_images_stay() {
     assert_eq!(finished.status, 2);
     text += &finished.stderr;
     assert_eq!(apps.build("store", &[]).1, digest);
+    insta::with_settings!({ filters => CHANGING.to_vec() }, {
+        insta::assert_snapshot!(text);
+    });
+}
+
+#[test]
+fn userns_an_app_that_runs_keeps_its_files_and_nothing_else() {
+    let apps = Apps::new();
+    apps.write("server", "#!/bin/sh\necho up\nread -r line\n. ./more.sh\n");
+    apps.write("more.sh", "echo still here\n");
+    let server = apps.fixture.context.app().join("server");
+    fs::set_permissions(server, fs::Permissions::from_mode(0o755)).unwrap();
+    apps.build("store", &[]);
+    let mut command = apps.fixture.context.command(&["run", "-q", "app"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "up\n");
+    age(&apps.path("store"));
+    let text = apps.rpack("store", &["cache", "prune", "--all"]).success();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!((line.as_str(), child.wait().unwrap().code()), ("up\nstill here\n", Some(0)));
     insta::with_settings!({ filters => CHANGING.to_vec() }, {
         insta::assert_snapshot!(text);
     });

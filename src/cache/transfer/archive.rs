@@ -20,9 +20,9 @@ const LEVEL: i32 = 1;
 /// The largest window that is accepted, as a power of two: 8 MiB.
 const WINDOW: u32 = 23;
 /// The longest list in bytes.
-const LONGEST: u64 = 256 << 20;
+const LONGEST: u64 = 128 << 20;
 /// The most entries.
-const MOST: usize = 1_000_000;
+const MOST: usize = 500_000;
 /// The most bytes of all contents.
 const LARGEST: u64 = 64 << 30;
 /// How many times larger than the archive contents may be, beyond the first 256 MiB.
@@ -50,9 +50,42 @@ enum Kind {
     Whiteout,
 }
 
-/// Writes the folder `root` to `writer`.
-pub(super) fn pack<W: Write>(root: &Path, writer: W) -> io::Result<W> {
-    let items = items(root)?;
+/// What an entry of the store consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// The result of a step: `fs/`, and documents beside it.
+    Step,
+    /// An unpacked archive: `files/NUMBER`, and documents beside it.
+    Unpacked,
+}
+
+impl Layout {
+    /// Whether an entry of this kind has such a thing: neither a link that is taken for the folder, nor a list of files
+    /// that the next build would believe.
+    fn has(self, item: &Item) -> bool {
+        let (is_file, is_folder) =
+            (matches!(item.kind, Kind::File { .. }), matches!(item.kind, Kind::Directory { .. }));
+        match (self, item.path.split_once('/')) {
+            (Self::Step, Some((folder, _))) => folder == "fs",
+            (Self::Step, None) => {
+                is_folder && item.path == "fs"
+                    || is_file && ["about", "instance", "made"].contains(&&*item.path)
+            }
+            (Self::Unpacked, Some((folder, name))) => {
+                is_file && folder == "files" && name.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            (Self::Unpacked, None) => {
+                is_folder && item.path == "files"
+                    || is_file && ["about", "entries.json"].contains(&&*item.path)
+            }
+        }
+    }
+}
+
+/// Writes the folder `root`, as far as it is of `layout`, to `writer`.
+pub(super) fn pack<W: Write>(root: &Path, layout: Layout, writer: W) -> io::Result<W> {
+    let mut items = items(root)?;
+    items.retain(|item| layout.has(item));
     let list = serde_json::to_vec(&items)?;
     let mut encoder = zstd::stream::write::Encoder::new(writer, LEVEL)?;
     encoder.write_all(&(list.len() as u64).to_le_bytes())?;
@@ -107,15 +140,15 @@ fn is_opaque(path: &Path) -> bool {
 }
 
 /// Makes what `reader`, an archive of `size` bytes, holds below `root`, which is empty.
-pub(super) fn unpack(reader: impl Read, size: u64, root: &Path) -> io::Result<()> {
+pub(super) fn unpack(reader: impl Read, layout: Layout, size: u64, root: &Path) -> io::Result<()> {
     let mut decoder = zstd::stream::read::Decoder::new(reader)?;
     decoder.window_log_max(WINDOW)?;
     let items = read_list(&mut decoder)?;
-    check(&items, size)?;
+    check(&items, layout, size)?;
     for item in &items {
         make(item, root, &mut decoder)?;
     }
-    if io::copy(&mut decoder, &mut io::sink())? != 0 {
+    if decoder.read(&mut [0])? != 0 {
         return Err(refused("it holds more than its list says"));
     }
     // From below, because what is made in a directory changes its time, and may need a right that it loses now.
@@ -145,7 +178,7 @@ fn read_list(reader: &mut impl Read) -> io::Result<Vec<Item>> {
 }
 
 /// Looks at the whole list before anything is made.
-fn check(items: &[Item], size: u64) -> io::Result<()> {
+fn check(items: &[Item], layout: Layout, size: u64) -> io::Result<()> {
     if items.len() > MOST {
         return Err(refused("it has too many entries"));
     }
@@ -156,6 +189,9 @@ fn check(items: &[Item], size: u64) -> io::Result<()> {
         let parent = path.rsplit_once('/').map(|(parent, _)| parent);
         if !is_clean(path) || path.contains('\0') || !all.insert(path) {
             return Err(refused("a path is not clean, or is there twice"));
+        }
+        if !layout.has(item) {
+            return Err(refused("it holds what no such entry has"));
         }
         if parent.is_some_and(|parent| !folders.contains(parent)) {
             return Err(refused("a path lies in no directory before it"));
@@ -223,7 +259,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-    use super::{pack, unpack};
+    use super::{Layout, pack, unpack};
 
     fn list(items: &str) -> Vec<u8> {
         let mut plain = (items.len() as u64).to_le_bytes().to_vec();
@@ -243,8 +279,8 @@ mod tests {
         fs::hard_link(from.join("fs/program"), from.join("fs/same")).unwrap();
         symlink("../../nowhere", from.join("fs/deep/link")).unwrap();
         fs::set_permissions(from.join("fs/deep"), fs::Permissions::from_mode(0o555)).unwrap();
-        let archive = pack(&from, Vec::new()).unwrap();
-        unpack(&archive[..], archive.len() as u64, &to).unwrap();
+        let archive = pack(&from, Layout::Step, Vec::new()).unwrap();
+        unpack(&archive[..], Layout::Step, archive.len() as u64, &to).unwrap();
         let seen = |path: &str| {
             let [a, b] = [&from, &to].map(|root| fs::symlink_metadata(root.join(path)).unwrap());
             for (a, b) in [(a.mtime(), b.mtime()), (a.mtime_nsec(), b.mtime_nsec())] {
@@ -256,7 +292,7 @@ mod tests {
         assert_eq!(fs::read_to_string(to.join("fs/same")).unwrap(), "#!/bin/sh\n");
         assert_eq!(fs::metadata(to.join("fs/program")).unwrap().nlink(), 2);
         assert_eq!(fs::read_link(to.join("fs/deep/link")).unwrap().to_str(), Some("../../nowhere"));
-        assert_eq!(pack(&to, Vec::new()).unwrap(), archive);
+        assert_eq!(pack(&to, Layout::Step, Vec::new()).unwrap(), archive);
     }
 
     #[test]
@@ -265,27 +301,38 @@ mod tests {
         let file = r#""kind":"file","size":7"#;
         let folder = r#""kind":"directory","opaque":false"#;
         let link = r#""kind":"symlink","target":"/tmp""#;
+        let fs = item("fs", folder);
+        let below = |items: &[String]| format!("{fs},{}", items.join(","));
         for (items, reason) in [
-            (item("../x", file), "a path is not clean, or is there twice"),
+            (below(&[item("fs/../x", file)]), "a path is not clean, or is there twice"),
             (item("/x", file), "a path is not clean, or is there twice"),
-            ([item("x", file), item("x", file)].join(","), "a path is not clean, or is there twice"),
-            ([item("x", link), item("x/y", file)].join(","), "a path lies in no directory before it"),
-            (item("x/y", file), "a path lies in no directory before it"),
-            (item("x", r#""kind":"same","target":"../y""#), "a further name is of no file before it"),
-            (item("x", r#""kind":"symlink","target":"""#), "a link leads nowhere"),
-            (item("x", r#""kind":"file","size":99999999999"#), "it is far larger than its archive"),
-            (item("x", r#""kind":"file","size":8"#), "it ends too early"),
-            (item("x", r#""kind":"file","size":6"#), "it holds more than its list says"),
-            (item("x", folder), "it holds more than its list says"),
+            (below(&[fs.clone()]), "a path is not clean, or is there twice"),
+            (below(&[item("fs/x", link), item("fs/x/y", file)]), "a path lies in no directory before it"),
+            (item("fs/x", file), "a path lies in no directory before it"),
+            (item("fs", link), "it holds what no such entry has"),
+            (item("entries.json", file), "it holds what no such entry has"),
+            (item("made", link), "it holds what no such entry has"),
+            (
+                below(&[item("fs/x", r#""kind":"same","target":"../y""#)]),
+                "a further name is of no file before it",
+            ),
+            (below(&[item("fs/x", r#""kind":"symlink","target":"""#)]), "a link leads nowhere"),
+            (
+                below(&[item("fs/x", r#""kind":"file","size":99999999999"#)]),
+                "it is far larger than its archive",
+            ),
+            (below(&[item("fs/x", r#""kind":"file","size":8"#)]), "it ends too early"),
+            (below(&[item("fs/x", r#""kind":"file","size":6"#)]), "it holds more than its list says"),
+            (fs.clone(), "it holds more than its list says"),
         ] {
             let root = tempfile::tempdir().unwrap();
             let archive = list(&format!("[{items}]"));
-            let error = unpack(&archive[..], archive.len() as u64, root.path()).unwrap_err();
+            let error = unpack(&archive[..], Layout::Step, archive.len() as u64, root.path()).unwrap_err();
             assert_eq!(error.to_string(), reason, "{items}");
         }
         let root = tempfile::tempdir().unwrap();
-        let archive = list(&format!("[{}]", item("x", file)));
-        unpack(&archive[..], archive.len() as u64, root.path()).unwrap();
-        assert_eq!(fs::read_to_string(root.path().join("x")).unwrap(), "content");
+        let archive = list(&format!("[{}]", below(&[item("fs/x", file)])));
+        unpack(&archive[..], Layout::Step, archive.len() as u64, root.path()).unwrap();
+        assert_eq!(fs::read_to_string(root.path().join("fs/x")).unwrap(), "content");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive};
+use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout};
 use crate::cache::Error;
 use crate::oci::{Digest, DigestReader, DigestWriter, to_canonical_json};
 use crate::plan::Plan;
@@ -149,7 +149,7 @@ impl Work<'_> {
         let source = self.store.root().join(name);
         let writer = DigestWriter::new(BufWriter::with_capacity(128 * 1024, self.temporary()?));
         let (buffered, digest, size) =
-            archive::pack(&source, writer).map_err(store::Error::io("pack", &source))?.finish();
+            archive::pack(&source, layout(name), writer).map_err(store::Error::io("pack", &source))?.finish();
         let target = self.place.blob(&digest);
         let file =
             buffered.into_inner().map_err(|error| store::Error::io("write", &target)(error.into_error()))?;
@@ -187,13 +187,12 @@ fn wanted(path: &Path, store: &Store) -> Option<String> {
     (is_tool || is_step).then(|| name.to_owned())
 }
 
-/// What is known of layers and of closures. Not what registries and archives answered: that was checked by whoever
-/// asked, and is asked for again.
+/// The documents that go along.
 fn records(used: &[PathBuf], store: &Store) -> BTreeMap<String, String> {
     let name = |path: &PathBuf| path.strip_prefix("metadata").ok()?.to_str().map(str::to_owned);
     let names = used.iter().filter_map(name);
     names
-        .filter(|name| ["layers/", "closures/"].iter().any(|folder| name.starts_with(folder)))
+        .filter(|name| is_offered(name))
         .filter_map(|name| {
             Some((name.clone(), fs::read_to_string(store.root().join("metadata").join(&name)).ok()?))
         })

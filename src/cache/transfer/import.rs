@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive};
+use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, tree};
 use crate::oci::layout::read_capped;
 use crate::oci::{Digest, DigestReader, DigestWriter};
 use crate::store::{Store, Warm};
@@ -89,6 +89,9 @@ impl Warm for Caches {
     }
 
     fn record(&self, name: &str) -> Option<Vec<u8>> {
+        if !is_offered(name) {
+            return None;
+        }
         self.caches.iter().find_map(|cache| Some(cache.index.records.get(name)?.clone().into_bytes()))
     }
 }
@@ -114,7 +117,8 @@ impl Cache {
 
     fn entry(&self, folder: &str, key: &str, store: &Store) -> bool {
         let name = format!("{folder}/{key}");
-        let Some(packed) = self.index.entries.get(&name) else { return false };
+        let is_offered = folder == "steps" || folder == "trees" && key.starts_with("toolchain-");
+        let Some(packed) = self.index.entries.get(&name).filter(|_| is_offered) else { return false };
         self.note(&name, self.unpack(packed, folder, key, store))
     }
 
@@ -123,11 +127,15 @@ impl Cache {
         let temporary = store.temporary_folder().map_err(io::Error::other)?;
         let file = open(&self.place.blob(&packed.blob))?.take(packed.size.saturating_add(1));
         let mut reader = DigestReader::new(BufReader::with_capacity(128 * 1024, file));
-        archive::unpack(&mut reader, packed.size, temporary.path())?;
+        let layout = layout(&format!("{folder}/{key}"));
+        archive::unpack(&mut reader, layout, packed.size, temporary.path())?;
         io::copy(&mut reader, &mut io::sink())?;
         let (found, size) = reader.finish();
         if (found, size) != (packed.blob, packed.size) {
             return Err(io::Error::other("it is damaged"));
+        }
+        if layout == archive::Layout::Unpacked {
+            tree::check(temporary.path())?;
         }
         store.keep_entry(folder, key, temporary).map_err(io::Error::other)?;
         Ok(())

@@ -12,6 +12,7 @@
 mod archive;
 mod export;
 mod import;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,17 @@ impl Place {
     fn blob(&self, digest: &Digest) -> PathBuf {
         self.0.join("blobs/sha256").join(digest.hex())
     }
+}
+
+/// Which documents of `metadata/` go along: what is known of layers and of closures. Not what registries and archives
+/// answered: that was checked by whoever asked, and is asked for again.
+fn is_offered(record: &str) -> bool {
+    ["layers/", "closures/"].iter().any(|folder| record.starts_with(folder))
+}
+
+/// What the entry `folder/key` consists of. Of trees only tools go along.
+fn layout(entry: &str) -> archive::Layout {
+    if entry.starts_with("steps/") { archive::Layout::Step } else { archive::Layout::Unpacked }
 }
 
 /// The content of the mark.
