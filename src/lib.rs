@@ -16,13 +16,15 @@
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
-//! [`ui`] the one way to stderr, [`cli`] turns arguments into options, [`init`] is the program that starts apps,
-//! [`site`] prepares files for the program that serves them, [`verify`] looks at an app that runs, [`observe`] notes what a
-//! build looks at and [`unchanged`] answers a build of which nothing changed.
+//! [`cache`] shows and prunes that and takes it elsewhere, [`ui`] is the one way to stderr, [`cli`] turns arguments
+//! into options, [`init`] is the program that starts apps, [`site`] prepares files for the program that serves
+//! them, [`verify`] looks at an app that runs, [`observe`] notes what a build looks at, and [`unchanged`] answers a
+//! build of which nothing changed.
 //!
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
 
 pub mod build;
+pub mod cache;
 pub mod cli;
 pub mod closure;
 pub mod config;

@@ -289,7 +289,8 @@ pub fn build(
         context.remember_dates(lock.dates());
     }
     let identity = build::made::app_identity(&checkout.source.root, &checkout.folder, &plan.platform);
-    let history = History::of(&identity, &session.store);
+    let about = format!("what parts of {} were made of the last time", app_folder(checkout).display());
+    let history = History::of(&identity, about, &session.store);
     let toolchains = toolchains(plan, &plan.build_platform, context)?;
     let engine = Engine {
         store: &session.store,
@@ -494,6 +495,7 @@ fn on_disk(toolchains: &Toolchains, session: &Session) -> Result<BTreeMap<String
         .map(|(name, (tree, digest))| {
             let key = format!("toolchain-{}", digest.hex());
             let root = session.store.materialise(&key, tree).map_err(boxed)?;
+            session.store.describe("trees", &key, || format!("toolchain {name}"));
             Ok((name.clone(), Toolchain { root, digest: *digest }))
         })
         .collect()
@@ -516,6 +518,15 @@ fn texts(environment: &Environment) -> BTreeMap<String, String> {
         Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
     };
     environment.iter().filter_map(text).collect()
+}
+
+/// The folder of the app, in full.
+fn app_folder(checkout: &Checkout) -> PathBuf {
+    if checkout.folder.is_empty() {
+        checkout.source.root.clone()
+    } else {
+        checkout.source.root.join(&checkout.folder)
+    }
 }
 
 /// The name of the folder, also for `.`.

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::app::AppArguments;
 use super::secret::SecretArguments;
+use super::warm::CacheArguments;
 use super::{Failure, boxed, print};
 use crate::build::Secrets;
 use crate::oci::Reference;
@@ -29,6 +30,7 @@ Examples:
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
   rpack build --secret id=NPM_TOKEN           with this shell's NPM_TOKEN for the steps that install
+  rpack build --cache-from c --cache-to c     bring results of earlier builds along
   rpack build --platform linux/arm64          for another architecture; nothing is emulated
   rpack build --platform linux/amd64,linux/arm64  one index with an image for each
   rpack plan --json | rpack build --plan -    the same image from its plan")]
@@ -46,6 +48,8 @@ pub(super) struct Arguments {
     /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,
+    #[command(flatten)]
+    caches: CacheArguments,
 }
 
 /// Runs the command.
@@ -54,8 +58,11 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let secrets = arguments.secrets.read(&session.environment)?;
+    let caches = arguments.caches.open(session)?;
     let app = arguments.app.app()?;
-    let question = question(&app, &secrets, session).filter(|_| arguments.plan.is_none());
+    let question = question(&app, &secrets, session);
+    // What is written to a cache is what a build uses.
+    let question = question.filter(|_| arguments.plan.is_none() && !caches.is_written());
     if let Some(question) = &question {
         match unchanged::find(question, &session.environment, &session.store) {
             Ok(answer) => return answer_again(&answer, arguments, &outputs, session),
@@ -85,6 +92,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     pipeline::publish(&product, given, &outputs, session)?;
     session.reporter.info(&summary(&product, given));
     let status = print_digest(&product)?;
+    caches.write(&plans, session);
     if let Some(pending) = pending {
         let answer =
             Answer { product, tag: tag.familiar().to_string(), warnings: session.reporter.warnings() };

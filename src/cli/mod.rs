@@ -2,6 +2,7 @@
 
 mod app;
 mod build;
+mod cache;
 mod detect;
 mod doctor;
 mod explain;
@@ -10,6 +11,7 @@ mod lock;
 mod plan;
 mod run;
 mod secret;
+mod warm;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -91,13 +93,14 @@ enum ProgressStyle {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Init(init::Arguments),
     Run(run::Arguments),
     Detect(detect::Arguments),
     Plan(plan::Arguments),
     Explain(explain::Arguments),
     Lock(lock::Arguments),
+    Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -149,6 +152,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Plan(arguments) => plan::execute(&arguments, &session),
         Command::Explain(arguments) => explain::execute(&arguments, &session),
         Command::Lock(arguments) => lock::execute(&arguments, &session),
+        Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
 }

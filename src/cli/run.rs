@@ -66,6 +66,9 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     {
         become_process(&mut spec, &image, name)?;
     }
+    if let Some(entry) = image.root.parent() {
+        session.store.settle(&[entry]).map_err(boxed)?;
+    }
     session.reporter.info(&format!("starting on port {port}: http://localhost:{port}/"));
     let mut running = Sandbox::default().spawn(&spec).map_err(boxed)?;
     let _forwarding = interrupt::forward_to(running.handle(), true);

@@ -9,7 +9,11 @@ use super::check::Kind;
 pub(super) const PREFIX: &str = "RPACK_";
 
 /// Variables of rpack that configure the machine and not the image.
-pub(super) const MACHINE: [(&str, &str); 2] = [
+pub(super) const MACHINE: [(&str, &str); 3] = [
+    (
+        "RPACK_CACHE_MAX_SIZE",
+        "What `rpack cache prune` leaves of the store at most, such as `10GB`, where `--max-size` does not say.",
+    ),
     (
         "RPACK_REGISTRY_AUTH",
         "Credentials of registries: the text of a docker `config.json`, or the path of one. Default: what \

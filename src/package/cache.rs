@@ -3,14 +3,15 @@
 //! `metadata/layers/KEY.json` in the store names the blob for a key. The key covers everything that the blob's
 //! bytes depend on: the compressor, and the path, metadata and content of each entry. What stands for a content:
 //! - of a blob in the store, its path, which is its digest;
-//! - of a file in an unpacked tree or a step's result, which are never written to, its path in the store, size,
-//!   inode and times, so that one `lstat` is enough;
+//! - of a file in an unpacked tree, its path in the store and size: the tree's key names what is in it;
+//! - of a file in a step's result, its path in the store, size and time, and which run of the step it is of, so that one
+//!   `lstat` is enough;
 //! - of any other file, the digest of its bytes; the packing checks that it reads the same bytes.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, LayerDescriptor, LayerInput, compress, layers};
 use crate::oci::image::LAYER_GZIP;
 use crate::oci::{Digest, DigestWriter};
-use crate::store::{Content, Entry, Kind, Store};
+use crate::store::{Content, Entry, Kind, Store, instance};
 
 /// Raise it when the rules that are not in an entry's metadata change: the format of the archive.
 const FORMAT: u32 = 1;
@@ -60,13 +61,26 @@ struct Record {
 enum Identity<'a> {
     Digest(Digest),
     Blob(&'a Path),
-    Tree { path: &'a Path, size: u64, inode: u64, mtime: (i64, i64) },
-    Step { path: &'a Path, size: u64, inode: u64, mtime: (i64, i64), ctime: (i64, i64) },
+    Tree { path: &'a Path, size: u64 },
+    Step { path: &'a Path, size: u64, mtime: (i64, i64), run: Run },
 }
+
+/// Which run of a step made a file: running again under the same key may give other bytes.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Run {
+    /// What the result says; the same on every machine that it was brought to.
+    Stated(String),
+    /// Of results that say nothing: inode and change time.
+    Found(u64, (i64, i64)),
+}
+
+/// What the results of steps say which run they are of, each read once.
+type Runs = HashMap<PathBuf, Option<String>>;
 
 /// Computes the key of a layer.
 pub(super) fn key(layer: &LayerInput, store: &Store) -> Result<Key, Error> {
-    let mut contents = HashMap::new();
+    let (mut contents, mut runs) = (HashMap::new(), Runs::new());
     let mut hash = DigestWriter::new(io::sink());
     add(&mut hash, &(FORMAT, compress::IDENTITY))?;
     for (path, entry) in layer.tree.iter() {
@@ -75,7 +89,7 @@ pub(super) fn key(layer: &LayerInput, store: &Store) -> Result<Key, Error> {
             Kind::Directory { .. } | Kind::Whiteout => add(&mut hash, &("directory", metadata))?,
             Kind::Symlink { target } => add(&mut hash, &("symlink", metadata, target))?,
             Kind::File { size, content } => {
-                let identity = identity(layer, path, entry, content, store)?;
+                let identity = identity(layer, path, entry, content, (store, &mut runs))?;
                 if let (Identity::Digest(digest), Content::Path(_)) = (&identity, content) {
                     contents.insert(path.to_owned(), *digest);
                 }
@@ -99,7 +113,7 @@ fn identity<'a>(
     path: &str,
     entry: &Entry,
     content: &'a Content,
-    store: &Store,
+    (store, runs): (&Store, &mut Runs),
 ) -> Result<Identity<'a>, Error> {
     let file = match content {
         Content::Bytes(bytes) => return Ok(Identity::Digest(Digest::of(bytes))),
@@ -113,15 +127,17 @@ fn identity<'a>(
         return Ok(Identity::Blob(relative));
     }
     let found = fs::symlink_metadata(file).map_err(error)?;
-    let mtime = (found.mtime(), found.mtime_nsec());
-    let (size, inode) = (found.size(), found.ino());
-    Ok(if relative.starts_with("trees") {
-        // The key of a tree names its content. Its files get further links, which changes their ctime.
-        Identity::Tree { path: relative, size, inode, mtime }
-    } else {
-        // A step that runs again under the same key may give other bytes; tools set their own mtime.
-        Identity::Step { path: relative, size, inode, mtime, ctime: (found.ctime(), found.ctime_nsec()) }
-    })
+    let size = found.size();
+    if relative.starts_with("trees") {
+        return Ok(Identity::Tree { path: relative, size });
+    }
+    let folder: PathBuf = relative.components().take(2).collect();
+    let stated = runs.entry(folder).or_insert_with_key(|folder| instance::read(&store.root().join(folder)));
+    let run = match stated {
+        Some(run) => Run::Stated(run.clone()),
+        None => Run::Found(found.ino(), (found.ctime(), found.ctime_nsec())),
+    };
+    Ok(Identity::Step { path: relative, size, mtime: (found.mtime(), found.mtime_nsec()), run })
 }
 
 /// The path relative to the store, if the file is in one of its folders whose files never change.

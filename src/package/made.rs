@@ -27,19 +27,24 @@ fn marks(layer: &LayerInput, key: &Key) -> Marks {
     layer.tree.iter().map(|(path, entry)| (path.to_owned(), mark(path, entry, key))).collect()
 }
 
-/// Not the inode and not the times that a step's run gives: a file that was made again as it was is no reason.
+/// What the file is, a space, and when it was made: not known of one whose content is.
 fn mark(path: &str, entry: &Entry, key: &Key) -> String {
+    let mut made = String::new();
     let what = match &entry.kind {
         Kind::Directory { .. } | Kind::Whiteout => String::new(),
         Kind::Symlink { target } => target.clone(),
         Kind::File { content: Content::Bytes(bytes), .. } => Digest::of(bytes).short(),
         Kind::File { content: Content::Path(file), size } => key.content(path).map_or_else(
-            || format!("{size} {:?}", fs::symlink_metadata(file).ok().map(|found| found.mtime())),
+            || {
+                let found = fs::symlink_metadata(file);
+                made = found.map_or_else(|_| String::new(), |found| found.mtime().to_string());
+                size.to_string()
+            },
             |digest| digest.short(),
         ),
     };
     let text = format!("{:o} {} {} {} {what}", entry.mode, entry.uid, entry.gid, entry.mtime);
-    Digest::of(text.as_bytes()).short()
+    format!("{} {made}", Digest::of(text.as_bytes()).short())
 }
 
 /// Why the layer is not there, in words; remembers what it is made of now.
@@ -63,9 +68,11 @@ pub(super) fn remember_found(layer: &LayerInput, key: &Key, history: &History) {
 }
 
 fn changes(old: &Marks, new: &Marks) -> String {
-    let words = |path: &&String| match (old.contains_key(*path), new.contains_key(*path)) {
-        (true, true) => format!("{path} changed"),
-        (true, false) => format!("{path} removed"),
+    let what = |mark: &str| mark.split(' ').next().map(str::to_owned);
+    let words = |path: &&String| match (old.get(*path), new.get(*path)) {
+        (Some(old), Some(new)) if what(old) == what(new) => format!("{path} made again"),
+        (Some(_), Some(_)) => format!("{path} changed"),
+        (Some(_), None) => format!("{path} removed"),
         _ => format!("{path} added"),
     };
     let words: Vec<String> = named(old, new).iter().map(words).collect();
@@ -82,8 +89,8 @@ mod tests {
             entries.iter().map(|(path, mark)| ((*path).to_owned(), (*mark).to_owned())).collect()
         };
         let old = marks(&[("app/a", "1"), ("app/b", "1"), ("app/c", "1")]);
-        let new = marks(&[("app/b", "2"), ("app/c", "1"), ("app/d", "1"), ("app/e", "1"), ("app/f", "1")]);
-        assert_eq!(changes(&old, &new), "app/a removed, app/b changed, app/d added and 2 more");
+        let new = marks(&[("app/b", "2"), ("app/c", "1 7"), ("app/d", "1"), ("app/e", "1"), ("app/f", "1")]);
+        assert_eq!(changes(&old, &new), "app/a removed, app/b changed, app/c made again and 3 more");
         assert_eq!(changes(&old, &old), "its files were made again");
     }
 }

@@ -55,10 +55,15 @@ pub(super) fn identity(base: &Base, architecture: &str, packages: &[Package]) ->
 pub fn directory(root: &Root, purpose: Purpose, context: &Context) -> Result<PathBuf, Error> {
     let key = key(root, purpose);
     if let Some(entry) = context.store.entry("trees", &key) {
+        context.reporter.detail(&format!("root of {}  found {key}", root.base));
         return Ok(entry.join("fs"));
     }
+    context.reporter.detail(&format!("root of {}  is composed: not in the store", root.base));
     let tree = compose(root, purpose, context)?;
-    Ok(context.store.materialise(&key, &tree)?)
+    let folder = context.store.materialise(&key, &tree)?;
+    let about = || format!("root of {} with {} packages", root.base, root.packages.len());
+    context.store.describe("trees", &key, about);
+    Ok(folder)
 }
 
 /// Composes `root` as a tree.

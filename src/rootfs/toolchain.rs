@@ -36,9 +36,13 @@ pub fn toolchain(toolchain: &Toolchain, context: &Context) -> Result<Tree, Error
         .ok_or_else(|| wrong(format!("its target `{}` is not an absolute path", toolchain.target)))?;
     let json = to_canonical_json(&(RULES, toolchain)).expect("a toolchain serialises to plain JSON");
     let key = format!("toolchain-{}", Digest::of(&json).hex());
-    let mut tree = match Unpacked::load(&context.store, &key)? {
-        Some(unpacked) => unpacked.tree,
-        None => fetch(toolchain, target, &key, context)?,
+    let name = format!("{} {}", toolchain.name, toolchain.version);
+    let mut tree = if let Some(unpacked) = Unpacked::load(&context.store, &key)? {
+        context.reporter.detail(&format!("{name}  found {key}"));
+        unpacked.tree
+    } else {
+        context.reporter.detail(&format!("{name}  is fetched: not in the store"));
+        fetch(toolchain, target, &key, context)?
     };
     let executable = globs(&toolchain.executable).map_err(wrong)?;
     for (path, entry) in tree.iter_mut() {
@@ -93,8 +97,9 @@ fn fetch(toolchain: &Toolchain, target: &str, key: &str, context: &Context) -> R
     if let Some((path, parent)) = below_no_folder(&tree) {
         return Err(wrong(format!("`{path}` lies below `{parent}`, which is no folder")));
     }
-    let unpacked = Unpacked { tree, texts: BTreeMap::new() };
-    Ok(unpacked.keep(&context.store, key, folder)?.tree)
+    let unpacked = Unpacked { tree, texts: BTreeMap::new() }.keep(&context.store, key, folder)?;
+    context.store.describe("trees", key, || format!("archive {} {}", toolchain.name, toolchain.version));
+    Ok(unpacked.tree)
 }
 
 /// The first entry below a link or a file: written to disk, it could land wherever the link leads.

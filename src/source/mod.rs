@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::Error;
 pub use fingerprint::Fingerprints;
-pub use select::snapshot;
+pub use select::{snapshot, snapshot_key};
 
 use crate::observe::Sight;
 use crate::oci::Digest;

@@ -83,14 +83,18 @@ fn digest(
     Ok(hasher.finish().1)
 }
 
+/// The store's name for the copy of a selection with this digest below `prefix`.
+pub fn snapshot_key(selection: &Digest, prefix: &str) -> String {
+    format!("source-{}", Digest::of(format!("{prefix}\0{selection}").as_bytes()).hex())
+}
+
 /// A read-only folder that holds `selection` below `prefix` (`app`), to be a lower of a step's view.
 ///
 /// Contents are copied, because the user may edit the originals meanwhile; a copy that is not what was selected
 /// is an error. Times are derived from contents: equal in every build, and different for a file that changed
 /// without changing its size, which tools that compare times rely on.
 pub fn snapshot(selection: &Selection, store: &Store, prefix: &str) -> Result<PathBuf, Error> {
-    let name = Digest::of(format!("{prefix}\0{}", selection.digest).as_bytes());
-    let key = format!("source-{}", name.hex());
+    let key = snapshot_key(&selection.digest, prefix);
     let _lock = store.lock(&key)?;
     if let Some(entry) = store.entry("trees", &key) {
         return Ok(entry.join("fs"));
@@ -120,7 +124,12 @@ pub fn snapshot(selection: &Selection, store: &Store, prefix: &str) -> Result<Pa
     if found != selection.digest {
         return Err(Error::Changed { path: origin(&selection.tree).unwrap_or(app) });
     }
-    Ok(store.keep_entry("trees", &key, temporary)?.join("fs"))
+    let folder = store.keep_entry("trees", &key, temporary)?.join("fs");
+    store.describe("trees", &key, || match origin(&selection.tree) {
+        Some(folder) => format!("source files of {}", folder.display()),
+        None => "source files".to_owned(),
+    });
+    Ok(folder)
 }
 
 fn write_file(target: &Path, content: &Content, mode: u32) -> Result<Digest, Error> {

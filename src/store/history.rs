@@ -20,6 +20,7 @@ const LARGEST: u64 = 64 << 20;
 pub struct History {
     store: Store,
     folder: String,
+    about: String,
 }
 
 /// What is known about the last time.
@@ -36,10 +37,10 @@ pub enum Last<T> {
 }
 
 impl History {
-    /// The records of the app that `app` identifies on this machine.
-    pub fn of(app: &str, store: &Store) -> Self {
+    /// The records of the app that `app` identifies on this machine; `about` is for people.
+    pub fn of(app: &str, about: String, store: &Store) -> Self {
         let name = Digest::of(app.as_bytes()).hex();
-        Self { store: store.clone(), folder: format!("history/{}", &name[..32]) }
+        Self { store: store.clone(), folder: format!("history/{}", &name[..32]), about }
     }
 
     /// What is known about the last time that `kind` `id` was made or found, seen from `key`.
@@ -72,6 +73,7 @@ impl History {
         bytes.extend(packed);
         // It is advice; a full disk shows where it matters.
         let _ = self.store.put_record(&self.name(kind, id), &bytes);
+        self.store.describe("metadata", &self.folder, || self.about.clone());
     }
 
     fn name(&self, kind: &str, id: &str) -> String {

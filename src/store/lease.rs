@@ -1,17 +1,32 @@
 //! Which processes use a store now, and since when.
 //!
 //! `locks/session-*` is one file for each process that has the store open: locked while it runs, its time is when it
-//! began. A process takes its lease, and takes up an entry that was not used for long, while it holds `locks/gate`
+//! began, and it holds the names of the only entries that the process still needs, once it has said so. A process takes its lease, and takes up an entry that was not used for long, while it holds `locks/gate`
 //! shared; whoever removes entries holds it alone, for no longer than it takes to rename them.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 
 const GATE: &str = "gate";
 const SESSION: &str = "session-";
+
+/// What other processes may need.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// How many there are.
+    pub(super) count: usize,
+    /// When the first of those began that may need anything, in seconds since 1970.
+    pub(super) first: Option<i64>,
+    /// What the others need, relative to the store.
+    pub(super) kept: BTreeSet<PathBuf>,
+}
 
 /// One process's use of a store; ends when dropped.
 #[derive(Debug)]
@@ -54,11 +69,27 @@ impl Lease {
         Ok(Self { file })
     }
 
-    /// When the first of the other processes that use the store began, in seconds since 1970. What processes that
-    /// were killed left behind is removed. The caller holds the gate alone.
-    pub(super) fn first_of_others(&self, root: &Path) -> Result<Option<i64>, Error> {
+    /// Whether `path` is part of it.
+    pub(super) fn is_own(&self, path: &Path) -> bool {
+        path == self.file.path() || path.file_name().is_some_and(|name| name == GATE)
+    }
+
+    /// Says that this process needs nothing but the entries at `paths`, relative to the store, from now on.
+    pub(super) fn settle<'a>(&self, root: &Path, paths: impl Iterator<Item = &'a Path>) -> Result<(), Error> {
+        let _gate = Gate::shared(root)?;
+        let mut bytes = Vec::new();
+        for path in paths {
+            bytes.extend_from_slice(path.as_os_str().as_encoded_bytes());
+            bytes.push(b'\n');
+        }
+        self.file.as_file().write_all(&bytes).map_err(Error::io("write", self.file.path()))
+    }
+
+    /// What the other processes that use the store may need. What processes that were killed left behind is removed.
+    /// The caller holds the gate alone.
+    pub(super) fn others(&self, root: &Path) -> Result<Others, Error> {
         let folder = root.join("locks");
-        let mut first = None;
+        let mut others = Others::default();
         for entry in fs::read_dir(&folder).map_err(Error::io("read", &folder))?.flatten() {
             let path = entry.path();
             let is_session = entry.file_name().as_encoded_bytes().starts_with(SESSION.as_bytes());
@@ -71,9 +102,18 @@ impl Lease {
                 let _ = fs::remove_file(&path);
                 continue;
             }
-            let began = file.metadata().map_or(0, |metadata| metadata.mtime());
-            first = Some(first.map_or(began, |first: i64| first.min(began)));
+            others.count += 1;
+            match fs::read(&path).unwrap_or_default() {
+                bytes if bytes.is_empty() => {
+                    let began = file.metadata().map_or(0, |metadata| metadata.mtime());
+                    others.first = Some(others.first.map_or(began, |first| first.min(began)));
+                }
+                bytes => {
+                    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                    others.kept.extend(lines.map(|line| PathBuf::from(OsStr::from_bytes(line))));
+                }
+            }
         }
-        Ok(first)
+        Ok(others)
     }
 }

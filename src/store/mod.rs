@@ -17,6 +17,7 @@
 mod clock;
 mod directory;
 pub mod history;
+pub mod instance;
 mod lease;
 mod links;
 pub mod removal;

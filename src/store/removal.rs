@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::lease::Gate;
+use super::lease::{Gate, Others};
 use super::usage::GRAIN;
 use super::{Error, Store, remove_all};
 
@@ -21,37 +21,30 @@ const SLACK: i64 = 60;
 pub struct Removal<'a> {
     store: &'a Store,
     _gate: Gate,
-    limit: Option<i64>,
+    others: Others,
     bin: tempfile::TempDir,
     taken: Cell<usize>,
 }
 
 impl Store {
-    /// Whether others use the store now; if so, since when, in seconds since 1970.
-    pub fn used_since(&self) -> Result<Option<i64>, Error> {
-        let _gate = Gate::alone(&self.root)?;
-        self.shared.lease.first_of_others(&self.root)
-    }
-
     /// Begins to remove. To be held for as short as possible.
     pub fn removal(&self) -> Result<Removal<'_>, Error> {
         let bin = self.temporary_folder()?;
         let gate = Gate::alone(&self.root)?;
-        let first = self.shared.lease.first_of_others(&self.root)?;
-        Ok(Removal {
-            store: self,
-            _gate: gate,
-            limit: first.map(|first| first - GRAIN - SLACK),
-            bin,
-            taken: Cell::new(0),
-        })
+        let others = self.shared.lease.others(&self.root)?;
+        Ok(Removal { store: self, _gate: gate, others, bin, taken: Cell::new(0) })
     }
 }
 
 impl Removal<'_> {
     /// Whether no other process uses the store.
     pub fn is_alone(&self) -> bool {
-        self.limit.is_none()
+        self.others.count == 0
+    }
+
+    /// Whether this process needs `path` to remove.
+    pub fn is_own(&self, path: &Path) -> bool {
+        path == self.bin.path() || self.store.shared.lease.is_own(path)
     }
 
     /// Takes the file or folder at `path`, relative to the store, out of it, unless a running process uses it. False
@@ -59,7 +52,8 @@ impl Removal<'_> {
     pub fn take(&self, path: &Path) -> Result<bool, Error> {
         let source = self.store.root.join(path);
         let Ok(metadata) = fs::symlink_metadata(&source) else { return Ok(false) };
-        if self.limit.is_some_and(|limit| metadata.mtime() >= limit) {
+        let limit = self.others.first.map(|first| first - GRAIN - SLACK);
+        if limit.is_some_and(|limit| metadata.mtime() >= limit) || self.others.kept.contains(path) {
             return Ok(false);
         }
         let number = self.taken.replace(self.taken.get() + 1);

@@ -16,6 +16,10 @@ use super::lease::{Gate, Lease};
 use super::{Store, now};
 use crate::oci::Digest;
 
+/// The file of an entry that says what it is, and the most bytes that are read of it.
+const ABOUT: &str = "about";
+const LONGEST: u64 = 4096;
+
 /// A use is not written down again within so many seconds.
 pub(super) const GRAIN: i64 = 60 * 60;
 
@@ -50,6 +54,12 @@ impl Store {
         let _ = self.shared.warm.set(warm);
     }
 
+    /// Says that this process needs nothing more of the store than the entries at `paths`, however long it runs.
+    pub fn settle(&self, paths: &[&Path]) -> Result<(), super::Error> {
+        let relative = paths.iter().filter_map(|path| path.strip_prefix(&self.root).ok());
+        self.shared.lease.settle(&self.root, relative)
+    }
+
     /// What this process has used or made so far: paths below the store's folder, sorted.
     pub fn used(&self) -> Vec<PathBuf> {
         let used = self.shared.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,16 +92,31 @@ impl Store {
         Ok(())
     }
 
-    /// Whether `path` is there; from now on nobody removes it while this process runs.
-    pub(super) fn claim(&self, path: &Path) -> bool {
+    /// Says for people what the entry `folder/key` is, once.
+    pub fn describe(&self, folder: &str, key: &str, text: impl FnOnce() -> String) {
+        let path = self.root.join(folder).join(key).join(ABOUT);
+        if !path.exists() {
+            // Nothing needs it but people.
+            let _ = fs::write(path, text());
+        }
+    }
+
+    /// What an entry says it is.
+    pub fn description(&self, folder: &str, key: &str) -> Option<String> {
+        let path = self.root.join(folder).join(key).join(ABOUT);
+        let bytes = crate::oci::layout::read_capped(&path, LONGEST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).chars().filter(|character| !character.is_control()).collect())
+    }
+
+    /// Whether `path`, which lies in the store, is there; from now on nobody removes it while this process runs.
+    pub fn claim(&self, path: &Path) -> bool {
         let Ok(metadata) = fs::symlink_metadata(path) else { return false };
         if !(0..GRAIN).contains(&(now() - metadata.mtime())) {
             // It may be about to be removed because nobody used it for long.
             let _gate = Gate::shared(&self.root);
-            match touch(path) {
-                Err(rustix::io::Errno::NOENT) => return false,
-                // A store that cannot be written cannot be pruned either.
-                _ => {}
+            // A store that cannot be written cannot be pruned either.
+            if touch(path) == Err(rustix::io::Errno::NOENT) {
+                return false;
             }
         }
         self.note(path);

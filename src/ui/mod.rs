@@ -15,3 +15,4 @@ pub use event::Warning;
 pub use excerpt::{Excerpt, excerpt};
 pub use render::{render, render_json};
 pub use reporter::{Progress, Reporter, TAIL_LINES, Task, Transfer};
+pub use terminal::size;

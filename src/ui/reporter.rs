@@ -120,7 +120,8 @@ impl Reporter {
     /// A line for those who asked for details (`-v`).
     pub fn detail(&self, text: &str) {
         if self.verbose {
-            self.emit(&Event::Detail { text });
+            // It may name what came from elsewhere.
+            self.emit(&Event::Detail { text: &printable(text) });
         }
     }
 

@@ -82,7 +82,7 @@ pub(super) fn width() -> usize {
 }
 
 /// Bytes as people read them: powers of 1000, three significant digits.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
         return format!("{bytes} B");

@@ -25,6 +25,7 @@ fn session(progress: Progress, colour: bool) -> String {
     let written = Written::default();
     let reporter = Reporter::to(progress, colour, written.clone());
     reporter.info("rpack 0.1.0");
+    reporter.detail("nobody asked for details");
     reporter.warn("plan/eol", "node 18 gets no fixes", Some("use node 24"));
     let transfer = reporter.transfer("debian packages", 12_345_678);
     transfer.clone().advance(12_000_000);
@@ -82,6 +83,24 @@ fn json_is_one_object_per_event() {
             "hints": ["remove it, it will be made again: `rm -r /s/index`"],
         })
     );
+}
+
+#[test]
+fn details_are_for_those_who_ask() {
+    let written = |progress| {
+        let written = Written::default();
+        let reporter = Reporter::to(progress, false, written.clone()).with_details(true);
+        assert_eq!(reporter.is_verbose(), progress != Progress::Quiet);
+        reporter.detail("node/install  runs: never built here");
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(written(Progress::Plain), "node/install  runs: never built here\n");
+    assert_eq!(
+        written(Progress::Json),
+        "{\"event\":\"detail\",\"text\":\"node/install  runs: never built here\"}\n"
+    );
+    assert_eq!(written(Progress::Quiet), "");
 }
 
 #[test]

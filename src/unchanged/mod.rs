@@ -169,8 +169,9 @@ fn missing(product: &Product, store: &Store) -> Option<Digest> {
     let images = Layout::open(store.images()).ok();
     let is_there = |path: &Path, size: u64| path.metadata().is_ok_and(|found| found.len() == size);
     let lost = |(digest, size): &(Digest, u64)| {
-        let kept = images.as_ref().is_some_and(|layout| is_there(&layout.blob_path(digest), *size));
-        !(kept && is_there(&store.blob_path(digest), *size))
+        let tagged = images.as_ref().is_some_and(|layout| is_there(&layout.blob_path(digest), *size));
+        let kept = store.blob(digest).is_some_and(|path| is_there(&path, *size));
+        !(tagged && kept)
     };
     product.blobs().find(lost).map(|(digest, _)| digest)
 }

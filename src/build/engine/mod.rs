@@ -160,6 +160,7 @@ impl Engine<'_> {
         let work = temporary.path().join("work");
         store::remove_all(&work).map_err(store::Error::io("remove", &work))?;
         made.write(temporary.path());
+        store::instance::write(temporary.path())?;
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
         self.history.remember("step", &step.id, key, &made);
         task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
@@ -194,7 +195,11 @@ impl Engine<'_> {
         }
         tree.add_parents();
         let bytes = crate::oci::to_canonical_json(files).expect("a map of strings always serialises");
-        Ok(self.store.materialise(&format!("files-{}", Digest::of(&bytes).hex()), &tree)?)
+        let key = format!("files-{}", Digest::of(&bytes).hex());
+        let folder = self.store.materialise(&key, &tree)?;
+        let names = || files.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        self.store.describe("trees", &key, || format!("the plan's {}", names()));
+        Ok(folder)
     }
 
     fn spec(&self, step: &Step, lowers: Vec<PathBuf>, folder: &Path, seen: &Secrets) -> Result<Spec, Error> {

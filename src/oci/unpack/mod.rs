@@ -17,8 +17,6 @@ mod layers;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Digest, to_canonical_json};
@@ -105,6 +103,7 @@ pub fn unpack(
     check_parents(manifest, &tree)?;
     remember(&key, &tree, store)?;
     let root = store.materialise(&key, &tree)?;
+    store.describe("trees", &key, || format!("files of image {}", manifest.short()));
     point_into(&mut tree, &root);
     Ok((root, tree))
 }
@@ -117,26 +116,22 @@ pub fn paths(layer: &Layer, store: &Store) -> Result<Vec<String>, Error> {
     layers::paths(layer, store)
 }
 
-fn record_path(key: &str, store: &Store) -> PathBuf {
-    store.root().join("metadata").join(format!("{key}.json"))
+fn record_name(key: &str) -> String {
+    format!("{key}.json")
 }
 
 fn cached(key: &str, store: &Store) -> Option<(PathBuf, Tree)> {
     let root = store.entry("trees", key)?.join("fs");
-    let mut tree = serde_json::from_slice(&fs::read(record_path(key, store)).ok()?).ok()?;
+    let mut tree = serde_json::from_slice(&store.record(&record_name(key))?).ok()?;
     point_into(&mut tree, &root);
     Some((root, tree))
 }
 
 /// Keeps the tree's metadata, which the directory on disk cannot hold.
 fn remember(key: &str, tree: &Tree, store: &Store) -> Result<(), Error> {
-    let path = record_path(key, store);
     let bytes = to_canonical_json(tree)
-        .map_err(|error| store::Error::Damaged { path: path.clone(), reason: error.to_string() })?;
-    let mut file = store.temporary_file()?;
-    file.write_all(&bytes).map_err(store::Error::io("write", &path))?;
-    file.persist(&path).map_err(|error| store::Error::io("create", &path)(error.error))?;
-    Ok(())
+        .map_err(|error| store::Error::Damaged { path: key.into(), reason: error.to_string() })?;
+    Ok(store.put_record(&record_name(key), &bytes)?)
 }
 
 fn point_into(tree: &mut Tree, root: &Path) {

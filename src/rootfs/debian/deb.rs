@@ -43,7 +43,13 @@ pub(in crate::rootfs) fn open(path: &Path, digest: &Digest, store: &Store) -> Re
         unpacked
     } else {
         let folder = store.temporary_folder()?;
-        read(path, folder.path())?.keep(store, &key, folder)?
+        let unpacked = read(path, folder.path())?.keep(store, &key, folder)?;
+        store.describe("trees", &key, || {
+            let control = unpacked.texts.get("control").map(String::as_str).unwrap_or_default();
+            let field = |name| control.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            format!("package{}{}", field("Package:"), field("Version:"))
+        });
+        unpacked
     };
     let mut text = |name: &str| unpacked.texts.remove(name).unwrap_or_default();
     let (control, md5sums) = (text("control"), text("md5sums"));

@@ -274,7 +274,7 @@ fn index(
     };
     let url = format!("{root}/dists/{}/{path}", suite.name);
     let kept = context.store.root().join("metadata").join(format!("packages-{}-{FORMAT}", digest.hex()));
-    if !kept.exists() {
+    if !context.store.claim(&kept) {
         let by_hash = release
             .by_hash
             .then(|| format!("{root}/dists/{}/{folder}/by-hash/SHA256/{}", suite.name, digest.hex()));

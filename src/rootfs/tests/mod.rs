@@ -2,6 +2,7 @@
 
 mod apt;
 mod composing;
+#[expect(dead_code, reason = "the integration tests use the rest of it")]
 #[path = "../../../tests/it/support/debian_repository.rs"]
 mod debian_repository;
 mod dpkg;

@@ -76,6 +76,12 @@ impl Package {
         self
     }
 
+    /// A file that need not be text.
+    pub(crate) fn bytes(mut self, path: &str, bytes: Vec<u8>, mode: u32) -> Self {
+        self.entries.push((path.to_owned(), Item::File(bytes, mode)));
+        self
+    }
+
     /// A symbolic link.
     pub(crate) fn link(mut self, path: &str, target: &str) -> Self {
         self.entries.push((path.to_owned(), Item::Link(target.to_owned())));

@@ -1,0 +1,116 @@
+//! What a build used, as a folder that goes to another machine (`--cache-to`), and back (`--cache-from`).
+//!
+//! ```text
+//! DIR/rpack-cache.json      the format, and the digest of the index
+//! DIR/blobs/sha256/HEX      the index, downloads and layers as they are, and results of steps and tools as archives
+//! ```
+//!
+//! Everything is named by its digest, so that only what is new is written, and whatever was damaged is found out and not
+//! used. Reading treats all of it as hostile: no path of it leads out, sizes have bounds. What it cannot do is to tell
+//! a wrong result of a step from a right one: whoever can write the folder decides what is in the image.
+
+mod archive;
+mod export;
+mod import;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use export::{Exported, export, prepare};
+pub use import::import;
+
+use crate::oci::Digest;
+
+/// Changes when older versions cannot read it any more, or must not.
+const FORMAT: u32 = 1;
+/// The file that marks the folder.
+const MARK: &str = "rpack-cache.json";
+
+/// Where a cache is. Other kinds than folders may come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(PathBuf);
+
+/// What a place looks like.
+#[derive(Debug)]
+pub struct NoPlace;
+
+impl FromStr for Place {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        if let Some(path) = text.strip_prefix("dir:") {
+            return if path.is_empty() { Err(NoPlace) } else { Ok(Self(path.into())) };
+        }
+        // A word and a colon will mean another kind one day: `registry:…`.
+        let is_kind = text.split_once(':').is_some_and(|(kind, _)| !kind.contains(['/', '.']));
+        if text.is_empty() || is_kind { Err(NoPlace) } else { Ok(Self(text.into())) }
+    }
+}
+
+impl Place {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn blob(&self, digest: &Digest) -> PathBuf {
+        self.0.join("blobs/sha256").join(digest.hex())
+    }
+}
+
+/// Which documents of `metadata/` go along: what is known of layers and of closures. Not what registries and archives
+/// answered: that was checked by whoever asked, and is asked for again.
+fn is_offered(record: &str) -> bool {
+    ["layers/", "closures/"].iter().any(|folder| record.starts_with(folder))
+}
+
+/// What the entry `folder/key` consists of. Of trees only tools go along.
+fn layout(entry: &str) -> archive::Layout {
+    if entry.starts_with("steps/") { archive::Layout::Step } else { archive::Layout::Unpacked }
+}
+
+/// The content of the mark.
+#[derive(Debug, Serialize, Deserialize)]
+struct Mark {
+    format: u32,
+    index: Digest,
+}
+
+/// What there is.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Index {
+    /// Blobs of the store with their sizes in bytes.
+    blobs: BTreeMap<Digest, u64>,
+    /// Entries of the store (`steps/KEY`) as archives.
+    entries: BTreeMap<String, Packed>,
+    /// Small documents of the store's `metadata/`.
+    records: BTreeMap<String, String>,
+}
+
+/// An archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Packed {
+    blob: Digest,
+    size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    #[test]
+    fn a_place_is_a_folder_and_leaves_room_for_other_kinds() {
+        let path = |text: &str| text.parse::<Place>().ok().map(|place| place.path().to_owned());
+        for text in ["cache", "/tmp/cache", "../a:b", "./a:b", "dir:cache", "dir:a:b"] {
+            let expected = text.strip_prefix("dir:").unwrap_or(text);
+            assert_eq!(path(text).as_deref(), Some(expected.as_ref()), "{text}");
+        }
+        for text in ["", "dir:", "registry:registry.example/app", "s3:bucket"] {
+            assert_eq!(path(text), None, "{text}");
+        }
+    }
+}
