@@ -307,7 +307,8 @@ pub fn build(
         }
         None => layers,
     };
-    let input = package::Input { platform: &plan.platform, layers, image: &plan.image, base };
+    let input =
+        package::Input { name: &plan.name, platform: &plan.platform, layers, image: &plan.image, base };
     package::package(input, &session.store, &session.reporter).map_err(boxed)
 }
 

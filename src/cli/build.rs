@@ -62,9 +62,10 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         let context = pipeline::rootfs_context(session, &checkout.config)?;
         (pipeline::plans(&app, &checkout, &detection, &context, session)?, context)
     };
+    let platforms: Vec<&str> = plans.iter().map(|plan| &*plan.platform).collect();
+    let layers: Vec<&str> = plans.iter().flat_map(Plan::layer_types).collect();
     for output in &outputs {
-        let platforms: Vec<&str> = plans.iter().map(|plan| &*plan.platform).collect();
-        output.holds(&platforms).map_err(boxed)?;
+        output.holds(&platforms, &layers).map_err(boxed)?;
     }
     for plan in &plans {
         super::plan::announce(plan, session);

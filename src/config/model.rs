@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::oci::Compression;
+
 /// Which layer a value came from, from weakest to strongest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -103,6 +105,8 @@ pub struct Config {
     pub user: Option<Resolved<String>>,
     /// `image.writable`: absolute directories; none where nobody says anything.
     pub writable: Option<Vec<Resolved<String>>>,
+    /// `image.compression`: how layers are compressed.
+    pub compression: Option<Resolved<Compression>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
     /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `debian-snapshot`, `go`, `maven`,

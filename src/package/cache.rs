@@ -8,6 +8,7 @@
 //! - of any other file, the digest of its bytes; the packing checks that it reads the same bytes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -15,24 +16,56 @@ use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, LayerDescriptor, LayerInput, compress, layers};
-use crate::oci::image::LAYER_GZIP;
-use crate::oci::{Digest, DigestWriter};
+use super::{Error, LayerDescriptor, LayerInput, compress, plain};
+use crate::oci::{Compression, Digest, DigestWriter};
 use crate::store::{self, Content, Entry, Kind, Store};
 
 /// Raise it when the rules that are not in an entry's metadata change: the format of the archive.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The key of a layer.
 pub(super) struct Key {
     digest: Digest,
     contents: HashMap<String, Digest>,
+    links: Links,
 }
 
 impl Key {
     /// The digest that the content at `path` must have, where the key was made from one.
     pub(super) fn content(&self, path: &str) -> Option<Digest> {
         self.contents.get(path).copied()
+    }
+
+    /// The path before `path` that is the same file.
+    pub(super) fn link(&self, path: &str) -> Option<&str> {
+        self.links.first.get(path).map(String::as_str)
+    }
+}
+
+/// Files with several names in a layer: the first in the order of paths is the file, the others are links to it.
+#[derive(Default)]
+struct Links {
+    files: HashMap<(u64, u64), String>,
+    first: HashMap<String, String>,
+}
+
+impl Links {
+    /// Sees the entry at `path`, whose file on disk is `found`. What the archive says of all names must be equal.
+    fn add(&mut self, layer: &LayerInput, path: &str, found: &fs::Metadata) {
+        if found.nlink() == 1 || found.size() == 0 {
+            return;
+        }
+        let metadata =
+            |path| layer.tree.get(path).map(|entry| (entry.mode, entry.uid, entry.gid, entry.mtime));
+        match self.files.entry((found.dev(), found.ino())) {
+            Slot::Vacant(slot) => {
+                slot.insert(path.to_owned());
+            }
+            Slot::Occupied(slot) if metadata(slot.get()) == metadata(path) => {
+                self.first.insert(path.to_owned(), slot.get().clone());
+            }
+            Slot::Occupied(_) => {}
+        }
     }
 }
 
@@ -57,17 +90,18 @@ enum Identity<'a> {
 }
 
 /// Computes the key of a layer.
-pub(super) fn key(layer: &LayerInput, store: &Store) -> Result<Key, Error> {
+pub(super) fn key(layer: &LayerInput, compression: Compression, store: &Store) -> Result<Key, Error> {
     let mut contents = HashMap::new();
+    let mut links = Links::default();
     let mut hash = DigestWriter::new(io::sink());
-    add(&mut hash, &(FORMAT, compress::IDENTITY))?;
+    add(&mut hash, &(FORMAT, compress::identity(compression)))?;
     for (path, entry) in layer.tree.iter() {
         let metadata = (path, entry.mode, entry.uid, entry.gid, entry.mtime);
         match &entry.kind {
             Kind::Directory { .. } | Kind::Whiteout => add(&mut hash, &("directory", metadata))?,
             Kind::Symlink { target } => add(&mut hash, &("symlink", metadata, target))?,
             Kind::File { size, content } => {
-                let identity = identity(layer, path, entry, content, store)?;
+                let identity = identity(layer, path, entry, content, store, &mut links)?;
                 if let (Identity::Digest(digest), Content::Path(_)) = (&identity, content) {
                     contents.insert(path.to_owned(), *digest);
                 }
@@ -76,7 +110,7 @@ pub(super) fn key(layer: &LayerInput, store: &Store) -> Result<Key, Error> {
         }
     }
     let (_, digest, _) = hash.finish();
-    Ok(Key { digest, contents })
+    Ok(Key { digest, contents, links })
 }
 
 fn add<T: Serialize>(hash: &mut DigestWriter<io::Sink>, value: &T) -> Result<(), Error> {
@@ -92,12 +126,13 @@ fn identity<'a>(
     entry: &Entry,
     content: &'a Content,
     store: &Store,
+    links: &mut Links,
 ) -> Result<Identity<'a>, Error> {
     let file = match content {
         Content::Bytes(bytes) => return Ok(Identity::Digest(Digest::of(bytes))),
         Content::Path(file) => file,
     };
-    let error = |source| layers::read_error(layer, path, entry, source);
+    let error = |source| plain::read_error(layer, path, entry, source);
     let Some(relative) = inside(store, file) else {
         return digest_file(file).map(Identity::Digest).map_err(error);
     };
@@ -111,6 +146,7 @@ fn identity<'a>(
         // The key of a tree names its content. Its files get further links, which changes their ctime.
         Identity::Tree { path: relative, size, inode, mtime }
     } else {
+        links.add(layer, path, &found);
         // A step that runs again under the same key may give other bytes; tools set their own mtime.
         Identity::Step { path: relative, size, inode, mtime, ctime: (found.ctime(), found.ctime_nsec()) }
     })
@@ -126,7 +162,7 @@ fn inside<'a>(store: &Store, file: &'a Path) -> Option<&'a Path> {
 
 fn digest_file(file: &Path) -> io::Result<Digest> {
     let mut hash = DigestWriter::new(io::sink());
-    io::copy(&mut BufReader::with_capacity(64 * 1024, layers::open(file)?), &mut hash)?;
+    io::copy(&mut BufReader::with_capacity(64 * 1024, plain::open(file)?.0), &mut hash)?;
     Ok(hash.finish().1)
 }
 
@@ -135,7 +171,7 @@ fn record_path(key: &Key, store: &Store) -> PathBuf {
 }
 
 /// The layer with this key, if its blob is still here. A damaged record counts as none.
-pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor> {
+pub(super) fn find(key: &Key, id: &str, compression: Compression, store: &Store) -> Option<LayerDescriptor> {
     let record: Record = serde_json::from_slice(&fs::read(record_path(key, store)).ok()?).ok()?;
     let blob = store.blob(&record.digest)?;
     if fs::metadata(blob).ok()?.len() != record.size {
@@ -143,7 +179,7 @@ pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor
     }
     Some(LayerDescriptor {
         id: id.to_owned(),
-        media_type: LAYER_GZIP.to_owned(),
+        media_type: compression.media_type().to_owned(),
         digest: record.digest,
         size: record.size,
         diff_id: record.diff_id,

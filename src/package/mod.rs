@@ -2,7 +2,8 @@
 //!
 //! In: one tree per layer and the image's settings. Out: the digests of an image whose blobs lie in the store.
 //! Invariants: equal inputs give equal digests, on any machine and with any number of threads; no path is in
-//! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed.
+//! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed, and of a
+//! layer that did, only the groups of entries that changed are compressed (`groups.rs`, `segments.rs`).
 //! File metadata is normalised by the rules of `layers.rs`.
 
 mod base;
@@ -11,16 +12,23 @@ mod compress;
 mod config;
 mod contents;
 mod error;
+mod groups;
 mod image;
 mod layers;
 mod outcome;
+mod plain;
+mod segments;
 pub(crate) mod tar;
+mod write;
 
 pub use base::Base;
 pub use contents::{Parts, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
+
+use segments::Known;
+use write::Written;
 
 use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};
@@ -35,6 +43,8 @@ pub const FIXED_TIME: i64 = 315_532_801;
 /// What an image is made from.
 #[derive(Debug)]
 pub struct Input<'a> {
+    /// The app's name: what of its earlier layers is still right is taken over.
+    pub name: &'a str,
     /// `linux/amd64`.
     pub platform: &'a str,
     /// From the bottom up.
@@ -72,7 +82,7 @@ pub enum Time {
 /// # Errors
 /// When the layers contradict each other, or when a file cannot be read or written.
 pub fn package(input: Input<'_>, store: &Store, reporter: &Reporter) -> Result<Image, Error> {
-    package_with(compress::threads(), input, store, reporter)
+    package_with(write::threads(), input, store, reporter)
 }
 
 fn package_with(
@@ -86,8 +96,10 @@ fn package_with(
     let base = input.base.as_ref();
     let layers = layers::normalise(input.layers, input.image, base.map(|base| &base.files))?;
     let mut descriptors: Vec<_> = base.into_iter().flat_map(Base::descriptors).collect();
+    let packing =
+        Packing { threads, app: input.name, platform: input.platform, image: input.image, store, reporter };
     for layer in &layers {
-        descriptors.push(layer_blob(threads, layer, store, reporter)?);
+        descriptors.push(packing.layer(layer)?);
     }
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
     let config = match base {
@@ -138,23 +150,41 @@ fn put<T: serde::Serialize>(
     Ok(Descriptor::new(media_type, digest, bytes.len() as u64))
 }
 
-/// The blob of a layer: found by its key, or written.
-fn layer_blob(
+/// How layers become blobs.
+struct Packing<'a> {
     threads: usize,
-    layer: &LayerInput,
-    store: &Store,
-    reporter: &Reporter,
-) -> Result<LayerDescriptor, Error> {
-    let task = reporter.task(&format!("layer {}", layer.id));
-    let key = cache::key(layer, store)?;
-    if let Some(found) = cache::find(&key, &layer.id, store) {
-        task.done("cached");
-        return Ok(found);
+    app: &'a str,
+    platform: &'a str,
+    image: &'a plan::model::Image,
+    store: &'a Store,
+    reporter: &'a Reporter,
+}
+
+impl Packing<'_> {
+    /// The blob of a layer: found by its key, or written.
+    fn layer(&self, layer: &LayerInput) -> Result<LayerDescriptor, Error> {
+        let (store, compression) = (self.store, self.image.compression);
+        let task = self.reporter.task(&format!("layer {}", layer.id));
+        let key = cache::key(layer, compression, store)?;
+        if let Some(found) = cache::find(&key, &layer.id, compression, store) {
+            task.done("cached");
+            return Ok(found);
+        }
+        let known = Known::open(self.app, self.platform, layer, compression, store);
+        let written = write::write(self.threads, layer, &key, compression, &known, store)?;
+        cache::keep(&key, &written.layer, store)?;
+        task.done(&outcome(&written));
+        Ok(written.layer)
     }
-    let written = layers::write(threads, layer, &key, store)?;
-    cache::keep(&key, &written, store)?;
-    task.done(&format!("{:.1} MB", megabytes(written.size)));
-    Ok(written)
+}
+
+/// The size of a layer, and how much of it was compressed where not all was.
+fn outcome(written: &Written) -> String {
+    let size = format!("{:.1} MB", megabytes(written.layer.size));
+    match written.found {
+        0 => size,
+        found => format!("{size}, {} of {} parts new", written.compressed, written.compressed + found),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
