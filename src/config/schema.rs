@@ -153,7 +153,7 @@ pub static KEYS: [Key; 35] = [
         Kind::Compression,
         r#"image.compression = "zstd:9""#,
         "How layers are compressed: `gzip`, which everything reads, `zstd` or `zstd:LEVEL`. zstd is smaller and faster; \
-         containerd, docker since 23 and podman read it, `docker-archive:` cannot hold it. Same as `--compression`. \
+         containerd, BuildKit, podman and skopeo read it, `docker-archive:` cannot hold it. Same as `--compression`. \
          Default: `gzip`.",
     ),
     key(

@@ -27,14 +27,16 @@ pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
 
-use segments::Known;
-use write::Written;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan;
 use crate::store::{Store, Tree};
 use crate::ui::Reporter;
+use segments::Known;
+use write::Written;
 
 /// The time of everything that must not change with each commit: 1980-01-01T00:00:01Z, in seconds since 1970.
 /// Earlier times are refused by the writers of zip files and wheels.
@@ -98,9 +100,7 @@ fn package_with(
     let mut descriptors: Vec<_> = base.into_iter().flat_map(Base::descriptors).collect();
     let packing =
         Packing { threads, app: input.name, platform: input.platform, image: input.image, store, reporter };
-    for layer in &layers {
-        descriptors.push(packing.layer(layer)?);
-    }
+    descriptors.extend(packing.all(&layers)?);
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
     let config = match base {
         Some(base) => put(store, CONFIG, "config", &config::over(base, &config)?)?,
@@ -150,6 +150,10 @@ fn put<T: serde::Serialize>(
     Ok(Descriptor::new(media_type, digest, bytes.len() as u64))
 }
 
+/// Layers that are packed at the same time: looking at the files of one and digesting its archive keep one thread
+/// busy, whatever else is left to do.
+const LANES: usize = 2;
+
 /// How layers become blobs.
 struct Packing<'a> {
     threads: usize,
@@ -161,6 +165,28 @@ struct Packing<'a> {
 }
 
 impl Packing<'_> {
+    /// The blobs of all layers, in their order.
+    fn all(&self, layers: &[LayerInput]) -> Result<Vec<LayerDescriptor>, Error> {
+        let next = AtomicUsize::new(0);
+        let lane = || {
+            let mut packed = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(layer) = layers.get(index) else { return packed };
+                packed.push((index, self.layer(layer)));
+            }
+        };
+        let mut packed: Vec<_> = thread::scope(|scope| {
+            let lanes = [(); LANES].map(|()| scope.spawn(lane));
+            let join = |lane: thread::ScopedJoinHandle<'_, _>| {
+                lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            lanes.into_iter().flat_map(join).collect()
+        });
+        packed.sort_unstable_by_key(|(index, _)| *index);
+        packed.into_iter().map(|(_, layer)| layer).collect()
+    }
+
     /// The blob of a layer: found by its key, or written.
     fn layer(&self, layer: &LayerInput) -> Result<LayerDescriptor, Error> {
         let (store, compression) = (self.store, self.image.compression);
