@@ -8,7 +8,6 @@
 //! - of any other file, the digest of its bytes; the packing checks that it reads the same bytes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -16,6 +15,7 @@ use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
 
+use super::links::Links;
 use super::{Error, LayerDescriptor, LayerInput, compress, plain};
 use crate::oci::{Compression, Digest, DigestWriter};
 use crate::store::{self, Content, Entry, Kind, Store};
@@ -38,34 +38,7 @@ impl Key {
 
     /// The path before `path` that is the same file.
     pub(super) fn link(&self, path: &str) -> Option<&str> {
-        self.links.first.get(path).map(String::as_str)
-    }
-}
-
-/// Files with several names in a layer: the first in the order of paths is the file, the others are links to it.
-#[derive(Default)]
-struct Links {
-    files: HashMap<(u64, u64), String>,
-    first: HashMap<String, String>,
-}
-
-impl Links {
-    /// Sees the entry at `path`, whose file on disk is `found`. What the archive says of all names must be equal.
-    fn add(&mut self, layer: &LayerInput, path: &str, found: &fs::Metadata) {
-        if found.nlink() == 1 || found.size() == 0 {
-            return;
-        }
-        let metadata =
-            |path| layer.tree.get(path).map(|entry| (entry.mode, entry.uid, entry.gid, entry.mtime));
-        match self.files.entry((found.dev(), found.ino())) {
-            Slot::Vacant(slot) => {
-                slot.insert(path.to_owned());
-            }
-            Slot::Occupied(slot) if metadata(slot.get()) == metadata(path) => {
-                self.first.insert(path.to_owned(), slot.get().clone());
-            }
-            Slot::Occupied(_) => {}
-        }
+        self.links.first(path)
     }
 }
 
@@ -146,7 +119,7 @@ fn identity<'a>(
         // The key of a tree names its content. Its files get further links, which changes their ctime.
         Identity::Tree { path: relative, size, inode, mtime }
     } else {
-        links.add(layer, path, &found);
+        links.add(&layer.tree, path, &found);
         // A step that runs again under the same key may give other bytes; tools set their own mtime.
         Identity::Step { path: relative, size, inode, mtime, ctime: (found.ctime(), found.ctime_nsec()) }
     })

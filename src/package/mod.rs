@@ -15,6 +15,7 @@ mod error;
 mod groups;
 mod image;
 mod layers;
+mod links;
 mod outcome;
 mod plain;
 mod segments;
