@@ -332,6 +332,7 @@ pub fn build(
         None => layers,
     };
     let input = package::Input {
+        name: &plan.name,
         platform: &plan.platform,
         layers,
         image: &plan.image,

@@ -54,6 +54,9 @@ pub(super) struct Settings {
     /// The Go program to build, when there are several: its folder or the last part of it
     #[arg(long = "target", value_name = "NAME")]
     go_target: Option<String>,
+    /// How layers are compressed: gzip, zstd or zstd:LEVEL [default: gzip]
+    #[arg(long, value_name = "FORMAT")]
+    compression: Option<String>,
     /// Set any key of rpack.toml, such as `runtime.node.version=22`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -106,6 +109,7 @@ impl Settings {
             ("start.process", "--process", &self.process),
             ("build.command", "--build-command", &self.build_command),
             ("go.target", "--target", &self.go_target),
+            ("image.compression", "--compression", &self.compression),
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {

@@ -80,7 +80,8 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         (pipeline::plans(&app, &checkout, &detection, &context, session)?, context)
     };
     let platforms: Vec<&str> = plans.iter().map(|plan| &*plan.platform).collect();
-    outputs.iter().try_for_each(|output| output.holds(&platforms)).map_err(boxed)?;
+    let layers: Vec<&str> = plans.iter().flat_map(Plan::layer_types).collect();
+    outputs.iter().try_for_each(|output| output.holds(&platforms, &layers)).map_err(boxed)?;
     for plan in &plans {
         super::plan::announce(plan, session);
     }
@@ -129,7 +130,9 @@ fn answer_again(
     let platforms: Vec<String> =
         answer.product.images.iter().map(|image| image.platform.to_string()).collect();
     let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
-    outputs.iter().try_for_each(|output| output.holds(&platforms)).map_err(boxed)?;
+    let layers = answer.product.images.iter().flat_map(|image| &image.layers);
+    let layers: Vec<&str> = layers.map(|layer| layer.media_type.as_str()).collect();
+    outputs.iter().try_for_each(|output| output.holds(&platforms, &layers)).map_err(boxed)?;
     let tag = match &arguments.tag {
         Some(tag) => tag.clone(),
         None => answer.tag.parse().expect("the tag of a build is a reference"),

@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Boolean,
     /// A process: a line or a list of arguments.
     Command,
+    /// How layers are compressed.
+    Compression,
     /// A list of absolute directories.
     Directories,
     /// A list of patterns.
@@ -57,7 +59,8 @@ impl Kind {
             Self::Directories | Self::Globs | Self::Hosts | Self::Packages => "a list of texts",
             Self::Ports => "a list of integers",
             Self::Mirror => "text or a table with `url`",
-            Self::Image
+            Self::Compression
+            | Self::Image
             | Self::Label
             | Self::Line
             | Self::Name
@@ -74,6 +77,10 @@ impl Kind {
         let (ok, expected) = match self {
             Self::Boolean => (matches!(text, "true" | "false"), "`true` or `false`"),
             Self::Command | Self::Line => (!text.trim().is_empty() && !text.contains('\0'), "a command"),
+            Self::Compression => (
+                text.parse::<crate::oci::Compression>().is_ok(),
+                "`gzip`, `zstd` or `zstd:LEVEL` with a level from 1 to 19",
+            ),
             Self::Directories => (
                 text.strip_prefix('/').is_some_and(crate::store::tree::is_clean),
                 "an absolute directory without `.`, `..` and a slash at the end",
@@ -184,6 +191,7 @@ mod tests {
     #[test]
     fn each_type_has_its_form() {
         let good: &[(Kind, &[&str])] = &[
+            (Kind::Compression, &["gzip", "zstd", "zstd:19"]),
             (Kind::Directories, &["/app/uploads", "/a"]),
             (Kind::Globs, &["*.md", "/docs/**", "!keep", "a b"]),
             (Kind::Hosts, &["registry.example", "registry.example:5000", "localhost"]),
@@ -198,6 +206,7 @@ mod tests {
         ];
         let bad: &[(Kind, &[&str])] = &[
             (Kind::Command, &["", " "]),
+            (Kind::Compression, &["", "xz", "gzip:9", "zstd:0", "zstd:20"]),
             (Kind::Directories, &["uploads", "/", "/a/../b", "/a/"]),
             (Kind::Globs, &["", "a[b"]),
             (Kind::Hosts, &["", "registry", "https://registry.example", "registry.example/a"]),

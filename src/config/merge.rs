@@ -77,6 +77,7 @@ impl Merged {
             ports: self.ports(),
             user: self.one("image.user", text),
             writable: self.lists.remove("image.writable"),
+            compression: self.one("image.compression", |value| text(value)?.parse().ok()),
             labels: self.map("image.labels.KEY", text),
             mirrors: self.map("mirror.ECOSYSTEM", text),
             base_build: self.one("base.build", text),

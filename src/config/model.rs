@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::oci::Compression;
 use crate::ui::Warning;
 
 /// Which layer a value came from, from weakest to strongest.
@@ -105,6 +106,8 @@ pub struct Config {
     pub user: Option<Resolved<String>>,
     /// `image.writable`: absolute directories; none where nobody says anything.
     pub writable: Option<Vec<Resolved<String>>>,
+    /// `image.compression`: how layers are compressed.
+    pub compression: Option<Resolved<Compression>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
     /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `debian-snapshot`, `go`, `maven`,

@@ -66,7 +66,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 34] = [
+pub static KEYS: [Key; 35] = [
     key(
         "base.build",
         Kind::Image,
@@ -151,6 +151,14 @@ pub static KEYS: [Key; 34] = [
         Kind::Path,
         r#"go.target = "cmd/worker""#,
         "The folder of the Go program to build, or its last part, when there are several. Same as `--target`.",
+    ),
+    key(
+        "image.compression",
+        Kind::Compression,
+        r#"image.compression = "zstd:9""#,
+        "How layers are compressed: `gzip`, which everything reads, `zstd` or `zstd:LEVEL`. zstd is smaller and faster; \
+         containerd, BuildKit, podman and skopeo read it, `docker-archive:` cannot hold it. Same as `--compression`. \
+         Default: `gzip`.",
     ),
     key(
         "image.labels.KEY",

@@ -56,6 +56,11 @@ impl Digest {
         Ok(Self(bytes))
     }
 
+    /// A digest from its raw 32 bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The raw 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -113,6 +118,14 @@ impl<W: Write> DigestWriter<W> {
     /// The writer below, the digest and the number of bytes.
     pub fn finish(self) -> (W, Digest, u64) {
         (self.inner, Digest(self.hasher.finalize().into()), self.size)
+    }
+}
+
+impl DigestWriter<io::Sink> {
+    /// Hashes `bytes` alone, which cannot fail.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
     }
 }
 

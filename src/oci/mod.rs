@@ -1,6 +1,7 @@
 //! The vocabulary of OCI: digests, references, the documents of an image, canonical JSON.
 
 mod canonical;
+mod compression;
 mod digest;
 pub mod image;
 pub mod layout;
@@ -10,6 +11,7 @@ mod source;
 pub mod unpack;
 
 pub use canonical::to_canonical_json;
+pub use compression::{Compression, InvalidCompression};
 pub use digest::{Digest, DigestReader, DigestWriter, InvalidDigest};
 pub use reference::{InvalidReference, Reference};
 pub use source::{ImageSource, InvalidSource, Pick};

@@ -16,18 +16,19 @@ use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, LayerDescriptor, LayerInput, compress, layers};
-use crate::oci::image::LAYER_GZIP;
-use crate::oci::{Digest, DigestWriter};
+use super::links::Links;
+use super::{Error, LayerDescriptor, LayerInput, compress, plain};
+use crate::oci::{Compression, Digest, DigestWriter};
 use crate::store::{Content, Entry, Kind, Store, instance};
 
 /// Raise it when the rules that are not in an entry's metadata change: the format of the archive.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The key of a layer.
 pub(super) struct Key {
     digest: Digest,
     contents: HashMap<String, Digest>,
+    links: Links,
 }
 
 impl Key {
@@ -39,6 +40,11 @@ impl Key {
     /// The digest that the content at `path` must have, where the key was made from one.
     pub(super) fn content(&self, path: &str) -> Option<Digest> {
         self.contents.get(path).copied()
+    }
+
+    /// The path before `path` that is the same file.
+    pub(super) fn link(&self, path: &str) -> Option<&str> {
+        self.links.first(path)
     }
 }
 
@@ -62,7 +68,7 @@ enum Identity<'a> {
     Digest(Digest),
     Blob(&'a Path),
     Tree { path: &'a Path, size: u64 },
-    Step { path: &'a Path, size: u64, mtime: (i64, i64), run: Run },
+    Step { path: &'a Path, size: u64, mtime: (i64, i64), run: Run, link: Option<String> },
 }
 
 /// Which run of a step made a file: running again under the same key may give other bytes.
@@ -75,21 +81,19 @@ enum Run {
     Found(u64, (i64, i64)),
 }
 
-/// What the results of steps say which run they are of, each read once.
-type Runs = HashMap<PathBuf, Option<String>>;
-
 /// Computes the key of a layer.
-pub(super) fn key(layer: &LayerInput, store: &Store) -> Result<Key, Error> {
-    let (mut contents, mut runs) = (HashMap::new(), Runs::new());
+pub(super) fn key(layer: &LayerInput, compression: Compression, store: &Store) -> Result<Key, Error> {
+    let mut contents = HashMap::new();
+    let mut seen = Seen { store, runs: HashMap::new(), links: Links::default() };
     let mut hash = DigestWriter::new(io::sink());
-    add(&mut hash, &(FORMAT, compress::IDENTITY))?;
+    add(&mut hash, &(FORMAT, compress::identity(compression)))?;
     for (path, entry) in layer.tree.iter() {
         let metadata = (path, entry.mode, entry.uid, entry.gid, entry.mtime);
         match &entry.kind {
             Kind::Directory { .. } | Kind::Whiteout => add(&mut hash, &("directory", metadata))?,
             Kind::Symlink { target } => add(&mut hash, &("symlink", metadata, target))?,
             Kind::File { size, content } => {
-                let identity = identity(layer, path, entry, content, (store, &mut runs))?;
+                let identity = seen.identity(layer, path, entry, content)?;
                 if let (Identity::Digest(digest), Content::Path(_)) = (&identity, content) {
                     contents.insert(path.to_owned(), *digest);
                 }
@@ -98,7 +102,7 @@ pub(super) fn key(layer: &LayerInput, store: &Store) -> Result<Key, Error> {
         }
     }
     let (_, digest, _) = hash.finish();
-    Ok(Key { digest, contents })
+    Ok(Key { digest, contents, links: seen.links })
 }
 
 fn add<T: Serialize>(hash: &mut DigestWriter<io::Sink>, value: &T) -> Result<(), Error> {
@@ -108,36 +112,49 @@ fn add<T: Serialize>(hash: &mut DigestWriter<io::Sink>, value: &T) -> Result<(),
         .map_err(|source| Error::Document { document: "layer key", source: serde_json::Error::io(source) })
 }
 
-fn identity<'a>(
-    layer: &LayerInput,
-    path: &str,
-    entry: &Entry,
-    content: &'a Content,
-    (store, runs): (&Store, &mut Runs),
-) -> Result<Identity<'a>, Error> {
-    let file = match content {
-        Content::Bytes(bytes) => return Ok(Identity::Digest(Digest::of(bytes))),
-        Content::Path(file) => file,
-    };
-    let error = |source| layers::read_error(layer, path, entry, source);
-    let Some(relative) = inside(store, file) else {
-        return digest_file(file).map(Identity::Digest).map_err(error);
-    };
-    if relative.starts_with("blobs") {
-        return Ok(Identity::Blob(relative));
+/// What was looked at while the key of a layer is computed.
+struct Seen<'a> {
+    store: &'a Store,
+    /// What the results of steps say which run they are of, each read once.
+    runs: HashMap<PathBuf, Option<String>>,
+    links: Links,
+}
+
+impl Seen<'_> {
+    fn identity<'a>(
+        &mut self,
+        layer: &LayerInput,
+        path: &str,
+        entry: &Entry,
+        content: &'a Content,
+    ) -> Result<Identity<'a>, Error> {
+        let file = match content {
+            Content::Bytes(bytes) => return Ok(Identity::Digest(Digest::of(bytes))),
+            Content::Path(file) => file,
+        };
+        let error = |source| plain::read_error(layer, path, entry, source);
+        let Some(relative) = inside(self.store, file) else {
+            return digest_file(file).map(Identity::Digest).map_err(error);
+        };
+        if relative.starts_with("blobs") {
+            return Ok(Identity::Blob(relative));
+        }
+        let found = fs::symlink_metadata(file).map_err(error)?;
+        let size = found.size();
+        if relative.starts_with("trees") {
+            return Ok(Identity::Tree { path: relative, size });
+        }
+        let folder: PathBuf = relative.components().take(2).collect();
+        let root = self.store.root();
+        let stated = self.runs.entry(folder).or_insert_with_key(|folder| instance::read(&root.join(folder)));
+        let run = match stated {
+            Some(run) => Run::Stated(run.clone()),
+            None => Run::Found(found.ino(), (found.ctime(), found.ctime_nsec())),
+        };
+        self.links.add(&layer.tree, path, &found);
+        let link = self.links.first(path).map(str::to_owned);
+        Ok(Identity::Step { path: relative, size, mtime: (found.mtime(), found.mtime_nsec()), run, link })
     }
-    let found = fs::symlink_metadata(file).map_err(error)?;
-    let size = found.size();
-    if relative.starts_with("trees") {
-        return Ok(Identity::Tree { path: relative, size });
-    }
-    let folder: PathBuf = relative.components().take(2).collect();
-    let stated = runs.entry(folder).or_insert_with_key(|folder| instance::read(&store.root().join(folder)));
-    let run = match stated {
-        Some(run) => Run::Stated(run.clone()),
-        None => Run::Found(found.ino(), (found.ctime(), found.ctime_nsec())),
-    };
-    Ok(Identity::Step { path: relative, size, mtime: (found.mtime(), found.mtime_nsec()), run })
 }
 
 /// The path relative to the store, if the file is in one of its folders whose files never change.
@@ -150,7 +167,7 @@ fn inside<'a>(store: &Store, file: &'a Path) -> Option<&'a Path> {
 
 fn digest_file(file: &Path) -> io::Result<Digest> {
     let mut hash = DigestWriter::new(io::sink());
-    io::copy(&mut BufReader::with_capacity(64 * 1024, layers::open(file)?), &mut hash)?;
+    io::copy(&mut BufReader::with_capacity(64 * 1024, plain::open(file)?.0), &mut hash)?;
     Ok(hash.finish().1)
 }
 
@@ -159,7 +176,7 @@ fn record_name(key: &Key) -> String {
 }
 
 /// The layer with this key, if its blob is still here. A damaged record counts as none.
-pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor> {
+pub(super) fn find(key: &Key, id: &str, compression: Compression, store: &Store) -> Option<LayerDescriptor> {
     let record: Record = serde_json::from_slice(&store.record(&record_name(key))?).ok()?;
     let blob = store.blob(&record.digest)?;
     if fs::metadata(blob).ok()?.len() != record.size {
@@ -167,7 +184,7 @@ pub(super) fn find(key: &Key, id: &str, store: &Store) -> Option<LayerDescriptor
     }
     Some(LayerDescriptor {
         id: id.to_owned(),
-        media_type: LAYER_GZIP.to_owned(),
+        media_type: compression.media_type().to_owned(),
         digest: record.digest,
         size: record.size,
         diff_id: record.diff_id,

@@ -1,138 +1,45 @@
-//! Compresses with several threads into one ordinary gzip member (RFC 1952).
+//! Compresses pieces of an archive so that they can be joined: gzip (RFC 1952) and zstd (RFC 8878).
 //!
-//! The input is cut every [`SEGMENT`] bytes. Each segment is compressed on its own as raw deflate that ends with
-//! a full flush, so that segments can be joined behind one header; their checksums are combined
-//! arithmetically. The bytes depend on the input, on [`IDENTITY`], and on nothing else: not on the number of
-//! threads, not on how the input was written. Readers that know only one member read all of it.
-//! Memory is bounded: a few segments per thread.
+//! A piece becomes a *segment*, which depends on its bytes and on [`identity`] and on nothing else. [`Joiner`] makes a
+//! blob of segments:
+//! - gzip: one ordinary member. Each segment is raw deflate that ends with a full flush, so that it stands behind any
+//!   other; the checksums are combined arithmetically. Readers that know only one member read all of it.
+//! - zstd: a frame per segment, as the format foresees.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use flate2::{Compress, Compression as Level, Crc, FlushCompress, Status};
 
-/// Bytes of input per segment. 256 KiB cost 0.6 % in size against one stream.
-const SEGMENT: usize = 256 * 1024;
+use crate::oci::Compression;
 
-const LEVEL: u32 = 6;
-
-/// What the bytes depend on besides the input. Raise the number whenever the golden digest of the tests
-/// changes, which an update of zlib-rs can do.
-pub(crate) const IDENTITY: &str = "gzip-6 256KiB zlib-rs 1";
+const GZIP_LEVEL: u32 = 6;
 
 /// No name, no time, unknown operating system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// An empty last block: the end of the deflate stream.
-const END: [u8; 2] = [3, 0];
+const GZIP_END: [u8; 2] = [3, 0];
 
-/// Why nothing was compressed.
-#[derive(Debug)]
-pub(crate) enum Failure<E> {
-    /// The input could not be produced.
-    Produce(E),
-    /// The output could not be written.
-    Write(io::Error),
-}
-
-/// How many threads compress, on this machine.
-pub(crate) fn threads() -> usize {
-    thread::available_parallelism().map_or(2, usize::from).clamp(2, 8)
-}
-
-/// Runs `produce` on this thread, compresses what it writes with `threads` others, writes to `output`.
-pub(crate) fn gzip<W: Write + Send, T, E>(
-    threads: usize,
-    output: W,
-    produce: impl FnOnce(&mut Segments) -> Result<T, E>,
-) -> Result<(W, T), Failure<E>> {
-    let (work, queue) = sync_channel(threads);
-    let (order, results) = sync_channel(2 * threads);
-    let queue = Mutex::new(queue);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| work_off(&queue));
-        }
-        let writer = scope.spawn(move || collect(results, output));
-        let mut segments = Segments { pending: Vec::with_capacity(SEGMENT), work, order };
-        let produced = produce(&mut segments);
-        let handed_over = segments.hand_over();
-        // Without senders the workers and the writer come to their end.
-        drop(segments);
-        let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // When the output failed, the producer failed as well, and only the first says why.
-        let output = written.map_err(Failure::Write)?;
-        let value = produced.map_err(Failure::Produce)?;
-        handed_over.map_err(Failure::Write)?;
-        Ok((output, value))
-    })
-}
-
-/// The input of the compressor: cuts what is written into segments.
-pub(crate) struct Segments {
-    pending: Vec<u8>,
-    work: SyncSender<Job>,
-    order: SyncSender<Receiver<io::Result<Segment>>>,
-}
-
-struct Job {
-    plain: Vec<u8>,
-    answer: SyncSender<io::Result<Segment>>,
-}
-
-struct Segment {
-    deflated: Vec<u8>,
-    crc: Crc,
-}
-
-impl Segments {
-    fn hand_over(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let plain = std::mem::replace(&mut self.pending, Vec::with_capacity(SEGMENT));
-        let (answer, result) = sync_channel(1);
-        let stopped = || io::Error::from(io::ErrorKind::BrokenPipe);
-        self.order.send(result).map_err(|_| stopped())?;
-        self.work.send(Job { plain, answer }).map_err(|_| stopped())
+/// What segments depend on besides their bytes. Raise the numbers whenever the golden digests of the tests change,
+/// which an update of zlib-rs or zstd can do.
+pub(super) fn identity(compression: Compression) -> String {
+    match compression {
+        Compression::Gzip => format!("gzip-{GZIP_LEVEL} zlib-rs 1"),
+        Compression::Zstd { level } => format!("zstd-{level} libzstd 1"),
     }
 }
 
-impl Write for Segments {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = buffer.len().min(SEGMENT - self.pending.len());
-        self.pending.extend_from_slice(&buffer[..count]);
-        if self.pending.len() == SEGMENT {
-            self.hand_over()?;
-        }
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Compresses a piece.
+pub(super) fn segment(compression: Compression, plain: &[u8]) -> io::Result<Vec<u8>> {
+    match compression {
+        Compression::Gzip => deflate(plain),
+        Compression::Zstd { level } => zstd::bulk::compress(plain, level.into()),
     }
 }
 
-/// Compresses segments until there are none left.
-fn work_off(queue: &Mutex<Receiver<Job>>) {
-    loop {
-        let job = match queue.lock() {
-            Ok(queue) => queue.recv(),
-            Err(_) => return,
-        };
-        let Ok(job) = job else { return };
-        // The writer is gone when the output failed; then nobody needs the answer.
-        let _ = job.answer.send(deflate(&job.plain));
-    }
-}
-
-fn deflate(plain: &[u8]) -> io::Result<Segment> {
-    let mut crc = Crc::new();
-    crc.update(plain);
+fn deflate(plain: &[u8]) -> io::Result<Vec<u8>> {
     // A new state for each segment: nothing of an earlier one can influence the bytes.
-    let mut state = Compress::new(Compression::new(LEVEL), false);
+    let mut state = Compress::new(Level::new(GZIP_LEVEL), false);
     // Room for the worst case, so that one call does all.
     let mut deflated = Vec::with_capacity(plain.len() + plain.len() / 512 + 1024);
     loop {
@@ -142,7 +49,7 @@ fn deflate(plain: &[u8]) -> io::Result<Segment> {
             .map_err(io::Error::other)?;
         // Room that is left over means that the flush is complete as well.
         if state.total_in() == plain.len() as u64 && deflated.len() < deflated.capacity() {
-            return Ok(Segment { deflated, crc });
+            return Ok(deflated);
         }
         if status == Status::StreamEnd {
             return Err(io::Error::other("the compressor ended its stream too early"));
@@ -151,28 +58,63 @@ fn deflate(plain: &[u8]) -> io::Result<Segment> {
     }
 }
 
-/// Writes the segments in the order of the input, then the trailer.
-fn collect<W: Write>(results: Receiver<Receiver<io::Result<Segment>>>, mut output: W) -> io::Result<W> {
+/// The checksum of a piece, which [`Joiner::add`] takes beside its segment.
+pub(super) fn checksum(bytes: &[u8]) -> Crc {
     let mut crc = Crc::new();
-    output.write_all(&HEADER)?;
-    for result in results {
-        let segment = result.recv().map_err(|_| io::Error::other("a compressing thread stopped"))??;
-        output.write_all(&segment.deflated)?;
-        crc.combine(&segment.crc);
+    crc.update(bytes);
+    crc
+}
+
+/// Where the first segment stands in a blob.
+pub(super) fn start(compression: Compression) -> u64 {
+    match compression {
+        Compression::Gzip => GZIP_HEADER.len() as u64,
+        Compression::Zstd { .. } => 0,
     }
-    output.write_all(&END)?;
-    output.write_all(&crc.sum().to_le_bytes())?;
-    output.write_all(&crc.amount().to_le_bytes())?;
-    output.flush()?;
-    Ok(output)
+}
+
+/// Joins segments to a blob.
+pub(super) struct Joiner<W> {
+    compression: Compression,
+    output: W,
+    crc: Crc,
+}
+
+impl<W: Write> Joiner<W> {
+    pub(super) fn new(compression: Compression, mut output: W) -> io::Result<Self> {
+        if compression == Compression::Gzip {
+            output.write_all(&GZIP_HEADER)?;
+        }
+        Ok(Self { compression, output, crc: Crc::new() })
+    }
+
+    /// Adds a segment; `plain` is the checksum of what it was made from.
+    pub(super) fn add(&mut self, segment: &[u8], plain: &Crc) -> io::Result<()> {
+        self.crc.combine(plain);
+        self.output.write_all(segment)
+    }
+
+    /// Ends the blob.
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        if self.compression == Compression::Gzip {
+            self.output.write_all(&GZIP_END)?;
+            self.output.write_all(&self.crc.sum().to_le_bytes())?;
+            self.output.write_all(&self.crc.amount().to_le_bytes())?;
+        }
+        self.output.flush()?;
+        Ok(self.output)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, SEGMENT, gzip};
-    use crate::oci::Digest;
-    use std::io::{self, Read as _, Write};
+    use super::{Joiner, checksum, segment};
+    use crate::oci::{Compression, Digest};
+    use std::io::{Read as _, Write};
     use std::process::{Command, Stdio};
+
+    const PIECE: usize = 256 * 1024;
+    const ZSTD: Compression = Compression::Zstd { level: 3 };
 
     /// Text that compresses like code: words in an order that a small generator gives.
     fn sample(length: usize) -> Vec<u8> {
@@ -188,40 +130,35 @@ mod tests {
         text
     }
 
-    fn compress(threads: usize, plain: &[u8], piece: usize) -> Vec<u8> {
-        let produce = |segments: &mut super::Segments| {
-            plain.chunks(piece).try_for_each(|piece| segments.write_all(piece))
-        };
-        gzip(threads, Vec::new(), produce).unwrap().0
-    }
-
-    #[test]
-    fn the_bytes_depend_on_the_input_only() {
-        let plain = sample(3 * SEGMENT + 17);
-        let expected = compress(1, &plain, 512);
-        for (threads, piece) in [(1, 100_000), (2, 512), (5, 7777), (8, usize::MAX)] {
-            assert_eq!(compress(threads, &plain, piece), expected);
+    fn compress(compression: Compression, plain: &[u8]) -> Vec<u8> {
+        let mut joiner = Joiner::new(compression, Vec::new()).unwrap();
+        for piece in plain.chunks(PIECE) {
+            joiner.add(&segment(compression, piece).unwrap(), &checksum(piece)).unwrap();
         }
+        joiner.finish().unwrap()
     }
 
     #[test]
     fn the_bytes_are_the_ones_that_caches_and_digests_rely_on() {
-        let digest = Digest::of(&compress(2, &sample(600_000), 4096));
+        let digest = |compression| Digest::of(&compress(compression, &sample(600_000))).to_string();
         assert_eq!(
-            digest.to_string(),
+            digest(Compression::Gzip),
             "sha256:788f9e15f9c26d701e5642f608e9ec4545961dc4cf9fa117ffadc36d03bbaa40"
         );
+        assert_eq!(digest(ZSTD), "sha256:1d7962dd6ee0b4e5becd23ac2cdef8c2b924b72e936877019c6071b7cf03ad39");
     }
 
     #[test]
-    fn readers_of_one_member_read_all_of_it() {
-        for length in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 5 * SEGMENT] {
+    fn readers_of_one_member_and_of_frames_read_all_of_it() {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE] {
             let plain = sample(length);
-            let compressed = compress(2, &plain, 4096);
             let mut read = Vec::new();
+            let compressed = compress(Compression::Gzip, &plain);
             flate2::read::GzDecoder::new(&compressed[..]).read_to_end(&mut read).unwrap();
             assert!(read == plain, "{length}");
         }
+        let plain = sample(5 * PIECE + 1);
+        assert!(zstd::decode_all(&compress(ZSTD, &plain)[..]).unwrap() == plain);
     }
 
     #[test]
@@ -231,9 +168,9 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             state.to_be_bytes()[0]
         })
-        .take(2 * SEGMENT)
+        .take(2 * PIECE)
         .collect();
-        let compressed = compress(2, &plain, 4096);
+        let compressed = compress(Compression::Gzip, &plain);
         assert!(compressed.len() < plain.len() + plain.len() / 1000, "{}", compressed.len());
         let mut read = Vec::new();
         flate2::read::GzDecoder::new(&compressed[..]).read_to_end(&mut read).unwrap();
@@ -257,38 +194,16 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs gzip and python3: run by .ci/run"]
-    fn tool_gzip_and_python_read_all_of_it() {
-        let plain = sample(5 * SEGMENT + 3);
-        let compressed = compress(2, &plain, 4096);
+    #[ignore = "needs gzip, zstd and python3: run by .ci/run"]
+    fn tool_gzip_zstd_and_python_read_all_of_it() {
+        let plain = sample(5 * PIECE + 3);
+        let compressed = compress(Compression::Gzip, &plain);
         assert!(filter("gzip", &["-dc"], &compressed) == plain);
         let script = "import sys, zlib\n\
                       d = zlib.decompressobj(wbits=31)\n\
                       sys.stdout.buffer.write(d.decompress(sys.stdin.buffer.read()))\n\
                       assert d.eof and not d.unused_data";
         assert!(filter("python3", &["-c", script], &compressed) == plain);
-    }
-
-    #[test]
-    fn a_failing_output_is_the_error_that_is_reported() {
-        struct Full;
-        impl Write for Full {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let plain = sample(40 * SEGMENT);
-        let result = gzip(2, Full, |segments| segments.write_all(&plain));
-        let Err(Failure::Write(error)) = result else { panic!("a write error is expected") };
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    }
-
-    #[test]
-    fn a_failing_input_ends_the_threads() {
-        let result = gzip(2, Vec::new(), |_| Err::<(), _>("no"));
-        assert!(matches!(result, Err(Failure::Produce("no"))));
+        assert!(filter("zstd", &["-dc"], &compress(ZSTD, &plain)) == plain);
     }
 }

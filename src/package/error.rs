@@ -140,6 +140,14 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The compressor failed.
+    #[error("cannot compress layer `{layer}`")]
+    Compress {
+        /// The layer's id.
+        layer: String,
+        /// The compressor's answer.
+        source: io::Error,
+    },
     /// A file is not what it was a moment ago.
     #[error("{file} changed while it was packed as `/{path}` in layer `{layer}`")]
     Changed {
@@ -183,6 +191,7 @@ impl Diagnose for Error {
             Self::NotADirectory { .. } => "package/not-a-directory",
             Self::Directory { .. } => "package/directory",
             Self::Read { .. } => "package/read",
+            Self::Compress { .. } => "package/compress",
             Self::Changed { .. } => "package/changed",
             Self::Created(_) => "package/created",
             Self::Document { .. } => "package/document",

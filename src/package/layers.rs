@@ -1,4 +1,4 @@
-//! The rules of a layer's entries, and the one pass that writes a layer.
+//! The rules of a layer's entries.
 //!
 //! - What a package brought keeps its mode, owner and time, except that directories carry [`FIXED_TIME`].
 //! - Every other file has mode 0644, or 0755 when anybody may execute it: the umask of whoever built does not
@@ -12,19 +12,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::fs::File;
-use std::io::{self, BufWriter};
-use std::path::Path;
 
 use super::base::relocate;
-use super::cache::Key;
-use super::compress::{self, Segments};
-use super::tar::{self, Header};
-use super::{Error, FIXED_TIME, LayerDescriptor, LayerInput, Time};
-use crate::oci::image::LAYER_GZIP;
-use crate::oci::{Digest, DigestReader, DigestWriter};
+use super::{Error, FIXED_TIME, LayerInput, Time};
 use crate::plan::model::Image;
-use crate::store::{self, Content, Entry, Kind, Store, Tree};
+use crate::store::{self, Entry, Kind, Tree};
 
 const WRITABLE: u32 = 0o1777;
 
@@ -268,121 +260,4 @@ fn check_parents(layer: &LayerInput) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Writes a layer as a blob in one pass: tar, digest, gzip, digest.
-pub(super) fn write(
-    threads: usize,
-    layer: &LayerInput,
-    key: &Key,
-    store: &Store,
-) -> Result<LayerDescriptor, Error> {
-    let file = store.temporary_file()?;
-    let path = file.path().to_owned();
-    let write_error = |error: io::Error| Error::Store(store::Error::io("write", &path)(error));
-    let output = DigestWriter::new(BufWriter::with_capacity(128 * 1024, file));
-    let produce = |segments: &mut Segments| {
-        let mut archive = tar::Writer::new(DigestWriter::new(segments));
-        write_entries(&mut archive, layer, key, &path)?;
-        let (_, diff_id, size) = archive.finish().map_err(write_error)?.finish();
-        Ok((diff_id, size))
-    };
-    let (output, (diff_id, uncompressed)) =
-        compress::gzip(threads, output, produce).map_err(|failure| match failure {
-            compress::Failure::Produce(error) => error,
-            compress::Failure::Write(error) => write_error(error),
-        })?;
-    let (buffered, digest, size) = output.finish();
-    let file = buffered.into_inner().map_err(|error| write_error(error.into_error()))?;
-    store.keep_blob(file, &digest)?;
-    Ok(LayerDescriptor {
-        id: layer.id.clone(),
-        media_type: LAYER_GZIP.to_owned(),
-        digest,
-        size,
-        diff_id,
-        uncompressed_size: Some(uncompressed),
-    })
-}
-
-fn write_entries<W: io::Write>(
-    archive: &mut tar::Writer<W>,
-    layer: &LayerInput,
-    key: &Key,
-    output: &Path,
-) -> Result<(), Error> {
-    for (path, entry) in layer.tree.iter() {
-        let mut header = Header {
-            path,
-            kind: tar::Kind::Directory,
-            mode: entry.mode,
-            uid: entry.uid,
-            gid: entry.gid,
-            mtime: entry.mtime,
-        };
-        let result = match &entry.kind {
-            Kind::File { size, content } => {
-                header.kind = tar::Kind::File(*size);
-                write_file(archive, &header, *size, content, key.content(path))
-            }
-            Kind::Symlink { target } => {
-                header.kind = tar::Kind::Symlink(target);
-                archive.entry(&header, &mut io::empty())
-            }
-            Kind::Directory { .. } | Kind::Whiteout => archive.entry(&header, &mut io::empty()),
-        };
-        result.map_err(|failure| match failure {
-            tar::Failure::Write(error) => Error::Store(store::Error::io("write", output)(error)),
-            tar::Failure::Read(error) => read_error(layer, path, entry, error),
-            tar::Failure::Short => changed(layer, path, entry),
-        })?;
-    }
-    Ok(())
-}
-
-/// Writes a file and checks that it is the one its key was made from.
-fn write_file<W: io::Write>(
-    archive: &mut tar::Writer<W>,
-    header: &Header<'_>,
-    size: u64,
-    content: &Content,
-    expected: Option<Digest>,
-) -> Result<(), tar::Failure> {
-    let path = match content {
-        Content::Bytes(bytes) if bytes.len() as u64 == size => return archive.entry(header, &mut &bytes[..]),
-        Content::Bytes(_) => return Err(tar::Failure::Short),
-        Content::Path(path) => path,
-    };
-    let mut file = open(path).map_err(tar::Failure::Read)?;
-    if file.metadata().map_err(tar::Failure::Read)?.len() != size {
-        return Err(tar::Failure::Short);
-    }
-    let Some(expected) = expected else { return archive.entry(header, &mut file) };
-    let mut reader = DigestReader::new(file);
-    archive.entry(header, &mut reader)?;
-    let (found, _) = reader.finish();
-    if found == expected { Ok(()) } else { Err(tar::Failure::Short) }
-}
-
-/// Opens a regular file and nothing else: a link or pipe that took its place is an error.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
-pub(super) fn read_error(layer: &LayerInput, path: &str, entry: &Entry, source: io::Error) -> Error {
-    Error::Read { layer: layer.id.clone(), path: path.to_owned(), file: content_path(entry), source }
-}
-
-pub(super) fn changed(layer: &LayerInput, path: &str, entry: &Entry) -> Error {
-    Error::Changed { layer: layer.id.clone(), path: path.to_owned(), file: content_path(entry) }
-}
-
-fn content_path(entry: &Entry) -> std::path::PathBuf {
-    match &entry.kind {
-        Kind::File { content: Content::Path(path), .. } => path.clone(),
-        _ => "memory".into(),
-    }
 }

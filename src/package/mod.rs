@@ -2,7 +2,8 @@
 //!
 //! In: one tree per layer and the image's settings. Out: the digests of an image whose blobs lie in the store.
 //! Invariants: equal inputs give equal digests, on any machine and with any number of threads; no path is in
-//! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed.
+//! two layers unless it is a directory in both; a layer that did not change is neither read nor compressed, and of a
+//! layer that did, only the groups of entries that changed are compressed (`groups.rs`, `segments.rs`).
 //! File metadata is normalised by the rules of `layers.rs`.
 
 mod base;
@@ -11,11 +12,16 @@ mod compress;
 mod config;
 mod contents;
 mod error;
+mod groups;
 mod image;
 mod layers;
+mod links;
 mod made;
 mod outcome;
+mod plain;
+mod segments;
 pub(crate) mod tar;
+mod write;
 
 pub use base::Base;
 pub use contents::{Parts, assemble};
@@ -23,12 +29,17 @@ pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
 use crate::oci::{Digest, to_canonical_json};
 use crate::plan;
 use crate::store::history::History;
 use crate::store::{Store, Tree};
 use crate::ui::Reporter;
+use segments::Known;
+use write::Written;
 
 /// The time of everything that must not change with each commit: 1980-01-01T00:00:01Z, in seconds since 1970.
 /// Earlier times are refused by the writers of zip files and wheels.
@@ -37,6 +48,8 @@ pub const FIXED_TIME: i64 = 315_532_801;
 /// What an image is made from.
 #[derive(Debug)]
 pub struct Input<'a> {
+    /// The app's name: what of its earlier layers is still right is taken over.
+    pub name: &'a str,
     /// `linux/amd64`.
     pub platform: &'a str,
     /// From the bottom up.
@@ -76,7 +89,7 @@ pub enum Time {
 /// # Errors
 /// When the layers contradict each other, or when a file cannot be read or written.
 pub fn package(input: Input<'_>, store: &Store, reporter: &Reporter) -> Result<Image, Error> {
-    package_with(compress::threads(), input, store, reporter)
+    package_with(write::threads(), input, store, reporter)
 }
 
 fn package_with(
@@ -90,9 +103,16 @@ fn package_with(
     let base = input.base.as_ref();
     let layers = layers::normalise(input.layers, input.image, base.map(|base| &base.files))?;
     let mut descriptors: Vec<_> = base.into_iter().flat_map(Base::descriptors).collect();
-    for layer in &layers {
-        descriptors.push(layer_blob(threads, layer, input.history, store, reporter)?);
-    }
+    let packing = Packing {
+        threads,
+        app: input.name,
+        platform: input.platform,
+        image: input.image,
+        history: input.history,
+        store,
+        reporter,
+    };
+    descriptors.extend(packing.all(&layers)?);
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
     let config = match base {
         Some(base) => put(store, CONFIG, "config", &config::over(base, &config)?)?,
@@ -142,32 +162,76 @@ fn put<T: serde::Serialize>(
     Ok(Descriptor::new(media_type, digest, bytes.len() as u64))
 }
 
-/// The blob of a layer: found by its key, or written.
-fn layer_blob(
+/// Layers that are packed at the same time: looking at the files of one and digesting its archive keep one thread
+/// busy, whatever else is left to do.
+const LANES: usize = 2;
+
+/// How layers become blobs.
+struct Packing<'a> {
     threads: usize,
-    layer: &LayerInput,
-    history: Option<&History>,
-    store: &Store,
-    reporter: &Reporter,
-) -> Result<LayerDescriptor, Error> {
-    let task = reporter.task(&format!("layer {}", layer.id));
-    let key = cache::key(layer, store)?;
-    if let Some(found) = cache::find(&key, &layer.id, store) {
-        task.done("cached");
-        if let Some(history) = history {
-            made::remember_found(layer, &key, history);
+    app: &'a str,
+    platform: &'a str,
+    image: &'a plan::model::Image,
+    history: Option<&'a History>,
+    store: &'a Store,
+    reporter: &'a Reporter,
+}
+
+impl Packing<'_> {
+    /// The blobs of all layers, in their order.
+    fn all(&self, layers: &[LayerInput]) -> Result<Vec<LayerDescriptor>, Error> {
+        let next = AtomicUsize::new(0);
+        let lane = || {
+            let mut packed = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(layer) = layers.get(index) else { return packed };
+                packed.push((index, self.layer(layer)));
+            }
+        };
+        let mut packed: Vec<_> = thread::scope(|scope| {
+            let lanes = [(); LANES].map(|()| scope.spawn(lane));
+            let join = |lane: thread::ScopedJoinHandle<'_, _>| {
+                lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            lanes.into_iter().flat_map(join).collect()
+        });
+        packed.sort_unstable_by_key(|(index, _)| *index);
+        packed.into_iter().map(|(_, layer)| layer).collect()
+    }
+
+    /// The blob of a layer: found by its key, or written.
+    fn layer(&self, layer: &LayerInput) -> Result<LayerDescriptor, Error> {
+        let (store, compression) = (self.store, self.image.compression);
+        let task = self.reporter.task(&format!("layer {}", layer.id));
+        let key = cache::key(layer, compression, store)?;
+        if let Some(found) = cache::find(&key, &layer.id, compression, store) {
+            task.done("cached");
+            if let Some(history) = self.history {
+                made::remember_found(layer, &key, history);
+            }
+            self.reporter.detail(&format!("layer {}  found {}", layer.id, key.digest().short()));
+            return Ok(found);
         }
-        reporter.detail(&format!("layer {}  found {}", layer.id, key.digest().short()));
-        return Ok(found);
+        if let Some(history) = self.history {
+            let reason = made::reason(layer, &key, history);
+            self.reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+        }
+        let known = Known::open(self.app, self.platform, layer, compression, store);
+        let written = write::write(self.threads, layer, &key, compression, &known, store)?;
+        cache::keep(&key, &written.layer, store)?;
+        task.done(&outcome(&written));
+        Ok(written.layer)
     }
-    if let Some(history) = history {
-        let reason = made::reason(layer, &key, history);
-        reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+}
+
+/// The size of a layer, and how much of it was compressed where not all was.
+fn outcome(written: &Written) -> String {
+    let size = format!("{:.1} MB", megabytes(written.layer.size));
+    match written.found {
+        0 => size,
+        found => format!("{size}, {} of {} parts new", written.compressed, written.compressed + found),
     }
-    let written = layers::write(threads, layer, &key, store)?;
-    cache::keep(&key, &written, store)?;
-    task.done(&format!("{:.1} MB", megabytes(written.size)));
-    Ok(written)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]

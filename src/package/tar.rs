@@ -2,7 +2,8 @@
 //!
 //! Format: POSIX ustar (<https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>), with a pax header
 //! only where ustar cannot say it: names that are too long or not ASCII, large sizes and owners. Its keys are in
-//! a fixed order and never hold a time. Owner names are empty, and nothing is ever written as sparse.
+//! a fixed order and never hold a time. Owner names are empty, and nothing is ever written as sparse. [`Writer`] writes
+//! an archive as a stream; who makes its pieces elsewhere joins [`header`], the content, [`padding`] and [`END`].
 
 use std::io::{self, Read, Write};
 
@@ -36,6 +37,17 @@ pub(crate) enum Kind<'a> {
     File(u64),
     /// A symbolic link with its text.
     Symlink(&'a str),
+    /// Another name of the file at this path, which is earlier in the archive.
+    Link(&'a str),
+}
+
+/// The end of an archive.
+pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// The zeros that follow content of `size` bytes.
+pub(crate) fn padding(size: u64) -> &'static [u8] {
+    let over = usize::try_from(size % BLOCK as u64).expect("less than a block");
+    if over > 0 { &END[..BLOCK - over] } else { &[] }
 }
 
 /// Writes entries in the order they are given.
@@ -62,7 +74,7 @@ impl<W: Write> Writer<W> {
 
     /// Writes an entry; `content` is read to the size that its header states, and not further.
     pub(crate) fn entry(&mut self, header: &Header<'_>, content: &mut dyn Read) -> Result<(), Failure> {
-        self.header(header).map_err(Failure::Write)?;
+        self.inner.write_all(&self::header(header)).map_err(Failure::Write)?;
         let Kind::File(size) = header.kind else { return Ok(()) };
         let mut left = size;
         while left > 0 {
@@ -77,64 +89,65 @@ impl<W: Write> Writer<W> {
                 Err(error) => return Err(Failure::Read(error)),
             }
         }
-        self.pad(size).map_err(Failure::Write)
+        self.inner.write_all(padding(size)).map_err(Failure::Write)
     }
 
     /// Writes the end of the archive.
     pub(crate) fn finish(mut self) -> io::Result<W> {
-        self.inner.write_all(&[0; 2 * BLOCK])?;
+        self.inner.write_all(&END)?;
         Ok(self.inner)
     }
+}
 
-    fn header(&mut self, header: &Header<'_>) -> io::Result<()> {
-        let (kind, link, size) = match header.kind {
-            Kind::Directory => (b'5', "", 0),
-            Kind::File(size) => (b'0', "", size),
-            Kind::Symlink(target) => (b'2', target, 0),
-        };
-        let path = match header.kind {
-            Kind::Directory => format!("{}/", header.path),
-            _ => header.path.to_owned(),
-        };
-        let name = split_name(&path);
-        let too_long = |text: &str| !text.is_ascii() || text.len() > 100;
-        let records = [
-            ("gid", header.gid > MAX_OWNER, &*header.gid.to_string()),
-            ("linkpath", too_long(link), link),
-            ("path", name.is_none(), &path),
-            ("size", size > MAX_SIZE, &size.to_string()),
-            ("uid", header.uid > MAX_OWNER, &header.uid.to_string()),
-        ]
-        .iter()
-        .filter(|(_, needed, _)| *needed)
-        .map(|(key, _, value)| record(key, value))
-        .collect::<String>();
-        if !records.is_empty() {
-            let length = records.len() as u64;
-            let mut block = Block::new(b'x', 0o644, 0);
-            block.name(("", &replacement(&format!("PaxHeaders/{}", header.path))));
-            block.number(124, 12, length);
-            self.inner.write_all(&block.finish())?;
-            self.inner.write_all(records.as_bytes())?;
-            self.pad(length)?;
-        }
-        let within = |value: u64, most: u64| if value > most { 0 } else { value };
-        let mut block = Block::new(kind, header.mode, header.mtime);
-        block.name(name.unwrap_or(("", &replacement(&path))));
-        block.number(108, 8, within(header.uid.into(), MAX_OWNER.into()));
-        block.number(116, 8, within(header.gid.into(), MAX_OWNER.into()));
-        block.number(124, 12, within(size, MAX_SIZE));
-        block.text(157, &replacement(link));
-        self.inner.write_all(&block.finish())
+/// The blocks before an entry's content.
+pub(crate) fn header(header: &Header<'_>) -> Vec<u8> {
+    let (kind, link, size) = match header.kind {
+        Kind::Directory => (b'5', "", 0),
+        Kind::File(size) => (b'0', "", size),
+        Kind::Symlink(target) => (b'2', target, 0),
+        Kind::Link(path) => (b'1', path, 0),
+    };
+    let path = match header.kind {
+        Kind::Directory => format!("{}/", header.path),
+        _ => header.path.to_owned(),
+    };
+    let name = split_name(&path);
+    let records = records(header, &path, name.is_none(), link, size);
+    let mut blocks = Vec::with_capacity(BLOCK);
+    if !records.is_empty() {
+        let length = records.len() as u64;
+        let mut block = Block::new(b'x', 0o644, 0);
+        block.name(("", &replacement(&format!("PaxHeaders/{}", header.path))));
+        block.number(124, 12, length);
+        blocks.extend_from_slice(&block.finish());
+        blocks.extend_from_slice(records.as_bytes());
+        blocks.extend_from_slice(padding(length));
     }
+    let within = |value: u64, most: u64| if value > most { 0 } else { value };
+    let mut block = Block::new(kind, header.mode, header.mtime);
+    block.name(name.unwrap_or(("", &replacement(&path))));
+    block.number(108, 8, within(header.uid.into(), MAX_OWNER.into()));
+    block.number(116, 8, within(header.gid.into(), MAX_OWNER.into()));
+    block.number(124, 12, within(size, MAX_SIZE));
+    block.text(157, &replacement(link));
+    blocks.extend_from_slice(&block.finish());
+    blocks
+}
 
-    fn pad(&mut self, size: u64) -> io::Result<()> {
-        let over = usize::try_from(size % BLOCK as u64).expect("less than a block");
-        if over > 0 {
-            self.inner.write_all(&[0; BLOCK][over..])?;
+/// What ustar cannot say of an entry.
+fn records(header: &Header<'_>, path: &str, is_long: bool, link: &str, size: u64) -> String {
+    let mut records = String::new();
+    let mut add = |key: &str, needed: bool, value: &dyn ToString| {
+        if needed {
+            records.push_str(&record(key, &value.to_string()));
         }
-        Ok(())
-    }
+    };
+    add("gid", header.gid > MAX_OWNER, &header.gid);
+    add("linkpath", !link.is_ascii() || link.len() > 100, &link);
+    add("path", is_long, &path);
+    add("size", size > MAX_SIZE, &size);
+    add("uid", header.uid > MAX_OWNER, &header.uid);
+    records
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts its own digits.
@@ -304,6 +317,23 @@ mod tests {
         );
         assert_eq!(split_name(&"p".repeat(101)), None);
         assert_eq!(split_name(&format!("{}/n", "p".repeat(156))), None);
+    }
+
+    #[test]
+    fn a_second_name_of_a_file_has_no_content() {
+        let header = Header { kind: Kind::Link("app/a"), ..file("app/b", 0) };
+        let archive = write(&header, b"");
+        assert_eq!((archive.len(), flags(&archive).as_str()), (3 * 512, "1"));
+        assert_eq!(&archive[157..163], b"app/a\0");
+    }
+
+    #[test]
+    fn a_file_of_nine_gigabytes_has_its_size_in_a_record() {
+        let blocks = super::header(&file("large", 9 << 30));
+        assert_eq!(flags(&blocks), "x0");
+        assert_eq!(&blocks[512..531], b"19 size=9663676416\n");
+        let mut archive = tar::Archive::new(&blocks[..]);
+        assert_eq!(archive.entries().unwrap().next().unwrap().unwrap().size(), 9 << 30);
     }
 
     #[test]

@@ -20,6 +20,12 @@ impl Plan {
         bytes
     }
 
+    /// The media types of the image's layers, those of the base image among them.
+    pub fn layer_types(&self) -> Vec<&str> {
+        let base = self.runtime_root.image.iter().flat_map(|image| &image.layers);
+        base.map(|layer| layer.media_type.as_str()).chain([self.image.compression.media_type()]).collect()
+    }
+
     /// Reads one document or several, one after the other, for different platforms.
     pub fn list_from_json(bytes: &[u8]) -> Result<Vec<Self>, Error> {
         let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();

@@ -192,6 +192,7 @@ pub(super) fn image(
         labels: labels(planner, name, &processes, commit, options)?,
         writable: program::writable(planner, candidate)?,
         created: time(commit, options).unwrap_or(CONSTANT_TIME),
+        compression: planner.config.compression.as_ref().map(|found| found.value).unwrap_or_default(),
         start_origin: start.origin.clone(),
         processes,
     })

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::prune::Prune;
-use crate::oci::Digest;
 use crate::oci::image::ContainerConfig;
+use crate::oci::{Compression, Digest};
 
 /// The version of this format. A reader refuses any other.
 pub const FORMAT: u32 = 1;
@@ -428,6 +428,9 @@ pub struct Image {
     pub writable: Vec<Writable>,
     /// Seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else a constant.
     pub created: i64,
+    /// How its layers are compressed; not there for gzip.
+    #[serde(default, skip_serializing_if = "Compression::is_default")]
+    pub compression: Compression,
     /// What the start command is and where it came from: `Procfile:1`, `package.json:6 scripts.start`.
     pub start_origin: String,
     /// Every process of the app by name, where it has more than the one that the image starts. They are in the label

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::Error;
 use crate::oci::Reference;
+use crate::oci::image::LAYER_ZSTD;
 
 /// Where an image goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,12 +77,15 @@ impl FromStr for Destination {
 }
 
 impl Destination {
-    /// Checks that images for these platforms fit, before they are made.
+    /// Checks that images for these platforms fit, whose layers are of these types, before they are made.
     ///
     /// # Errors
-    /// When the form holds one image and there are several.
-    pub fn holds(&self, platforms: &[&str]) -> Result<(), Error> {
+    /// When the form holds one image and there are several, or does not foresee such layers.
+    pub fn holds(&self, platforms: &[&str], layers: &[&str]) -> Result<(), Error> {
         match self {
+            Self::DockerArchive { file, .. } if layers.contains(&LAYER_ZSTD) => {
+                Err(Error::Compression { file: file.clone() })
+            }
             Self::DockerArchive { file, .. } if platforms.len() > 1 => Err(Error::OnePlatform {
                 file: file.clone(),
                 platforms: platforms.iter().map(|&platform| platform.to_owned()).collect(),

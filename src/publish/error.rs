@@ -56,6 +56,12 @@ pub enum Error {
         /// The image's platforms.
         platforms: Vec<String>,
     },
+    /// The form does not foresee the compression.
+    #[error("a docker-archive holds layers that are compressed with gzip, and this image has some with zstd")]
+    Compression {
+        /// The file that was asked for.
+        file: PathBuf,
+    },
     /// An index has no image for this machine.
     #[error("`{name}` has no image for {platform}: it has {}", .available.join(", "))]
     OtherPlatform {
@@ -126,6 +132,7 @@ impl Diagnose for Error {
             Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
             Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
             Self::OnePlatform { .. } => "publish/one-platform",
+            Self::Compression { .. } => "publish/compression",
             Self::OtherPlatform { .. } => "publish/other-platform",
             Self::NotFound { .. } => "publish/not-found",
             Self::Ambiguous { .. } => "publish/ambiguous",
@@ -140,6 +147,7 @@ impl Diagnose for Error {
         match self {
             Self::Destination { .. }
             | Self::OnePlatform { .. }
+            | Self::Compression { .. }
             | Self::OtherPlatform { .. }
             | Self::NotFound { .. }
             | Self::Ambiguous { .. } => ExitCode::Usage,
@@ -159,6 +167,11 @@ impl Diagnose for Error {
                     "or build one platform: `--platform {}`",
                     platforms.first().map_or("linux/amd64", |p| p)
                 ),
+            ],
+            Self::Compression { file, .. } => vec![
+                format!("write an archive of another form: `-o oci-archive:{}`", file.display()),
+                "or compress with gzip, unless the layers are the base image's: `--compression gzip`"
+                    .to_owned(),
             ],
             Self::OtherPlatform { platform, .. } => {
                 vec![format!("build it for this machine: `rpack build --platform {platform}`")]

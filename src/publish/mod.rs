@@ -45,7 +45,14 @@ pub fn publish(
     reporter: &Reporter,
 ) -> Result<(), Error> {
     let platforms: Vec<String> = product.images.iter().map(|image| image.platform.to_string()).collect();
-    destination.holds(&platforms.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
+    let layers: Vec<&str> = product
+        .images
+        .iter()
+        .flat_map(|image| &image.layers)
+        .map(|layer| layer.media_type.as_str())
+        .collect();
+    destination.holds(&platforms, &layers)?;
     let task = reporter.task(&format!("publish to {destination}"));
     match destination {
         Destination::Store => tag(product, reference, store)?,

@@ -52,6 +52,7 @@ fn plan(build_root: Root, runtime_root: Root) -> Plan {
             labels: BTreeMap::new(),
             writable: Vec::new(),
             created: 0,
+            compression: crate::oci::Compression::Gzip,
             start_origin: "Procfile:1".to_owned(),
             processes: BTreeMap::new(),
         },

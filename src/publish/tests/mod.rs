@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use super::{Destination, Error, find, list, publish, unpack};
 use crate::oci::image::{CONFIG, Descriptor, LAYER_GZIP, MANIFEST, Platform};
-use crate::oci::{Digest, to_canonical_json};
+use crate::oci::{Compression, Digest, to_canonical_json};
 use crate::package::{
     Image, Input, LayerDescriptor, LayerInput, Product, Time, index as make_index, package,
 };
 use crate::plan::model;
 use crate::store::{Entry, Store, Tree};
-use crate::ui::{Diagnose as _, Progress, Reporter};
+use crate::ui::{Diagnose as _, ExitCode, Progress, Reporter};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -43,6 +43,10 @@ impl Fixture {
     }
 
     fn image_for(&self, platform: &str, version: &str) -> Image {
+        self.image_of(platform, version, Compression::Gzip)
+    }
+
+    fn image_of(&self, platform: &str, version: &str, compression: Compression) -> Image {
         let long = format!("app/{}/{}", "d".repeat(120), "n".repeat(120));
         let layer = |id: &str, entries: &[(&str, Entry)]| LayerInput {
             id: id.to_owned(),
@@ -62,11 +66,12 @@ impl Fixture {
             labels: [("org.opencontainers.image.title".to_owned(), "app".to_owned())].into(),
             writable: vec![model::Writable { path: "/data".to_owned(), whole: true, origin: String::new() }],
             created: 1_700_000_000,
+            compression,
             start_origin: String::new(),
             processes: std::collections::BTreeMap::new(),
         };
         let layers = vec![layer("base", &base), layer("app", &app)];
-        let input = Input { platform, layers, image: &image, base: None, history: None };
+        let input = Input { name: "app", platform, layers, image: &image, base: None, history: None };
         package(input, &self.store, &self.reporter).unwrap()
     }
 
@@ -357,6 +362,22 @@ fn run(program: &str, arguments: &[&str]) -> String {
 
 #[test]
 #[ignore = "needs skopeo and umoci: run by .ci/run"]
+fn tool_skopeo_and_umoci_read_layers_of_zstd() {
+    let fixture = Fixture::new();
+    let image = fixture.image_of("linux/amd64", "1", Compression::Zstd { level: 3 });
+    let path = |name: &str| fixture.path(name).display().to_string();
+    let layout = path("out");
+    fixture.publish(&image, &format!("oci:{layout}:v1"), "team/app").unwrap();
+    let copied = format!("dir:{}", path("dir"));
+    run("skopeo", &["--insecure-policy", "copy", &format!("oci:{layout}:v1"), &copied]);
+    run("umoci", &["unpack", "--rootless", "--image", &format!("{layout}:v1"), &path("bundle")]);
+    let unpacked = unpack(&image, &fixture.store).unwrap();
+    let root = path("bundle/rootfs");
+    run("diff", &["--recursive", "--no-dereference", &root, unpacked.root.to_str().unwrap()]);
+}
+
+#[test]
+#[ignore = "needs skopeo and umoci: run by .ci/run"]
 fn tool_skopeo_and_umoci_read_every_form() {
     let fixture = Fixture::new();
     let image = fixture.image("1");
@@ -448,6 +469,27 @@ fn an_image_for_another_platform_is_not_found_for_this_one() {
     assert_eq!(error.id(), "publish/other-platform");
     assert_eq!(error.to_string(), "`app:latest` has no image for linux/amd64: it has linux/arm64");
     assert_eq!(error.hints(), ["build it for this machine: `rpack build --platform linux/amd64`"]);
+}
+
+#[test]
+fn a_docker_archive_holds_no_zstd() {
+    let fixture = Fixture::new();
+    let image = fixture.image_of("linux/amd64", "1", Compression::Zstd { level: 3 });
+    let file = fixture.path("image.tar");
+    let error = fixture.publish(&image, &format!("docker-archive:{}", file.display()), "app").unwrap_err();
+    assert_eq!((error.id(), error.exit()), ("publish/compression", ExitCode::Usage));
+    assert_eq!(
+        error.to_string(),
+        "a docker-archive holds layers that are compressed with gzip, and this image has some with zstd"
+    );
+    assert_eq!(
+        error.hints(),
+        [
+            format!("write an archive of another form: `-o oci-archive:{}`", file.display()),
+            "or compress with gzip, unless the layers are the base image's: `--compression gzip`".to_owned(),
+        ]
+    );
+    assert!(!file.exists());
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! What packaging promises: the same digests everywhere, and refusals by name.
 
+mod links;
+mod segments;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 
 use super::{Error, Image, Input, LayerInput, Time, package, package_with};
+use crate::oci::Compression;
 use crate::plan::model;
 use crate::store::{Content, Entry, Kind, Store, Tree};
 use crate::ui::{Diagnose as _, Progress, Reporter};
@@ -31,6 +35,7 @@ impl Fixture {
             labels: BTreeMap::from([label]),
             writable: Vec::new(),
             created: 1_700_000_000,
+            compression: Compression::Gzip,
             start_origin: "package.json:6 scripts.start".to_owned(),
             processes: BTreeMap::new(),
         };
@@ -38,7 +43,14 @@ impl Fixture {
     }
 
     fn package(&self, layers: Vec<LayerInput>) -> Result<Image, Error> {
-        let input = Input { platform: "linux/amd64", layers, image: &self.image, base: None, history: None };
+        let input = Input {
+            name: "shop",
+            platform: "linux/amd64",
+            layers,
+            image: &self.image,
+            base: None,
+            history: None,
+        };
         package(input, &self.store, &Reporter::new(Progress::Quiet))
     }
 
@@ -53,13 +65,19 @@ impl Fixture {
         fs::read_to_string(self.store.blob(digest).unwrap()).unwrap()
     }
 
-    /// `PATH MODE UID:GID MTIME` for each entry of a layer.
-    fn listing(&self, image: &Image, layer: usize) -> Vec<String> {
+    /// A layer's archive, as a reader of one member gets it; its digest is what the image says.
+    fn plain(&self, image: &Image, layer: usize) -> Vec<u8> {
         let blob = fs::File::open(self.store.blob(&image.layers[layer].digest).unwrap()).unwrap();
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(blob).read_to_end(&mut plain).unwrap();
         assert_eq!(crate::oci::Digest::of(&plain), image.layers[layer].diff_id);
         assert_eq!(Some(plain.len() as u64), image.layers[layer].uncompressed_size);
+        plain
+    }
+
+    /// `PATH MODE UID:GID MTIME` for each entry of a layer.
+    fn listing(&self, image: &Image, layer: usize) -> Vec<String> {
+        let plain = self.plain(image, layer);
         let mut archive = tar::Archive::new(&plain[..]);
         let line = |entry: tar::Entry<'_, &[u8]>| {
             let header = entry.header();
@@ -168,8 +186,14 @@ fn the_digest_is_the_same_in_any_store_with_any_number_of_threads() {
             let large = fixture.file(&format!("source-{threads}/large"), &b"0123456789abcdef".repeat(60_000));
             let entries = [("app/large", on_disk(large)), ("app/small", Entry::bytes("s"))];
             let layers = vec![layer("app", Time::Source, &entries)];
-            let input =
-                Input { platform: "linux/amd64", layers, image: &fixture.image, base: None, history: None };
+            let input = Input {
+                name: "shop",
+                platform: "linux/amd64",
+                layers,
+                image: &fixture.image,
+                base: None,
+                history: None,
+            };
             let image =
                 package_with(threads, input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap();
             image.manifest.digest.to_string()
@@ -344,8 +368,14 @@ fn platform_time_and_layers_are_checked() {
     let mut fixture = Fixture::new();
     assert!(matches!(fixture.package(Vec::new()), Err(Error::Empty)));
     let layers = || vec![layer("app", Time::Fixed, &[])];
-    let input =
-        Input { platform: "amd64", layers: layers(), image: &fixture.image, base: None, history: None };
+    let input = Input {
+        name: "shop",
+        platform: "amd64",
+        layers: layers(),
+        image: &fixture.image,
+        base: None,
+        history: None,
+    };
     let error = package(input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap_err();
     assert_eq!(error.to_string(), "`amd64` is not a platform: expected `linux/amd64` or the like");
     for created in [-1, i64::MAX] {
@@ -392,8 +422,14 @@ fn base(history: &serde_json::Value) -> super::Base {
 
 fn on_base(fixture: &Fixture, base: super::Base, entries: &[(&str, Entry)]) -> Result<Image, Error> {
     let layers = vec![layer("app", Time::Source, entries)];
-    let input =
-        Input { platform: "linux/amd64", layers, image: &fixture.image, base: Some(base), history: None };
+    let input = Input {
+        name: "shop",
+        platform: "linux/amd64",
+        layers,
+        image: &fixture.image,
+        base: Some(base),
+        history: None,
+    };
     package(input, &fixture.store, &Reporter::new(Progress::Quiet))
 }
 
