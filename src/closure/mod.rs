@@ -20,6 +20,7 @@ mod error;
 pub(crate) mod fuzz;
 mod growth;
 mod image;
+mod known;
 mod load;
 mod report;
 mod rules;
@@ -92,7 +93,7 @@ pub fn close(
         scan.add(base, |_| false)?;
     }
     for layer in layers {
-        scan.add(&layer.tree, |path| image.may_start(&layer.id, path))?;
+        scan.merge(known::scan(&layer.tree, |path| image.may_start(&layer.id, path), &context.store)?);
     }
     image.check_start(&scan, &view)?;
     let outcome = image.load(&scan, &view);

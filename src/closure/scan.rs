@@ -97,6 +97,13 @@ impl Scan {
         Ok(())
     }
 
+    /// Adds what was found in another tree.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.elves.extend(other.elves);
+        self.scripts.extend(other.scripts);
+        self.foreign.extend(other.foreign);
+    }
+
     pub(super) fn add_file(
         &mut self,
         path: &str,
@@ -104,8 +111,7 @@ impl Scan {
         may_start: &impl Fn(&str) -> bool,
     ) -> Result<(), Error> {
         let Kind::File { size, content } = &entry.kind else { return Ok(()) };
-        // What Debian's own scripts need is a matter of their packages.
-        let is_script = entry.mode & 0o111 != 0 && entry.package.is_none() && may_start(path);
+        let is_script = is_script(path, entry, may_start);
         if *size < 4 || (is_text(path) && !is_script) {
             return Ok(());
         }
@@ -133,6 +139,12 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// Whether the entry is read as a script that may be started. What Debian's own scripts need is a matter of their
+/// packages.
+pub(super) fn is_script(path: &str, entry: &Entry, may_start: &impl Fn(&str) -> bool) -> bool {
+    entry.mode & 0o111 != 0 && entry.package.is_none() && may_start(path)
 }
 
 /// Opens a file of the store or of the source; the source may have changed since it was listed.

@@ -3,7 +3,7 @@
 //! `metadata/layers/KEY.json` in the store names the blob for a key. The key covers everything that the blob's
 //! bytes depend on: the compressor, and the path, metadata and content of each entry. What stands for a content:
 //! - of a blob in the store, its path, which is its digest;
-//! - of a file in an unpacked tree, its path in the store and size: the tree's key names what is in it;
+//! - of a file in an unpacked tree, its path in the store: the tree's key names what is in it;
 //! - of a file in a step's result, its path in the store, size and time, and which run of the step it is of, so that one
 //!   `lstat` is enough;
 //! - of any other file, the digest of its bytes; the packing checks that it reads the same bytes.
@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ struct Record {
 enum Identity<'a> {
     Digest(Digest),
     Blob(&'a Path),
-    Tree { path: &'a Path, size: u64 },
+    Tree { path: &'a Path },
     Step { path: &'a Path, size: u64, mtime: (i64, i64), run: Run, link: Option<String> },
 }
 
@@ -133,17 +133,17 @@ impl Seen<'_> {
             Content::Path(file) => file,
         };
         let error = |source| plain::read_error(layer, path, entry, source);
-        let Some(relative) = inside(self.store, file) else {
+        let Some(relative) = self.store.inside(file) else {
             return digest_file(file).map(Identity::Digest).map_err(error);
         };
         if relative.starts_with("blobs") {
             return Ok(Identity::Blob(relative));
         }
+        if relative.starts_with("trees") {
+            return Ok(Identity::Tree { path: relative });
+        }
         let found = fs::symlink_metadata(file).map_err(error)?;
         let size = found.size();
-        if relative.starts_with("trees") {
-            return Ok(Identity::Tree { path: relative, size });
-        }
         let folder: PathBuf = relative.components().take(2).collect();
         let root = self.store.root();
         let stated = self.runs.entry(folder).or_insert_with_key(|folder| instance::read(&root.join(folder)));
@@ -155,14 +155,6 @@ impl Seen<'_> {
         let link = self.links.first(path).map(str::to_owned);
         Ok(Identity::Step { path: relative, size, mtime: (found.mtime(), found.mtime_nsec()), run, link })
     }
-}
-
-/// The path relative to the store, if the file is in one of its folders whose files never change.
-fn inside<'a>(store: &Store, file: &'a Path) -> Option<&'a Path> {
-    let relative = file.strip_prefix(store.root()).ok()?;
-    let is_plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
-    (is_plain && ["blobs", "trees", "steps"].iter().any(|folder| relative.starts_with(folder)))
-        .then_some(relative)
 }
 
 fn digest_file(file: &Path) -> io::Result<Digest> {

@@ -28,7 +28,7 @@ mod usage;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 pub use clock::now;
@@ -169,6 +169,15 @@ impl Store {
     /// Where the blob with this digest is, or would be.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// The path below the store's folder of a file in one of its folders whose files never change: a blob, a file of an
+    /// unpacked tree or of a step's result.
+    pub fn inside<'a>(&self, file: &'a Path) -> Option<&'a Path> {
+        let relative = file.strip_prefix(&self.root).ok()?;
+        let is_plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        let is_kept = ["blobs", "trees", "steps"].iter().any(|folder| relative.starts_with(folder));
+        (is_plain && is_kept).then_some(relative)
     }
 
     /// The blob's path, if it is here.

@@ -1,0 +1,75 @@
+//! Remembers what was found in a tree, because a runtime has hundreds of files to open and is seldom another one.
+//!
+//! `metadata/scans/KEY` in the store. The key covers path, size and content of every file, as far as names tell: files of
+//! unpacked trees and of results of steps are never written to, so where they are says what they hold, together with
+//! the run of the step. A tree with files from elsewhere is read.
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::scan::{Scan, is_script};
+use crate::observe;
+use crate::oci::{Digest, DigestWriter};
+use crate::store::{Content, Kind, Store, Tree, instance};
+
+/// What [`Scan::add`] finds in `tree`.
+///
+/// # Errors
+/// When a file cannot be read, or the store not be written.
+pub(super) fn scan(tree: &Tree, may_start: impl Fn(&str) -> bool, store: &Store) -> Result<Scan, Error> {
+    let Some(key) = key(tree, &may_start, store) else { return read(tree, may_start) };
+    let name = format!("scans/{}", key.hex());
+    let known = store.record(&name).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let scan = read(tree, may_start)?;
+    let bytes = serde_json::to_vec(&scan).expect("a scan has texts as keys");
+    store.put_record(&name, &bytes)?;
+    Ok(scan)
+}
+
+fn read(tree: &Tree, may_start: impl Fn(&str) -> bool) -> Result<Scan, Error> {
+    let mut scan = Scan::default();
+    scan.add(tree, may_start)?;
+    Ok(scan)
+}
+
+/// None when a name does not tell what a file holds.
+fn key(tree: &Tree, may_start: &impl Fn(&str) -> bool, store: &Store) -> Option<Digest> {
+    let mut hash = DigestWriter::new(io::sink());
+    let mut runs: HashMap<PathBuf, String> = HashMap::new();
+    let mut add = |part: &[u8]| {
+        // Writing to a sink cannot fail. No part holds NUL.
+        let _ = hash.write_all(part).and_then(|()| hash.write_all(b"\0"));
+    };
+    add(format!("{:?}", observe::program()).as_bytes());
+    for (path, entry) in tree.iter() {
+        let Kind::File { size, content } = &entry.kind else { continue };
+        add(path.as_bytes());
+        add(format!("{size} {}", is_script(path, entry, may_start)).as_bytes());
+        match content {
+            Content::Bytes(bytes) => add(Digest::of(bytes).to_string().as_bytes()),
+            Content::Path(file) => {
+                let relative = store.inside(file)?;
+                add(relative.as_os_str().as_encoded_bytes());
+                if relative.starts_with("steps") {
+                    add(run(relative, &mut runs, store)?.as_bytes());
+                }
+            }
+        }
+    }
+    Some(hash.finish().1)
+}
+
+/// Which run of its step the file `relative` is of.
+fn run<'a>(relative: &Path, runs: &'a mut HashMap<PathBuf, String>, store: &Store) -> Option<&'a str> {
+    let folder: PathBuf = relative.components().take(2).collect();
+    if !runs.contains_key(&folder) {
+        let found = instance::read(&store.root().join(&folder))?;
+        runs.insert(folder.clone(), found);
+    }
+    runs.get(&folder).map(String::as_str)
+}
