@@ -37,7 +37,10 @@ fn mark(path: &str, entry: &Entry, key: &Key) -> String {
         Kind::File { content: Content::Path(file), size } => key.content(path).map_or_else(
             || {
                 let found = fs::symlink_metadata(file);
-                made = found.map_or_else(|_| String::new(), |found| found.mtime().to_string());
+                made = found.map_or_else(
+                    |_| String::new(),
+                    |found| format!("{}.{:09}", found.mtime(), found.mtime_nsec()),
+                );
                 size.to_string()
             },
             |digest| digest.short(),

@@ -259,6 +259,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::{Layout, pack, unpack};
 
     fn list(items: &str) -> Vec<u8> {
@@ -278,6 +280,7 @@ mod tests {
         fs::set_permissions(from.join("fs/program"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::hard_link(from.join("fs/program"), from.join("fs/same")).unwrap();
         symlink("../../nowhere", from.join("fs/deep/link")).unwrap();
+        mknodat(CWD, from.join("fs/gone"), FileType::CharacterDevice, Mode::empty(), 0).unwrap();
         fs::set_permissions(from.join("fs/deep"), fs::Permissions::from_mode(0o555)).unwrap();
         let archive = pack(&from, Layout::Step, Vec::new()).unwrap();
         unpack(&archive[..], Layout::Step, archive.len() as u64, &to).unwrap();
@@ -286,9 +289,9 @@ mod tests {
             for (a, b) in [(a.mtime(), b.mtime()), (a.mtime_nsec(), b.mtime_nsec())] {
                 assert_eq!(a, b, "{path}");
             }
-            assert_eq!(a.mode(), b.mode(), "{path}");
+            assert_eq!((a.mode(), a.rdev()), (b.mode(), b.rdev()), "{path}");
         };
-        ["fs", "fs/program", "fs/same", "fs/deep", "fs/deep/link"].into_iter().for_each(seen);
+        ["fs", "fs/program", "fs/same", "fs/gone", "fs/deep", "fs/deep/link"].into_iter().for_each(seen);
         assert_eq!(fs::read_to_string(to.join("fs/same")).unwrap(), "#!/bin/sh\n");
         assert_eq!(fs::metadata(to.join("fs/program")).unwrap().nlink(), 2);
         assert_eq!(fs::read_link(to.join("fs/deep/link")).unwrap().to_str(), Some("../../nowhere"));
