@@ -161,8 +161,8 @@ fn layer_blob(
         return Ok(found);
     }
     if let Some(history) = history {
-        let reason = made::reason(layer, &key, history);
-        reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+        let say = |reason: &str| reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+        made::remember(layer, &key, history, reporter.is_verbose().then_some(say));
     }
     let written = layers::write(threads, layer, &key, store)?;
     cache::keep(&key, &written, store)?;
