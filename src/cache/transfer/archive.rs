@@ -143,12 +143,17 @@ fn is_opaque(path: &Path) -> bool {
 pub(super) fn unpack(reader: impl Read, layout: Layout, size: u64, root: &Path) -> io::Result<()> {
     let mut decoder = zstd::stream::read::Decoder::new(reader)?;
     decoder.window_log_max(WINDOW)?;
-    let items = read_list(&mut decoder)?;
+    unpack_plain(&mut decoder, layout, size, root)
+}
+
+/// The same of what was compressed.
+pub(super) fn unpack_plain(reader: &mut impl Read, layout: Layout, size: u64, root: &Path) -> io::Result<()> {
+    let items = read_list(reader)?;
     check(&items, layout, size)?;
     for item in &items {
-        make(item, root, &mut decoder)?;
+        make(item, root, reader)?;
     }
-    if decoder.read(&mut [0])? != 0 {
+    if reader.read(&mut [0])? != 0 {
         return Err(refused("it holds more than its list says"));
     }
     // From below, because what is made in a directory changes its time, and may need a right that it loses now.
