@@ -37,7 +37,10 @@ fn mark(path: &str, entry: &Entry, key: &Key) -> String {
         Kind::File { content: Content::Path(file), size } => key.content(path).map_or_else(
             || {
                 let found = fs::symlink_metadata(file);
-                made = found.map_or_else(|_| String::new(), |found| found.mtime().to_string());
+                made = found.map_or_else(
+                    |_| String::new(),
+                    |found| format!("{}.{:09}", found.mtime(), found.mtime_nsec()),
+                );
                 size.to_string()
             },
             |digest| digest.short(),
@@ -47,17 +50,22 @@ fn mark(path: &str, entry: &Entry, key: &Key) -> String {
     format!("{} {made}", Digest::of(text.as_bytes()).short())
 }
 
-/// Why the layer is not there, in words; remembers what it is made of now.
-pub(super) fn reason(layer: &LayerInput, key: &Key, history: &History) -> String {
+/// Remembers what a layer that is not there is made of now, and tells `say` why it is not.
+pub(super) fn remember(layer: &LayerInput, key: &Key, history: &History, say: Option<impl FnOnce(&str)>) {
     let new = marks(layer, key);
-    let reason = match history.last::<Marks>(LAYER, &layer.id, &key.digest()) {
+    if let Some(say) = say {
+        say(&reason(layer, key, &new, history));
+    }
+    history.remember(LAYER, &layer.id, &key.digest(), &new);
+}
+
+fn reason(layer: &LayerInput, key: &Key, new: &Marks, history: &History) -> String {
+    match history.last::<Marks>(LAYER, &layer.id, &key.digest()) {
         Last::Never => "never built here".to_owned(),
         Last::Same => "its blob was removed".to_owned(),
-        Last::Other(old) if !old.is_empty() && !new.is_empty() => changes(&old, &new),
+        Last::Other(old) if !old.is_empty() && !new.is_empty() => changes(&old, new),
         Last::Other(_) | Last::Unknown => "what it was made of before is unknown".to_owned(),
-    };
-    history.remember(LAYER, &layer.id, &key.digest(), &new);
-    reason
+    }
 }
 
 /// Makes a layer that was found the last of its name.

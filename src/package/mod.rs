@@ -214,8 +214,9 @@ impl Packing<'_> {
             return Ok(found);
         }
         if let Some(history) = self.history {
-            let reason = made::reason(layer, &key, history);
-            self.reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+            let say =
+                |reason: &str| self.reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+            made::remember(layer, &key, history, self.reporter.is_verbose().then_some(say));
         }
         let known = Known::open(self.app, self.platform, layer, compression, store);
         let written = write::write(self.threads, layer, &key, compression, &known, store)?;

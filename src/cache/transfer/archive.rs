@@ -143,12 +143,17 @@ fn is_opaque(path: &Path) -> bool {
 pub(super) fn unpack(reader: impl Read, layout: Layout, size: u64, root: &Path) -> io::Result<()> {
     let mut decoder = zstd::stream::read::Decoder::new(reader)?;
     decoder.window_log_max(WINDOW)?;
-    let items = read_list(&mut decoder)?;
+    unpack_plain(&mut decoder, layout, size, root)
+}
+
+/// The same of what was compressed.
+pub(super) fn unpack_plain(reader: &mut impl Read, layout: Layout, size: u64, root: &Path) -> io::Result<()> {
+    let items = read_list(reader)?;
     check(&items, layout, size)?;
     for item in &items {
-        make(item, root, &mut decoder)?;
+        make(item, root, reader)?;
     }
-    if decoder.read(&mut [0])? != 0 {
+    if reader.read(&mut [0])? != 0 {
         return Err(refused("it holds more than its list says"));
     }
     // From below, because what is made in a directory changes its time, and may need a right that it loses now.
@@ -259,6 +264,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::{Layout, pack, unpack};
 
     fn list(items: &str) -> Vec<u8> {
@@ -278,6 +285,7 @@ mod tests {
         fs::set_permissions(from.join("fs/program"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::hard_link(from.join("fs/program"), from.join("fs/same")).unwrap();
         symlink("../../nowhere", from.join("fs/deep/link")).unwrap();
+        mknodat(CWD, from.join("fs/gone"), FileType::CharacterDevice, Mode::empty(), 0).unwrap();
         fs::set_permissions(from.join("fs/deep"), fs::Permissions::from_mode(0o555)).unwrap();
         let archive = pack(&from, Layout::Step, Vec::new()).unwrap();
         unpack(&archive[..], Layout::Step, archive.len() as u64, &to).unwrap();
@@ -286,9 +294,9 @@ mod tests {
             for (a, b) in [(a.mtime(), b.mtime()), (a.mtime_nsec(), b.mtime_nsec())] {
                 assert_eq!(a, b, "{path}");
             }
-            assert_eq!(a.mode(), b.mode(), "{path}");
+            assert_eq!((a.mode(), a.rdev()), (b.mode(), b.rdev()), "{path}");
         };
-        ["fs", "fs/program", "fs/same", "fs/deep", "fs/deep/link"].into_iter().for_each(seen);
+        ["fs", "fs/program", "fs/same", "fs/gone", "fs/deep", "fs/deep/link"].into_iter().for_each(seen);
         assert_eq!(fs::read_to_string(to.join("fs/same")).unwrap(), "#!/bin/sh\n");
         assert_eq!(fs::metadata(to.join("fs/program")).unwrap().nlink(), 2);
         assert_eq!(fs::read_link(to.join("fs/deep/link")).unwrap().to_str(), Some("../../nowhere"));
@@ -306,7 +314,7 @@ mod tests {
         for (items, reason) in [
             (below(&[item("fs/../x", file)]), "a path is not clean, or is there twice"),
             (item("/x", file), "a path is not clean, or is there twice"),
-            (below(&[fs.clone()]), "a path is not clean, or is there twice"),
+            (below(std::slice::from_ref(&fs)), "a path is not clean, or is there twice"),
             (below(&[item("fs/x", link), item("fs/x/y", file)]), "a path lies in no directory before it"),
             (item("fs/x", file), "a path lies in no directory before it"),
             (item("fs", link), "it holds what no such entry has"),

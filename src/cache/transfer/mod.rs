@@ -11,6 +11,8 @@
 
 mod archive;
 mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod import;
 mod tree;
 
