@@ -165,11 +165,11 @@ mod tests {
                 prop_assert!(group.iter().map(|(_, size)| size).sum::<u64>() <= MOST);
             }
             let known: HashSet<_> = before.into_iter().collect();
-            tree.insert(path.as_str(), file(size));
             let boundaries: Vec<String> =
                 items(&tree).iter().filter(|item| begins(item)).map(|item| item.path.to_owned()).collect();
-            let start = boundaries.iter().rfind(|boundary| **boundary <= path);
+            let start = boundaries.iter().rfind(|boundary| **boundary < path);
             let end = boundaries.iter().find(|boundary| **boundary > path);
+            tree.insert(path, file(size));
             for (path, _) in groups(&tree).iter().filter(|group| !known.contains(*group)).flatten() {
                 prop_assert!(start.is_none_or(|start| start <= path) && end.is_none_or(|end| path < end));
             }
