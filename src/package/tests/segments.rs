@@ -33,7 +33,8 @@ impl Write for Said {
 
 /// Bytes that compress a little.
 fn content(size: usize, seed: u8) -> Vec<u8> {
-    (0..size).map(|at| seed.wrapping_add((at % 251) as u8 ^ (at >> 8) as u8)).collect()
+    let byte = |at: usize| at.to_le_bytes();
+    (0..size).map(|at| seed.wrapping_add(byte(at % 251)[0] ^ byte(at)[1])).collect()
 }
 
 /// Packs the files as the layer `app`; the image, and what was said when the layer was done.
