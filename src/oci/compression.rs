@@ -44,7 +44,6 @@ impl Compression {
     }
 
     /// Whether it is what images have when nobody asks for anything else.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it by reference")]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -112,7 +112,7 @@ fn hand_out<'a>(
 }
 
 /// Packs groups until there are none left.
-fn work_off<'a>(queue: &Mutex<Receiver<Job<'a>>>, task: &Task<'_>) {
+fn work_off(queue: &Mutex<Receiver<Job<'_>>>, task: &Task<'_>) {
     loop {
         let job = match queue.lock() {
             Ok(queue) => queue.recv(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +33,8 @@ impl Write for Said {
 
 /// Bytes that compress a little.
 fn content(size: usize, seed: u8) -> Vec<u8> {
-    (0..size).map(|at| seed.wrapping_add((at % 251) as u8 ^ (at >> 8) as u8)).collect()
+    let byte = |at: usize| at.to_le_bytes();
+    (0..size).map(|at| seed.wrapping_add(byte(at % 251)[0] ^ byte(at)[1])).collect()
 }
 
 /// Packs the files as the layer `app`; the image, and what was said when the layer was done.
@@ -112,6 +114,21 @@ fn a_change_in_a_large_file_is_one_new_part() {
     let mut read = Vec::new();
     large.read_to_end(&mut read).unwrap();
     assert!(read == bytes);
+}
+
+#[test]
+fn holes_of_a_sparse_file_are_zeros() {
+    let fixture = Fixture::new();
+    let source = fixture.file("sparse", b"begin");
+    let file = fs::File::options().write(true).open(&source).unwrap();
+    file.set_len(2_000_000).unwrap();
+    file.write_all_at(b"middle", 1_200_000).unwrap();
+    let layers = vec![layer("app", Time::Fixed, &[("sparse", on_disk(source))])];
+    let image = fixture.package(layers).unwrap();
+    let mut expected = vec![0; 2_000_000];
+    expected[..5].copy_from_slice(b"begin");
+    expected[1_200_000..1_200_006].copy_from_slice(b"middle");
+    assert!(read_back(&fixture, &image) == BTreeMap::from([("sparse".to_owned(), expected)]));
 }
 
 #[test]

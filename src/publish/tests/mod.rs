@@ -361,19 +361,21 @@ fn run(program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-#[ignore = "needs skopeo and umoci: run by .ci/run"]
-fn tool_skopeo_and_umoci_read_layers_of_zstd() {
+#[ignore = "needs skopeo: run by .ci/run"]
+fn tool_skopeo_reads_layers_of_zstd() {
     let fixture = Fixture::new();
     let image = fixture.image_of("linux/amd64", "1", Compression::Zstd { level: 3 });
-    let path = |name: &str| fixture.path(name).display().to_string();
-    let layout = path("out");
-    fixture.publish(&image, &format!("oci:{layout}:v1"), "team/app").unwrap();
-    let copied = format!("dir:{}", path("dir"));
-    run("skopeo", &["--insecure-policy", "copy", &format!("oci:{layout}:v1"), &copied]);
-    run("umoci", &["unpack", "--rootless", "--image", &format!("{layout}:v1"), &path("bundle")]);
-    let unpacked = unpack(&image, &fixture.store).unwrap();
-    let root = path("bundle/rootfs");
-    run("diff", &["--recursive", "--no-dereference", &root, unpacked.root.to_str().unwrap()]);
+    let source = format!("oci:{}:v1", fixture.path("out").display());
+    fixture.publish(&image, &source, "team/app").unwrap();
+    let plain = fixture.path("plain");
+    let target = format!("dir:{}", plain.display());
+    run("skopeo", &["--insecure-policy", "copy", "--dest-decompress", &source, &target]);
+    for layer in &image.layers {
+        let archive = fs::read(plain.join(layer.diff_id.hex())).unwrap();
+        assert_eq!(Digest::of(&archive), layer.diff_id);
+    }
+    let root = unpack(&image, &fixture.store).unwrap().root;
+    assert_eq!(fs::read_to_string(root.join("app/version")).unwrap(), "1");
 }
 
 #[test]
