@@ -256,6 +256,10 @@ fn record(name: &str) -> &'static str {
         ("fingerprints-", "digests of an app's source files"),
         ("packages-", "packages of a Debian suite"),
         ("answer-", "an answer of a registry"),
+        ("answers/", "what was chosen from a Debian suite"),
+        ("build-", "what a build looked at"),
+        ("scans/", "what of a layer a loader reads"),
+        ("segments/", "compressed parts of an app's layers"),
         ("image-", "the list of an image's files"),
     ];
     kinds.iter().find(|(start, _)| name.starts_with(start)).map_or("", |(_, about)| about)

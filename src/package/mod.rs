@@ -38,6 +38,7 @@ use crate::plan;
 use crate::store::history::History;
 use crate::store::{Store, Tree};
 use crate::ui::Reporter;
+use cache::Key;
 use segments::Known;
 use write::Written;
 
@@ -180,50 +181,68 @@ struct Packing<'a> {
 impl Packing<'_> {
     /// The blobs of all layers, in their order.
     fn all(&self, layers: &[LayerInput]) -> Result<Vec<LayerDescriptor>, Error> {
-        let next = AtomicUsize::new(0);
-        let lane = || {
-            let mut packed = Vec::new();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(layer) = layers.get(index) else { return packed };
-                packed.push((index, self.layer(layer)));
-            }
-        };
-        let mut packed: Vec<_> = thread::scope(|scope| {
-            let lanes = [(); LANES].map(|()| scope.spawn(lane));
-            let join = |lane: thread::ScopedJoinHandle<'_, _>| {
-                lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            lanes.into_iter().flat_map(join).collect()
-        });
-        packed.sort_unstable_by_key(|(index, _)| *index);
-        packed.into_iter().map(|(_, layer)| layer).collect()
+        let keys = in_lanes(layers, |layer| cache::key(layer, self.image.compression, self.store))?;
+        let keyed: Vec<_> = layers.iter().zip(keys).collect();
+        // What is found is said in the order of the layers, whichever was looked at first.
+        let found: Vec<Option<LayerDescriptor>> =
+            keyed.iter().map(|(layer, key)| self.find(layer, key)).collect();
+        let missing: Vec<_> = keyed.iter().zip(&found).filter(|(_, found)| found.is_none()).collect();
+        let mut written = in_lanes(&missing, |((layer, key), _)| self.write(layer, key))?.into_iter();
+        Ok(found.into_iter().filter_map(|found| found.or_else(|| written.next())).collect())
     }
 
-    /// The blob of a layer: found by its key, or written.
-    fn layer(&self, layer: &LayerInput) -> Result<LayerDescriptor, Error> {
-        let (store, compression) = (self.store, self.image.compression);
-        let task = self.reporter.task(&format!("layer {}", layer.id));
-        let key = cache::key(layer, compression, store)?;
-        if let Some(found) = cache::find(&key, &layer.id, compression, store) {
-            task.done("cached");
+    /// The layer, if it was written before.
+    fn find(&self, layer: &LayerInput, key: &Key) -> Option<LayerDescriptor> {
+        let Some(found) = cache::find(key, &layer.id, self.image.compression, self.store) else {
             if let Some(history) = self.history {
-                made::remember_found(layer, &key, history);
+                let say =
+                    |reason: &str| self.reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
+                made::remember(layer, key, history, self.reporter.is_verbose().then_some(say));
             }
-            self.reporter.detail(&format!("layer {}  found {}", layer.id, key.digest().short()));
-            return Ok(found);
-        }
+            return None;
+        };
+        self.reporter.task(&format!("layer {}", layer.id)).done("cached");
         if let Some(history) = self.history {
-            let say =
-                |reason: &str| self.reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
-            made::remember(layer, &key, history, self.reporter.is_verbose().then_some(say));
+            made::remember_found(layer, key, history);
         }
-        let known = Known::open(self.app, self.platform, layer, compression, store);
-        let written = write::write(self.threads, layer, &key, compression, &known, store)?;
-        cache::keep(&key, &written.layer, store)?;
+        self.reporter.detail(&format!("layer {}  found {}", layer.id, key.digest().short()));
+        Some(found)
+    }
+
+    fn write(&self, layer: &LayerInput, key: &Key) -> Result<LayerDescriptor, Error> {
+        let compression = self.image.compression;
+        let task = self.reporter.task(&format!("layer {}", layer.id));
+        let known = Known::open(self.app, self.platform, layer, compression, self.store);
+        let written = write::write(self.threads, layer, key, compression, &known, self.store)?;
+        cache::keep(key, &written.layer, self.store)?;
         task.done(&outcome(&written));
         Ok(written.layer)
     }
+}
+
+/// What `work` makes of each item, in the order of the items; [`LANES`] at a time.
+fn in_lanes<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return done };
+            done.push((index, work(item)));
+        }
+    };
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let lanes = [(); LANES].map(|()| scope.spawn(lane));
+        let join = |lane: thread::ScopedJoinHandle<'_, _>| {
+            lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        lanes.into_iter().flat_map(join).collect()
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The size of a layer, and how much of it was compressed where not all was.

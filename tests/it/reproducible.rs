@@ -128,8 +128,9 @@ fn list(folder: &Path, top: &Path, found: &mut Vec<String>) {
             found.push(format!("{name} -> {}", fs::read_link(&path).unwrap().display()));
         } else {
             let bytes = fs::read(&path).unwrap();
-            // Beside what was unpacked lies the store's own record, whose mode follows the umask.
-            let mode = if name.ends_with("/entries.json") { 0 } else { metadata.permissions().mode() };
+            // Beside what was unpacked lie the store's own records, whose mode follows the umask.
+            let is_record = ["/entries.json", "/about"].iter().any(|record| name.ends_with(record));
+            let mode = if is_record { 0 } else { metadata.permissions().mode() };
             found.push(format!("{name} {mode:o} {}", String::from_utf8_lossy(&bytes)));
         }
     }
