@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -123,16 +124,19 @@ impl Rules {
         path: &Path,
         relative: &str,
         is_dir: bool,
-        nested: &[Gitignore],
+        nested: &[Arc<Gitignore>],
     ) -> Verdict {
         let inherit = |matcher: &Gitignore, inherited: bool| {
+            if matcher.is_empty() {
+                return inherited;
+            }
             let found = matcher.matched(relative, is_dir);
             if found.is_none() { inherited } else { found.is_ignore() }
         };
         let git = self.git.as_deref().is_some_and(|outer| {
             // Git does not look below an ignored folder.
             above.git || {
-                let nearest = nested.iter().rev().chain(outer.iter().rev());
+                let nearest = nested.iter().rev().map(|rules| &**rules).chain(outer.iter().rev());
                 let mut found = nearest.map(|rules| rules.matched(path, is_dir));
                 found.find(|found| !found.is_none()).is_some_and(|found| found.is_ignore())
             }

@@ -1,14 +1,16 @@
 //! The walk over the folder: rules applied, modes normalised, nothing followed.
 //!
 //! Bounded in depth and number. Folders without any file that takes part are left out, because a fresh clone
-//! would not have them; sockets, pipes and devices are passed over.
+//! would not have them; sockets, pipes and devices are passed over. Folders are read by several threads, since most of
+//! the time passes in asking for the state of files; what is found does not depend on them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs::{self, FileType};
+use std::fs::{self, DirEntry, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use ignore::gitignore::Gitignore;
 
@@ -24,6 +26,9 @@ const MAX_DEPTH: usize = 100;
 /// How many files and folders may be looked at.
 const MAX_ENTRIES: usize = 500_000;
 
+/// More threads than these wait for each other.
+const MAX_THREADS: usize = 8;
+
 /// Files with settings of an app for one machine, by convention; they often hold secrets.
 const SETTINGS: [&str; 2] = [".env", ".env.production"];
 
@@ -31,6 +36,7 @@ const SETTINGS: [&str; 2] = [".env", ".env.production"];
 const MAX_SETTINGS: usize = 100;
 
 /// What a walk found.
+#[derive(Default)]
 pub(super) struct Walked {
     pub(super) tree: Tree,
     /// Files with settings that are left out.
@@ -42,99 +48,190 @@ pub(super) struct Walked {
 /// Reads the tree below `root`, which is absolute.
 pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     let rules = Rules::read(root, options)?;
-    let mut walk = Walk {
-        rules,
-        tree: Tree::new(),
-        nested: Vec::new(),
-        seen: BTreeMap::new(),
-        count: 0,
-        settings: Vec::new(),
-        sights: Vec::new(),
-    };
-    walk.folder(root, "", Verdict::default(), 0)?;
-    walk.tree.add_parents();
-    walk.settings.sort();
-    Ok(Walked { tree: walk.tree, settings: walk.settings, seen: walk.sights })
+    let first = Folder { path: root.to_owned(), ..Folder::default() };
+    let walk = Walk { rules, state: Mutex::new(Progress::of(first)), more: Condvar::new() };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let parts: Vec<Part> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| walk.work())).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect()
+    });
+    if let Some((_, error)) = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner).failure {
+        return Err(error);
+    }
+    let (mut entries, mut walked) = (Vec::new(), Walked::default());
+    for part in parts {
+        entries.extend(part.entries);
+        walked.settings.extend(part.settings);
+        walked.seen.extend(part.sights);
+    }
+    walked.seen.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    walked.settings.sort();
+    walked.settings.truncate(MAX_SETTINGS);
+    walked.tree = entries.into_iter().collect();
+    walked.tree.add_parents();
+    Ok(walked)
 }
 
-struct Walk {
-    rules: Rules,
-    tree: Tree,
-    nested: Vec<Gitignore>,
-    /// Entries looked at, by the entry of the root they are below.
-    seen: BTreeMap<String, usize>,
-    count: usize,
+/// A folder to be read.
+#[derive(Clone, Default)]
+struct Folder {
+    path: PathBuf,
+    relative: String,
+    verdict: Verdict,
+    depth: usize,
+    /// The `.gitignore` files of the folders above, outermost first.
+    nested: Arc<Vec<Arc<Gitignore>>>,
+}
+
+/// What one thread has found.
+#[derive(Default)]
+struct Part {
+    entries: Vec<(String, Entry)>,
     settings: Vec<String>,
     sights: Vec<(String, Sight)>,
 }
 
+/// What the threads share.
+struct Progress {
+    waiting: Vec<Folder>,
+    /// How many threads read a folder now: each may find more.
+    busy: usize,
+    /// Entries looked at, by the entry of the root they are below.
+    counts: BTreeMap<String, usize>,
+    count: usize,
+    /// The failure with the smallest path so far.
+    failure: Option<(String, Error)>,
+}
+
+impl Progress {
+    fn of(first: Folder) -> Self {
+        Self { waiting: vec![first], busy: 0, counts: BTreeMap::new(), count: 0, failure: None }
+    }
+}
+
+struct Walk {
+    rules: Rules,
+    state: Mutex<Progress>,
+    more: Condvar,
+}
+
 impl Walk {
-    fn folder(&mut self, path: &Path, relative: &str, verdict: Verdict, depth: usize) -> Result<(), Error> {
-        if depth > MAX_DEPTH {
-            return Err(Error::TooDeep { path: relative.to_owned(), limit: MAX_DEPTH });
+    /// Reads folders until there are none left, or until one cannot be read.
+    fn work(&self) -> Part {
+        let mut part = Part::default();
+        while let Some(folder) = self.next() {
+            let found = self.folder(&folder, &mut part);
+            let mut state = self.lock();
+            state.busy -= 1;
+            match found {
+                Ok(folders) => state.waiting.extend(folders),
+                Err(error) if state.failure.as_ref().is_none_or(|(path, _)| folder.relative < *path) => {
+                    state.failure = Some((folder.relative, error));
+                }
+                Err(_) => {}
+            }
+            drop(state);
+            self.more.notify_all();
         }
-        let read = Error::io("read", path);
-        let (state, entries) = list(path).map_err(read)?;
-        let seen = Sight::Folder(state, listing(&entries));
-        self.sights.push((relative.to_owned(), seen));
-        for (name, kind) in entries {
-            self.entry(&path.join(name), kind, relative, verdict, depth)?;
-        }
-        Ok(())
+        part
     }
 
+    fn next(&self) -> Option<Folder> {
+        let mut state = self.lock();
+        loop {
+            if state.failure.is_some() {
+                return None;
+            }
+            if let Some(folder) = state.waiting.pop() {
+                state.busy += 1;
+                return Some(folder);
+            }
+            if state.busy == 0 {
+                return None;
+            }
+            state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads one folder; the folders in it that are to be read.
+    fn folder(&self, folder: &Folder, part: &mut Part) -> Result<Vec<Folder>, Error> {
+        let Folder { path, relative, depth, .. } = folder;
+        if *depth > MAX_DEPTH {
+            return Err(Error::TooDeep { path: relative.clone(), limit: MAX_DEPTH });
+        }
+        let (state, entries) = list(path).map_err(Error::io("read", path))?;
+        self.count(relative, &entries)?;
+        let names: Vec<_> = entries.iter().map(|(entry, kind)| (entry.file_name(), *kind)).collect();
+        part.sights.push((relative.clone(), Sight::Folder(state, listing(&names))));
+        let mut folders = Vec::new();
+        for (entry, kind) in entries {
+            folders.extend(self.entry(&entry, kind, folder, part)?);
+        }
+        Ok(folders)
+    }
+
+    /// Takes an entry in or leaves it out; a folder that is to be read is returned.
     fn entry(
-        &mut self,
-        path: &Path,
+        &self,
+        entry: &DirEntry,
         kind: FileType,
-        above: &str,
-        verdict: Verdict,
-        depth: usize,
-    ) -> Result<(), Error> {
-        let name = path.file_name().unwrap_or_default();
+        above: &Folder,
+        part: &mut Part,
+    ) -> Result<Option<Folder>, Error> {
+        let (path, name) = (entry.path(), entry.file_name());
         let text = name.to_string_lossy();
-        let relative = if above.is_empty() { text.to_string() } else { format!("{above}/{text}") };
-        self.count(&relative)?;
-        let verdict = self.rules.judge(verdict, path, &relative, kind.is_dir(), &self.nested);
+        let relative = below(&above.relative, &text);
+        let verdict = self.rules.judge(above.verdict, &path, &relative, kind.is_dir(), &above.nested);
         if kind.is_dir() {
             if !self.rules.enters(verdict, &relative) {
-                return Ok(());
+                return Ok(None);
             }
-            let nested = self.rules.nested(path, &relative)?;
-            let outer = self.nested.len();
-            self.nested.extend(nested);
-            let result = self.folder(path, &relative, verdict, depth + 1);
-            self.nested.truncate(outer);
-            return result;
+            let mut nested = above.nested.clone();
+            if let Some(rules) = self.rules.nested(&path, &relative)? {
+                Arc::make_mut(&mut nested).push(Arc::new(rules));
+            }
+            return Ok(Some(Folder { path, relative, verdict, depth: above.depth + 1, nested }));
         }
         if !verdict.is_in() {
             if has_a_say(&text) {
-                self.sights.push((relative, Sight::of_machine(path)));
-            } else if kind.is_file() && SETTINGS.contains(&&*text) && self.settings.len() < MAX_SETTINGS {
-                self.settings.push(relative);
+                part.sights.push((relative, Sight::of_machine(&path)));
+            } else if kind.is_file() && SETTINGS.contains(&&*text) {
+                part.settings.push(relative);
             }
-            return Ok(());
+            return Ok(None);
         }
         if name.to_str().is_none() {
             return Err(Error::NotText { path: relative });
         }
-        if let Some((found, seen)) = read_entry(path, &relative, kind)? {
-            self.sights.push((relative.clone(), seen));
-            self.tree.insert(relative, found);
+        let metadata = entry.metadata().map_err(Error::io("read", &path))?;
+        if let Some((found, seen)) = read_entry(&path, &relative, &metadata)? {
+            part.sights.push((relative.clone(), seen));
+            part.entries.push((relative, found));
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn count(&mut self, relative: &str) -> Result<(), Error> {
-        let top = relative.split('/').next().unwrap_or(relative);
-        if let Some(seen) = self.seen.get_mut(top) {
-            *seen += 1;
-        } else {
-            self.seen.insert(top.to_owned(), 1);
+    fn count(&self, relative: &str, entries: &[(DirEntry, FileType)]) -> Result<(), Error> {
+        let mut state = self.lock();
+        match relative.split('/').next() {
+            Some(top) if !top.is_empty() => {
+                *state.counts.entry(top.to_owned()).or_default() += entries.len();
+            }
+            _ => {
+                let names = entries.iter().map(|(entry, _)| entry.file_name().to_string_lossy().into_owned());
+                state.counts.extend(names.map(|name| (name, 1)));
+            }
         }
-        self.count += 1;
-        if self.count > MAX_ENTRIES {
-            let largest = self.seen.iter().max_by_key(|(_, count)| **count);
+        state.count += entries.len();
+        if state.count > MAX_ENTRIES {
+            let largest = state.counts.iter().max_by_key(|(_, count)| **count);
             let largest = largest.map(|(name, _)| name.clone()).unwrap_or_default();
             return Err(Error::TooMany { limit: MAX_ENTRIES, largest });
         }
@@ -142,19 +239,24 @@ impl Walk {
     }
 }
 
-/// The state of a folder, looked at before its names are read, and the names.
-fn list(path: &Path) -> io::Result<(State, Vec<(OsString, FileType)>)> {
+fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { [folder, name].join("/") }
+}
+
+/// The state of a folder, looked at before its names are read, and what it lists.
+fn list(path: &Path) -> io::Result<(State, Vec<(DirEntry, FileType)>)> {
     let state = State::of(&fs::symlink_metadata(path)?);
     let entries = fs::read_dir(path)?.map(|entry| {
         let entry = entry?;
-        Ok((entry.file_name(), entry.file_type()?))
+        let kind = entry.file_type()?;
+        Ok((entry, kind))
     });
     Ok((state, entries.collect::<io::Result<_>>()?))
 }
 
-fn read_entry(path: &Path, relative: &str, kind: FileType) -> Result<Option<(Entry, Sight)>, Error> {
-    let metadata = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
-    if kind.is_symlink() {
+/// None for a pipe, a socket or a device. What the file system says of the entry counts, whatever the folder listed.
+fn read_entry(path: &Path, relative: &str, metadata: &Metadata) -> Result<Option<(Entry, Sight)>, Error> {
+    if metadata.is_symlink() {
         let target = fs::read_link(path).map_err(Error::io("read", path))?;
         let target = target
             .into_os_string()
@@ -163,15 +265,15 @@ fn read_entry(path: &Path, relative: &str, kind: FileType) -> Result<Option<(Ent
         if !stays_inside(relative, &target) {
             return Err(Error::LinkOutside { path: relative.to_owned(), target });
         }
-        let seen = Sight::Link(State::of(&metadata), target.clone().into_bytes());
+        let seen = Sight::Link(State::of(metadata), target.clone().into_bytes());
         return Ok(Some((Entry::symlink(target), seen)));
     }
-    if !kind.is_file() {
+    if !metadata.is_file() {
         return Ok(None);
     }
     let mode = if metadata.mode() & 0o100 == 0 { 0o644 } else { 0o755 };
     let kind = Kind::File { size: metadata.len(), content: Content::Path(path.to_owned()) };
-    Ok(Some((Entry::new(kind, mode), Sight::of_file(&metadata))))
+    Ok(Some((Entry::new(kind, mode), Sight::of_file(metadata))))
 }
 
 /// Whether a link at `path` with the text `target` leads to a place in the tree, as far as its text says.

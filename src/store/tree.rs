@@ -227,14 +227,20 @@ impl Tree {
     /// Adds the missing parent directories of every entry as [`Entry::directory`].
     pub fn add_parents(&mut self) {
         let mut missing = Vec::new();
+        let mut known = "";
         for path in self.entries.keys() {
             let mut rest = path.as_str();
             while let Some((parent, _)) = rest.rsplit_once('/') {
+                // Entries of one folder mostly follow each other.
+                if parent == known {
+                    break;
+                }
                 if !self.entries.contains_key(parent) {
                     missing.push(parent.to_owned());
                 }
                 rest = parent;
             }
+            known = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         }
         for path in missing {
             self.entries.entry(path).or_insert_with(Entry::directory);
