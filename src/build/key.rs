@@ -20,8 +20,8 @@ pub(super) struct Lowers<'a> {
     pub(super) root: Digest,
     /// Name → digest of the toolchain's definition.
     pub(super) toolchains: &'a BTreeMap<String, Digest>,
-    /// Keys of the earlier steps, in order.
-    pub(super) steps: &'a [Digest],
+    /// Keys of the earlier steps that it sees, in order.
+    pub(super) steps: Vec<Digest>,
     /// The source files that the step declares.
     pub(super) inputs: Digest,
 }
@@ -76,6 +76,7 @@ mod tests {
             directory: "/app".into(),
             env: BTreeMap::from([("CI".into(), "1".into())]),
             inputs: vec!["package.json".into()],
+            needs: None,
             caches: BTreeMap::new(),
             network: true,
             files: BTreeMap::new(),
@@ -85,8 +86,12 @@ mod tests {
 
     fn key_of(step: &Step, steps: &[Digest], inputs: &[u8]) -> Digest {
         let toolchains = BTreeMap::new();
-        let lowers =
-            Lowers { root: Digest::of(b"root"), toolchains: &toolchains, steps, inputs: Digest::of(inputs) };
+        let lowers = Lowers {
+            root: Digest::of(b"root"),
+            toolchains: &toolchains,
+            steps: steps.to_vec(),
+            inputs: Digest::of(inputs),
+        };
         key(step, &lowers)
     }
 

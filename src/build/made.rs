@@ -51,7 +51,7 @@ pub struct Made {
     pub packages: BTreeMap<String, String>,
     /// Its toolchains: version and digest of the definition.
     pub toolchains: BTreeMap<String, (String, Digest)>,
-    /// The steps before it with their keys.
+    /// The steps before it that it sees, with their keys.
     pub steps: Vec<(String, Digest)>,
     /// The digest of the source files that it declares.
     pub inputs: Digest,
@@ -60,10 +60,11 @@ pub struct Made {
 }
 
 impl Made {
-    /// What `step` is made of now.
+    /// What `step` is made of now; `before` are the ids of the steps that it sees.
     pub(super) fn of(
         step: &Step,
         plan: &Plan,
+        before: &[&str],
         lowers: &Lowers<'_>,
         selection: &Selection,
         fingerprints: &Fingerprints,
@@ -91,7 +92,7 @@ impl Made {
             toolchains: (lowers.toolchains.iter())
                 .map(|(name, digest)| (name.clone(), (version(name), *digest)))
                 .collect(),
-            steps: plan.steps.iter().map(|step| step.id.clone()).zip(lowers.steps.iter().copied()).collect(),
+            steps: before.iter().map(|id| (*id).to_owned()).zip(lowers.steps.iter().copied()).collect(),
             inputs: selection.digest,
             sources: (selection.tree.len() <= FILES).then(|| selection.marks(fingerprints)).flatten(),
         }

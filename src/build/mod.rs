@@ -5,6 +5,7 @@
 //! that it could have read, so a step whose inputs did not change is not run again.
 
 mod engine;
+mod halt;
 mod host;
 mod key;
 pub mod made;
@@ -14,7 +15,8 @@ mod secret;
 
 use std::path::Path;
 
-pub use engine::{Engine, Toolchain};
+pub use engine::{Engine, Ground};
+pub use halt::Halt;
 pub use host::Host;
 pub use secret::{Secret, Secrets};
 
@@ -61,7 +63,7 @@ pub enum Error {
         /// What its output points at.
         advised: Box<Advised>,
     },
-    /// The user interrupted the build.
+    /// The user interrupted the build, or something else has failed meanwhile.
     #[error("interrupted while `{step}` was running; finished steps are kept")]
     Interrupted {
         /// The step's id.
@@ -204,7 +206,7 @@ pub fn check_machine(plan: &Plan, machine: &'static str) -> Result<(), Error> {
     Err(Error::OtherMachine { wanted: plan.build_platform.clone(), machine })
 }
 
-/// Runs the steps of `plan` in order.
+/// Runs the steps of `plan`, several at once where they do not need each other.
 pub fn build(plan: &Plan, source: &Source, engine: &Engine<'_>) -> Result<Work, Error> {
     engine.run(plan, source)
 }

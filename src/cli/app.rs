@@ -1,6 +1,8 @@
 //! The arguments that describe an app, shared by the commands that read one.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread;
 
 use clap::Args;
 
@@ -28,6 +30,21 @@ struct Platforms {
     /// Make the image for another platform, or an index for several: linux/amd64,linux/arm64 [default: this machine's]
     #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
     platforms: Vec<String>,
+}
+
+/// How much is done at once.
+#[derive(Args, Debug)]
+pub(super) struct JobsArguments {
+    /// Run at most N steps at the same time; the image is the same for any N [default: number of processors]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+impl JobsArguments {
+    /// The number of steps at the same time.
+    pub(super) fn count(&self) -> NonZeroUsize {
+        self.jobs.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
 }
 
 /// Configuration by flag.

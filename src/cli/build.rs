@@ -6,14 +6,14 @@ use std::{fs, io};
 
 use clap::Args;
 
-use super::app::AppArguments;
+use super::app::{AppArguments, JobsArguments};
 use super::secret::SecretArguments;
 use super::warm::CacheArguments;
 use super::{Failure, boxed, print};
 use crate::build::Secrets;
 use crate::oci::Reference;
 use crate::package::Product;
-use crate::pipeline::{self, App, Error, Session};
+use crate::pipeline::{self, App, Error, Running, Session};
 use crate::plan::Plan;
 use crate::publish::{self, Destination};
 use crate::ui::ExitCode;
@@ -48,6 +48,8 @@ pub(super) struct Arguments {
     /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,
+    #[command(flatten)]
+    jobs: JobsArguments,
     #[command(flatten)]
     caches: CacheArguments,
 }
@@ -85,7 +87,8 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     for plan in &plans {
         super::plan::announce(plan, session);
     }
-    let product = pipeline::build_all(&plans, &checkout, &context, &secrets, session)?;
+    let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
+    let product = pipeline::build_all(&plans, &checkout, &context, running, session)?;
     let tag = super::app::tag(&plans[0]);
     let given = arguments.tag.as_ref().unwrap_or(&tag);
     publish::publish(&product, &Destination::Store, given, &session.store, &session.reporter)

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::app::Settings;
+use super::app::{JobsArguments, Settings};
 use super::secret::SecretArguments;
 use super::{Failure, boxed};
 use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin};
 use crate::interrupt;
-use crate::pipeline::{self, Error, Session};
+use crate::pipeline::{self, Error, Running, Session};
 use crate::plan::model::{PROCESSES, Process};
 use crate::publish::{self, Destination, Unpacked};
 use crate::store::Kind;
@@ -52,6 +52,8 @@ pub(super) struct Arguments {
     env: Vec<String>,
     #[command(flatten)]
     secrets: SecretArguments,
+    #[command(flatten)]
+    jobs: JobsArguments,
     #[command(flatten)]
     settings: Settings,
 }
@@ -104,7 +106,8 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let plan = pipeline::plan(&app, pipeline::machine(), &checkout, &detection, &context, session)?;
         super::plan::announce(&plan, session);
         let secrets = arguments.secrets.read(&session.environment)?;
-        let image = pipeline::build(&plan, &checkout, &context, &secrets, session)?;
+        let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
+        let image = pipeline::build(&plan, &checkout, &context, running, session)?;
         let (tag, store) = (super::app::tag(&plan), &session.store);
         publish::publish(&image.clone().into(), &Destination::Store, &tag, store, &session.reporter)
             .map_err(boxed)?;

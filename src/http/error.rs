@@ -89,6 +89,12 @@ pub enum Error {
         /// The TLS library's answer.
         reason: String,
     },
+    /// Something else has failed meanwhile, which is what is shown.
+    #[error("{url} was not fetched, because something else failed")]
+    Stopped {
+        /// What was asked.
+        url: String,
+    },
     /// The store refused.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -118,6 +124,7 @@ impl Diagnose for Error {
             Self::Plain { .. } => "network/plain-http",
             Self::Address { .. } => "network/address",
             Self::Roots { .. } => "network/tls-roots",
+            Self::Stopped { .. } => "network/stopped",
             Self::Store(error) => error.id(),
         }
     }

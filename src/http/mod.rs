@@ -20,6 +20,7 @@ mod tests;
 mod transfer;
 
 use std::io::{self, Read as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -69,6 +70,7 @@ pub struct Client {
     options: Options,
     patience: Patience,
     inner: Arc<OnceLock<Result<reqwest::blocking::Client, String>>>,
+    stopped: Arc<AtomicBool>,
 }
 
 /// The answer to a request that names the version the caller has.
@@ -93,7 +95,19 @@ impl Client {
     }
 
     fn with_patience(options: Options, patience: Patience) -> Self {
-        Self { options, patience, inner: Arc::default() }
+        Self { options, patience, inner: Arc::default(), stopped: Arc::default() }
+    }
+
+    /// Ends what is under way, here and in every clone: the build has failed elsewhere.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn go_on(&self, url: &str) -> Result<(), Failure> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Failure::Final(Error::Stopped { url: shown(url) }));
+        }
+        Ok(())
     }
 
     /// The way to the network, for a client that may use it.
@@ -123,7 +137,7 @@ impl Client {
     #[must_use]
     pub fn patient(&self) -> Self {
         let options = Options { pause: self.options.pause.saturating_mul(10), ..self.options.clone() };
-        Self { options, patience: self.patience, inner: self.inner.clone() }
+        Self { options, patience: self.patience, inner: self.inner.clone(), stopped: self.stopped.clone() }
     }
 
     /// The bytes at `url`, at most `limit` of them.
@@ -201,6 +215,7 @@ impl Client {
         if self.options.offline {
             return Err(Failure::Final(Error::Offline { url: shown(url) }));
         }
+        self.go_on(url)?;
         let inner = self.connector().map_err(Failure::Final)?;
         let parsed = reqwest::Url::parse(url)
             .ok()
@@ -252,6 +267,7 @@ impl Client {
             }
             sink(&buffer[..count])?;
             pace.advance(count)?;
+            self.go_on(url)?;
         }
     }
 }

@@ -251,6 +251,12 @@ impl Client {
             progress.advance(size);
             return Ok(path);
         }
+        // Both roots of an app have packages in common, and so have builds that run at the same time.
+        let _lock = store.lock(&format!("blob-{}", digest.hex()))?;
+        if let Some(path) = store.blob(digest) {
+            progress.advance(size);
+            return Ok(path);
+        }
         let expected = Expected::Sha256 { digest: *digest, size };
         let fetched = self.fetch(url, protection, &expected, store, progress)?;
         Ok(store.keep_blob(fetched.file, digest)?)

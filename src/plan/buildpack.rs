@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::Error;
 use super::advice::{self, Advice};
 use super::model::Secret;
+use super::needs;
 use super::template::{Expression, Text};
 use super::version::{Line, Patch, Scheme};
 use crate::definitions::Definitions;
@@ -300,6 +301,8 @@ pub(super) struct Step {
     pub(super) inputs: Vec<Text>,
     /// A list of further inputs.
     pub(super) inputs_from: Option<Expression>,
+    /// Globs over ids of the earlier steps whose results it sees; none for all.
+    pub(super) needs: Option<Vec<String>>,
     #[serde(default)]
     pub(super) caches: BTreeMap<String, String>,
     #[serde(default)]
@@ -623,6 +626,7 @@ impl Buildpack {
                 return Err(format!("a toolchain names the tool `{}`, which is not there", toolchain.tool));
             }
         }
+        needs::check_rules(&self.id, &self.steps)?;
         for start in &self.starts {
             if start.script.is_some() != start.argv.is_empty() {
                 return Err("each `start` needs either `script` or `argv`".to_owned());

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::Error;
 use super::model::{FORMAT, Plan};
+use super::{Error, needs};
 use crate::oci::to_canonical_json;
 
 /// What is read before anything else, so that a newer format is named and not its first unknown field.
@@ -59,7 +59,9 @@ impl Plan {
                 return Err(Error::Format { reason, line: 0, column: 0 });
             }
         }
-        serde_json::from_slice(bytes).map_err(|error| wrong(&error))
+        let plan: Self = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
+        needs::check(&plan.steps).map_err(|reason| Error::Format { reason, line: 0, column: 0 })?;
+        Ok(plan)
     }
 }
 

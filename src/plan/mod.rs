@@ -18,6 +18,7 @@ pub mod lock;
 pub mod model;
 mod names;
 mod native;
+pub mod needs;
 mod outcome;
 mod part;
 mod platform;

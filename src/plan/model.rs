@@ -289,6 +289,9 @@ pub struct Step {
     pub env: BTreeMap<String, String>,
     /// Which source files it sees (globs, gitignore-like, relative to the source); `["**"]` is all.
     pub inputs: Vec<String>,
+    /// Ids of the earlier steps whose results it sees, with what those see themselves; without it, all earlier steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<String>>,
     /// Package managers' caches: id → absolute target.
     #[serde(default)]
     pub caches: BTreeMap<String, String>,

@@ -8,7 +8,7 @@ use super::check::{self, Phase};
 use super::model::{Step, Toolchain, Version};
 use super::platform::Platforms;
 use super::template::Scope;
-use super::{APP, Error, Planner, native, root, step, tool};
+use super::{APP, Error, Planner, native, needs, root, step, tool};
 use crate::config::Config;
 use crate::definitions::Definitions;
 use crate::detect::Detection;
@@ -178,6 +178,6 @@ impl Assets {
     pub(super) fn steps(&self, app: &[Step]) -> Vec<Step> {
         let installs = app.iter().rposition(|step| step.network).map_or(0, |last| last + 1);
         let (first, last) = app.split_at(installs);
-        [first, &self.steps, last].concat()
+        needs::settle([first, &self.steps, last].concat())
     }
 }

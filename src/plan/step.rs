@@ -78,6 +78,8 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         directory,
         env,
         inputs,
+        // Patterns, until it is known which steps come earlier.
+        needs: rule.needs.clone(),
         caches: rule.caches.clone(),
         network: installs || planner.config.build_network,
         secrets,

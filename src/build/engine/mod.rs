@@ -1,28 +1,31 @@
-//! The local engine: steps one after the other, each in a sandbox on this machine.
+//! The local engine: each step in a sandbox on this machine, those that do not see each other at the same time.
+//!
+//! Results are laid over each other in the order of the plan, whatever the order in which they were made.
 
 mod output;
+mod schedule;
 
-use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{LazyLock, Once};
 use std::time::Instant;
 
 use super::key::{Lowers, key};
 use super::made::{self, Made};
 use super::sandbox::{Bind, Outcome, Sandbox, SecretFiles, Spec};
 use super::secret::{self, Hidden, Secrets};
-use super::{Error, Host, StepResult, Work};
+use super::{Error, Halt, Host, StepResult, Work};
 use crate::interrupt;
 use crate::oci::Digest;
 use crate::plan::model::Step;
-use crate::plan::{Failed, Plan};
-use crate::rootfs;
+use crate::plan::{Failed, Plan, needs};
 use crate::source::{Fingerprints, Selection, Source, snapshot};
 use crate::store::history::History;
 use crate::store::{self, Content, Entry, Kind, Store, Tree};
 use crate::ui::Reporter;
+use schedule::Kept;
 
 /// Where the app lives, at build time as at run time, without the leading slash.
 const APP: &str = "app";
@@ -30,13 +33,13 @@ const APP: &str = "app";
 /// What names the machine itself: builders start servers and ask them. Without network there is no other file for it.
 const HOSTS: (&str, &str) = ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
 
-/// A toolchain on disk.
+/// What all steps stand on, on disk.
 #[derive(Clone, Debug)]
-pub struct Toolchain {
-    /// A directory that holds the toolchain at its target (`opt/node/bin/node`).
+pub struct Ground {
+    /// The build root.
     pub root: PathBuf,
-    /// Identity of its contents.
-    pub digest: Digest,
+    /// For each toolchain a directory that holds it at its target (`opt/node/bin/node`).
+    pub toolchains: Vec<PathBuf>,
 }
 
 /// Runs steps on this machine.
@@ -45,99 +48,145 @@ pub struct Engine<'a> {
     pub store: &'a Store,
     /// Where progress goes.
     pub reporter: &'a Reporter,
-    /// The build root on disk; asked for only when a step has to run.
-    pub build_root: Box<dyn Fn() -> Result<PathBuf, rootfs::Error> + 'a>,
-    /// By name.
-    pub toolchains: BTreeMap<String, Toolchain>,
+    /// Makes what steps stand on; asked only when a step has to run.
+    pub ground: Box<dyn Fn() -> Result<Ground, Error> + Sync + 'a>,
+    /// By name, the identity of the contents of each toolchain.
+    pub toolchains: BTreeMap<String, Digest>,
     /// What steps with network see of the machine; found out when the first of them runs.
-    pub host: LazyCell<Host, Box<dyn FnOnce() -> Host + 'a>>,
+    pub host: LazyLock<Host, Box<dyn FnOnce() -> Host + Send + 'a>>,
     /// Whether the network is off for all steps.
     pub offline: bool,
     /// What steps may see that their plan names it for.
     pub secrets: &'a Secrets,
     /// What the app's steps were made of the last time.
     pub history: &'a History,
+    /// How many steps run at once.
+    pub jobs: NonZeroUsize,
+    /// Ends them when something else has failed.
+    pub halt: &'a Halt,
 }
 
 /// A step with all that its result depends on.
 struct Job<'a> {
     step: &'a Step,
-    plan: &'a Plan,
-    source: &'a Source,
-    view: &'a View,
     key: Digest,
+    /// Ids of the earlier steps that it sees.
+    before: Vec<&'a str>,
     lowers: Lowers<'a>,
     selection: Selection,
-    fingerprints: &'a Fingerprints,
 }
 
-/// The growing view: what the next step stands on.
-struct View {
-    /// Directories of finished steps, latest first.
-    lowers: Vec<PathBuf>,
-    keys: Vec<Digest>,
-    tree: Tree,
+/// What all jobs have in common.
+struct Whole<'a> {
+    plan: &'a Plan,
+    source: &'a Source,
+    fingerprints: Fingerprints,
 }
 
 impl Engine<'_> {
     pub(super) fn run(&self, plan: &Plan, source: &Source) -> Result<Work, Error> {
-        let digests = self.toolchains.iter().map(|(name, tool)| (name.clone(), tool.digest)).collect();
-        let mut view = View { lowers: Vec::new(), keys: Vec::new(), tree: below_app(&source.tree) };
-        let fingerprints = Fingerprints::open(self.store, source);
-        let mut steps = Vec::new();
-        for step in &plan.steps {
-            let selection = source.select(&step.inputs, &fingerprints)?;
+        let whole = Whole { plan, source, fingerprints: Fingerprints::open(self.store, source) };
+        let seen = needs::seen(&plan.steps);
+        let mut jobs: Vec<Job<'_>> = Vec::new();
+        for (step, seen) in plan.steps.iter().zip(&seen) {
+            let selection = source.select(&step.inputs, &whole.fingerprints)?;
             let lowers = Lowers {
                 root: plan.build_root.digest,
-                toolchains: &digests,
-                steps: &view.keys,
+                toolchains: &self.toolchains,
+                steps: seen.iter().map(|earlier| jobs[*earlier].key).collect(),
                 inputs: selection.digest,
             };
-            let key = key(step, &lowers);
-            let (view_now, fingerprints) = (&view, &fingerprints);
-            let job = Job { step, plan, source, view: view_now, key, lowers, selection, fingerprints };
-            let (entry, cached) = self.result(&job)?;
-            view.tree.apply(read_result(self.store, &entry)?);
-            view.lowers.insert(0, entry.join("fs"));
-            view.keys.push(key);
-            steps.push(StepResult { id: step.id.clone(), key, cached });
+            let before = seen.iter().map(|earlier| plan.steps[*earlier].id.as_str()).collect();
+            jobs.push(Job { step, key: key(step, &lowers), before, lowers, selection });
         }
-        fingerprints.save()?;
-        Ok(Work { tree: view.tree, steps })
+        whole.fingerprints.save()?;
+        let mut kept = jobs.iter().map(|job| self.found(job)).collect::<Result<Vec<_>, _>>()?;
+        if kept.iter().any(Option::is_none) {
+            let ground = (self.ground)()?;
+            let make = |index: usize, entries| self.made(&jobs[index], &whole, &ground, entries);
+            let made = schedule::run(&seen, kept, self.jobs, self.halt, &make);
+            let stopped = || Error::Interrupted { step: plan.steps[0].id.clone() };
+            kept = made.map_err(|error| error.unwrap_or_else(stopped))?.into_iter().map(Some).collect();
+        }
+        let mut work = Work { tree: below_app(&source.tree), steps: Vec::new() };
+        for (job, kept) in jobs.iter().zip(kept.into_iter().flatten()) {
+            work.tree.apply(kept.tree);
+            work.steps.push(StepResult { id: job.step.id.clone(), key: job.key, cached: kept.cached });
+        }
+        Ok(work)
     }
 
-    /// The job's kept result, made now if it is not there. Two builds of the same step wait for each other.
-    fn result(&self, job: &Job<'_>) -> Result<(PathBuf, bool), Error> {
-        let Job { step, source, key, .. } = job;
-        let task = self.reporter.task(&format!("{}  {}", step.id, step.title));
-        let started = Instant::now();
+    /// The job's kept result.
+    fn found(&self, job: &Job<'_>) -> Result<Option<Kept>, Error> {
+        let Some(entry) = self.store.entry("steps", &job.key.hex()) else { return Ok(None) };
+        let step = job.step;
+        self.reporter.task(&label(step)).done("unchanged");
+        made::remember_found(self.history, &step.id, &job.key, &entry);
+        self.reporter.detail(&format!("{}  found {}", step.id, job.key.short()));
+        let tree = read_result(self.store, &entry)?;
+        Ok(Some(Kept { entry, cached: true, tree }))
+    }
+
+    /// The job's result, over those `entries` of earlier ones. Two builds of the same step wait for each other.
+    fn made(
+        &self,
+        job: &Job<'_>,
+        whole: &Whole<'_>,
+        ground: &Ground,
+        entries: Vec<PathBuf>,
+    ) -> Result<Kept, Error> {
+        let Job { step, key, .. } = job;
         let _lock = self.store.lock(&key.hex())?;
-        if let Some(entry) = self.store.entry("steps", &key.hex()) {
-            task.done("unchanged");
-            made::remember_found(self.history, &step.id, key, &entry);
-            self.reporter.detail(&format!("{}  found {}", step.id, key.short()));
-            return Ok((entry, true));
+        if let Some(kept) = self.found(job)? {
+            return Ok(kept);
         }
-        let made = Made::of(step, job.plan, &job.lowers, &job.selection, job.fingerprints);
+        let task = self.reporter.task(&label(step));
+        let started = Instant::now();
+        let made = Made::of(step, whole.plan, &job.before, &job.lowers, &job.selection, &whole.fingerprints);
         if self.reporter.is_verbose() {
             let reason = made::reason(self.history, &made, key);
             self.reporter.detail(&format!("{}  runs: {reason}", step.id));
         }
         let temporary = self.store.temporary_folder()?;
-        let lowers = self.lowers(step, &job.selection, job.view)?;
+        let lowers = self.lowers(job, entries, ground)?;
+        self.execute(step, lowers, temporary.path(), whole.source)?;
+        made.write(temporary.path());
+        store::instance::write(temporary.path())?;
+        let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
+        self.history.remember("step", &step.id, key, &made);
+        let tree = read_result(self.store, &entry)?;
+        task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
+        Ok(Kept { entry, cached: false, tree })
+    }
+
+    /// Runs the step; what it writes is in `fs` of `folder` then.
+    fn execute(
+        &self,
+        step: &Step,
+        lowers: Vec<PathBuf>,
+        folder: &Path,
+        source: &Source,
+    ) -> Result<(), Error> {
         let seen = secret::of_step(step, self.secrets);
         let hidden = Hidden::new(&seen);
-        let spec = self.spec(step, lowers, temporary.path(), &seen)?;
+        let spec = self.spec(step, lowers, folder, &seen)?;
+        let stopped = || Error::Interrupted { step: step.id.clone() };
+        if interrupt::requested() {
+            return Err(stopped());
+        }
         let mut running = Sandbox::default().spawn(&spec)?;
         if let Some(text) = running.tier.announcement() {
             self.announce(text);
         }
         let forwarding = interrupt::forward_to(running.handle(), false);
-        let (outcome, tail) = output::follow(&mut running, &step.id, self.reporter, &hidden)?;
-        drop(forwarding);
-        if interrupt::requested() {
-            return Err(Error::Interrupted { step: step.id.clone() });
+        let watched = self.halt.watch(running.handle());
+        let followed = output::follow(&mut running, &step.id, self.reporter, &hidden);
+        drop((forwarding, watched));
+        let is_done = followed.as_ref().is_ok_and(|(outcome, _)| outcome.code == 0);
+        if interrupt::requested() || (self.halt.is_set() && !is_done) {
+            return Err(stopped());
         }
+        let (outcome, tail) = followed?;
         if outcome.code != 0 {
             return Err(Error::Step {
                 command: shown(&step.argv),
@@ -152,19 +201,14 @@ impl Engine<'_> {
                 advised: Box::default(),
             });
         }
-        let upper = temporary.path().join("fs");
+        let upper = folder.join("fs");
         forget(step.files.keys(), &upper)?;
         if let Some((id, path)) = hidden.find(&upper).map_err(store::Error::io("read", &upper))? {
             return Err(Error::SecretKept { step: step.id.clone(), id, path });
         }
-        let work = temporary.path().join("work");
+        let work = folder.join("work");
         store::remove_all(&work).map_err(store::Error::io("remove", &work))?;
-        made.write(temporary.path());
-        store::instance::write(temporary.path())?;
-        let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
-        self.history.remember("step", &step.id, key, &made);
-        task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
-        Ok((entry, false))
+        Ok(())
     }
 
     /// Says once that the isolation is weaker than it should be.
@@ -173,17 +217,17 @@ impl Engine<'_> {
         ANNOUNCED.call_once(|| self.reporter.warn("sandbox/weak", text, Some("`rpack doctor` shows why")));
     }
 
-    /// Topmost first: results, source, toolchains, root.
-    fn lowers(&self, step: &Step, selection: &Selection, view: &View) -> Result<Vec<PathBuf>, Error> {
+    /// Topmost first: the plan's own files, results, source, toolchains, root.
+    fn lowers(&self, job: &Job<'_>, entries: Vec<PathBuf>, ground: &Ground) -> Result<Vec<PathBuf>, Error> {
         let mut lowers = Vec::new();
-        if !step.files.is_empty() {
-            lowers.push(self.files(&step.files)?);
+        if !job.step.files.is_empty() {
+            lowers.push(self.files(&job.step.files)?);
         }
-        lowers.extend(view.lowers.iter().cloned());
-        lowers.push(snapshot(selection, self.store, APP)?);
-        lowers.extend(self.toolchains.values().map(|tool| tool.root.clone()));
+        lowers.extend(entries.into_iter().map(|entry| entry.join("fs")));
+        lowers.push(snapshot(&job.selection, self.store, APP)?);
+        lowers.extend(ground.toolchains.iter().cloned());
         lowers.push(self.files(&BTreeMap::from([(HOSTS.0.to_owned(), HOSTS.1.to_owned())]))?);
-        lowers.push((self.build_root)()?);
+        lowers.push(ground.root.clone());
         Ok(lowers)
     }
 
@@ -286,6 +330,11 @@ fn read_result(store: &Store, entry: &Path) -> Result<Tree, Error> {
     std::io::Write::write_all(&mut file, &bytes).map_err(store::Error::io("write", &listing))?;
     file.persist(&listing).map_err(|error| store::Error::io("create", &listing)(error.error))?;
     Ok(tree)
+}
+
+/// How a step is called on its line.
+fn label(step: &Step) -> String {
+    format!("{}  {}", step.id, step.title)
 }
 
 /// How a command ended, in words.

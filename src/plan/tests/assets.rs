@@ -177,3 +177,61 @@ fn tools_of_a_repository_are_no_front_end() {
     let plan = made(&[&FLASK[..], &[("package.json", tools)]].concat());
     assert!(steps(&plan).iter().all(|line| line.starts_with("python/")), "{:?}", steps(&plan));
 }
+
+/// Id of every step with what it needs.
+fn needs(files: &[(&str, &str)]) -> Vec<(String, Option<Vec<String>>)> {
+    made(files).steps.into_iter().map(|step| (step.id, step.needs)).collect()
+}
+
+/// Writes the list as it is compared.
+fn named(list: &[(&str, Option<&[&str]>)]) -> Vec<(String, Option<Vec<String>>)> {
+    let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    list.iter().map(|(id, needs)| ((*id).to_owned(), needs.map(texts))).collect()
+}
+
+#[test]
+fn a_front_end_is_installed_beside_what_the_app_installs() {
+    assert_eq!(
+        needs(&[&FLASK[..], &[("web/package.json", VITE)]].concat()),
+        named(&[
+            ("python/uv", None),
+            ("python/venv", None),
+            ("python/install", None),
+            ("node/install", Some(&[])),
+            // It may look into what Python has installed.
+            ("node/build", None),
+            ("python/stdlib", Some(&[])),
+            ("python/compile", None),
+        ])
+    );
+    let go = [
+        ("go.mod", "module a\n\ngo 1.27\n\nrequire golang.org/x/text v0.3.0\n"),
+        ("go.sum", "golang.org/x/text v0.3.0 h1:a=\n"),
+        (
+            "main.go",
+            "package main\n\nimport _ \"embed\"\n\n//go:embed web/dist\nvar s string\n\nfunc main() {}\n",
+        ),
+        ("web/package.json", VITE),
+    ];
+    assert_eq!(
+        needs(&go),
+        named(&[
+            ("go/download", None),
+            ("node/install", Some(&[])),
+            ("node/build", Some(&["node/install"])),
+            ("go/build", None),
+        ])
+    );
+}
+
+#[test]
+fn what_an_app_of_one_language_needs_is_not_said() {
+    let node = [
+        (
+            "package.json",
+            r#"{"scripts": {"build": "tsc", "start": "node a.js"}, "dependencies": {"x": "1"}}"#,
+        ),
+        ("a.js", "require('http').createServer().listen(process.env.PORT)\n"),
+    ];
+    assert_eq!(needs(&node), named(&[("node/install", None), ("node/build", None)]));
+}

@@ -221,6 +221,11 @@ fn a_failure_of_the_catalogue_is_shown_as_it_is() {
 fn documents() {
     let plan = make("go", go(), &Config::default()).unwrap();
     let good = String::from_utf8(plan.to_json()).unwrap();
+    let needing = |id: &str, needed: &str| {
+        let mut plan = plan.clone();
+        plan.steps.iter_mut().find(|step| step.id == id).unwrap().needs = Some(vec![needed.to_owned()]);
+        String::from_utf8(plan.to_json()).unwrap()
+    };
     let mut text = String::new();
     for bad in [
         "{}".to_owned(),
@@ -228,6 +233,10 @@ fn documents() {
         good.replace("\"format\":1", "\"format\":2"),
         good.replace("\"format\":1", "\"format\":1,\n\"extra\":true"),
         good.replace("\"language\":\"go\",", ""),
+        needing("go/build", "go/downlaod"),
+        needing("go/build", "go/build"),
+        needing("go/download", "go/build"),
+        needing("go/download", "go/downlaod"),
     ] {
         text.push_str(&shown(&Plan::from_json(bad.as_bytes()).unwrap_err()));
         text.push('\n');
@@ -253,6 +262,8 @@ fn buildpacks() {
             "example = \"./bin/server\"\nlabels = { a = \"{{ node.lock }}{{ value.x }}\" }",
         ),
         ("id = \"procfile\"", "id = \"other\""),
+        ("inputs = [\"**\"]", "inputs = [\"**\"]\nneeds = [\"procfile/instal\"]"),
+        ("inputs = [\"**\"]", "inputs = [\"**\"]\nneeds = [\"[\"]"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("buildpacks/procfile")).unwrap();

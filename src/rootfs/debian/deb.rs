@@ -39,21 +39,29 @@ pub(in crate::rootfs) struct Deb {
 /// Unpacks the package at `path`, whose bytes have `digest`, unless the store has it unpacked.
 pub(in crate::rootfs) fn open(path: &Path, digest: &Digest, store: &Store) -> Result<Deb, Failure> {
     let key = format!("deb-{}-{RULES}", digest.hex());
-    let mut unpacked = if let Some(unpacked) = Unpacked::load(store, &key)? {
-        unpacked
-    } else {
-        let folder = store.temporary_folder()?;
-        let unpacked = read(path, folder.path())?.keep(store, &key, folder)?;
-        store.describe("trees", &key, || {
-            let control = unpacked.texts.get("control").map(String::as_str).unwrap_or_default();
-            let field = |name| control.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-            format!("package{}{}", field("Package:"), field("Version:"))
-        });
-        unpacked
+    let mut unpacked = match Unpacked::load(store, &key)? {
+        Some(unpacked) => unpacked,
+        None => open_once(path, &key, store)?,
     };
     let mut text = |name: &str| unpacked.texts.remove(name).unwrap_or_default();
     let (control, md5sums) = (text("control"), text("md5sums"));
     Ok(Deb { tree: unpacked.tree, control, md5sums })
+}
+
+/// Unpacks it for the store. Both roots of an app want the same packages at the same time.
+fn open_once(path: &Path, key: &str, store: &Store) -> Result<Unpacked, Failure> {
+    let _lock = store.lock(key)?;
+    if let Some(unpacked) = Unpacked::load(store, key)? {
+        return Ok(unpacked);
+    }
+    let folder = store.temporary_folder()?;
+    let unpacked = read(path, folder.path())?.keep(store, key, folder)?;
+    store.describe("trees", key, || {
+        let control = unpacked.texts.get("control").map(String::as_str).unwrap_or_default();
+        let field = |name| control.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        format!("package{}{}", field("Package:"), field("Version:"))
+    });
+    Ok(unpacked)
 }
 
 /// Takes the package at `path` apart; contents go to `folder`.

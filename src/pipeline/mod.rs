@@ -6,11 +6,13 @@
 //!
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
-use std::cell::LazyCell;
+mod making;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use crate::build::{Engine, Host, Secrets, Toolchain};
+use crate::build::Secrets;
 use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
@@ -72,6 +74,15 @@ pub struct Checkout {
     pub lock: Option<Lock>,
     /// What the walks saw that led here, by their root; that of `source` is the last.
     pub walks: Vec<(PathBuf, Seen)>,
+}
+
+/// How steps run.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a> {
+    /// What they may see that the plan names it for.
+    pub secrets: &'a Secrets,
+    /// How many run at once.
+    pub jobs: NonZeroUsize,
 }
 
 /// Any stage's error.
@@ -260,7 +271,7 @@ pub fn build_all(
     plans: &[Plan],
     checkout: &Checkout,
     context: &rootfs::Context,
-    secrets: &Secrets,
+    running: Running<'_>,
     session: &Session,
 ) -> Result<Product, Error> {
     let images: Vec<Image> = plans
@@ -269,7 +280,7 @@ pub fn build_all(
             if plans.len() > 1 {
                 session.reporter.info(&format!("for {}", plan.platform));
             }
-            build(plan, checkout, context, secrets, session)
+            build(plan, checkout, context, running, session)
         })
         .collect::<Result<_, _>>()?;
     package::index(images, &session.store).map_err(boxed)
@@ -280,46 +291,33 @@ pub fn build(
     plan: &Plan,
     checkout: &Checkout,
     context: &rootfs::Context,
-    secrets: &Secrets,
+    running: Running<'_>,
     session: &Session,
 ) -> Result<Image, Error> {
     build::check_machine(plan, machine()).map_err(boxed)?;
-    warn_of_secrets(plan, secrets, session);
+    warn_of_secrets(plan, running.secrets, session);
     if let Some(lock) = &checkout.lock {
         context.remember_dates(lock.dates());
     }
     let identity = build::made::app_identity(&checkout.source.root, &checkout.folder, &plan.platform);
     let about = format!("what parts of {} were made of the last time", app_folder(checkout).display());
     let history = History::of(&identity, about, &session.store);
-    let toolchains = toolchains(plan, &plan.build_platform, context)?;
-    let engine = Engine {
-        store: &session.store,
-        reporter: &session.reporter,
-        build_root: Box::new(|| rootfs::directory(&plan.build_root, Purpose::Build, context)),
-        toolchains: on_disk(&toolchains, session)?,
-        // Looking for registries may start clients of the machine.
-        host: LazyCell::new(Box::new(|| Host::read(&session.environment, registries(context, plan)))),
-        offline: session.offline,
-        secrets,
-        history: &history,
-    };
-    let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
-    let mut work =
-        build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
+    let made = making::make(plan, checkout, context, running, &history, session)?;
+    let mut work = made.work;
+    let planned = &plan.runtime_root;
     let plan = &settled(plan, &work.tree, checkout, session)?;
+    let runtime_root = match made.runtime_root {
+        Ok(tree) if plan.runtime_root == *planned => tree,
+        Err(error) if plan.runtime_root == *planned => return Err(boxed(error)),
+        _ => rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?,
+    };
     // Pruning takes away the records of installers too.
     let packages = (plan.platform != plan.build_platform).then(|| cross::Packages::read(&work.tree));
     prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;
-    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
-    let shipped = if plan.platform == plan.build_platform {
-        toolchains
-    } else {
-        self::toolchains(plan, &plan.platform, context)?
-    };
-    let trees = shipped.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
     let base = base(plan, context)?;
     let files = base.as_ref().map(|base| &base.files);
-    let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree, base: files };
+    let parts =
+        Parts { runtime_root: &runtime_root, toolchains: &made.toolchains, work: &work.tree, base: files };
     let layers = package::assemble(plan, parts).map_err(boxed)?;
     if let Some(packages) = packages {
         let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
@@ -449,57 +447,6 @@ fn registry_settings(config: &Config) -> Settings {
         .map(|(host, mirror)| (host.clone(), (mirror.value.clone(), mirror.origin.to_string())));
     let insecure = config.insecure_registries.iter().map(|host| host.value.clone());
     Settings { mirrors: mirrors.collect(), insecure: insecure.collect() }
-}
-
-/// What npm, pnpm from 11 on, yarn from 2 on and bun read.
-const NPM_REGISTRY: [&str; 4] =
-    ["npm_config_registry", "pnpm_config_registry", "YARN_NPM_REGISTRY_SERVER", "BUN_CONFIG_REGISTRY"];
-
-/// Variables that tell clients inside a step where this machine's registries are. Where the machine says nothing,
-/// nothing is said, and the client inside uses its own default.
-fn registries(context: &rootfs::Context, plan: &Plan) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
-    if plan.toolchains.iter().any(|toolchain| toolchain.ecosystem == "npm")
-        && let Ok(endpoint) = context.endpoints.find("npm")
-    {
-        for variable in NPM_REGISTRY {
-            variables.insert(variable.to_owned(), endpoint.url.clone());
-        }
-    }
-    for (ecosystem, variable) in [("pypi", "PIP_INDEX_URL"), ("pypi", "UV_DEFAULT_INDEX"), ("go", "GOPROXY")]
-    {
-        if let Some(endpoint) = context.endpoints.stated(ecosystem) {
-            variables.insert(variable.to_owned(), endpoint.url);
-        }
-    }
-    variables
-}
-
-/// Toolchains for one platform as trees with the digest of their definition.
-type Toolchains = BTreeMap<String, (Tree, oci::Digest)>;
-
-fn toolchains(plan: &Plan, platform: &str, context: &rootfs::Context) -> Result<Toolchains, Error> {
-    plan.toolchains
-        .iter()
-        .filter(|toolchain| toolchain.platform == platform)
-        .map(|toolchain| {
-            let tree = rootfs::toolchain(toolchain, context).map_err(boxed)?;
-            let definition = oci::to_canonical_json(toolchain).expect("a toolchain always serialises");
-            Ok((toolchain.name.clone(), (tree, oci::Digest::of(&definition))))
-        })
-        .collect()
-}
-
-fn on_disk(toolchains: &Toolchains, session: &Session) -> Result<BTreeMap<String, Toolchain>, Error> {
-    toolchains
-        .iter()
-        .map(|(name, (tree, digest))| {
-            let key = format!("toolchain-{}", digest.hex());
-            let root = session.store.materialise(&key, tree).map_err(boxed)?;
-            session.store.describe("trees", &key, || format!("toolchain {name}"));
-            Ok((name.clone(), Toolchain { root, digest: *digest }))
-        })
-        .collect()
 }
 
 /// The image that the app's image is made on, if it is one from elsewhere.
