@@ -269,10 +269,11 @@ pub fn build_all(
             if plans.len() > 1 {
                 session.reporter.info(&format!("for {}", plan.platform));
             }
-            build(plan, checkout, context, secrets, session)
+            let stage = format!("image for {}", plan.platform);
+            session.reporter.stage(&stage, || build(plan, checkout, context, secrets, session))
         })
         .collect::<Result<_, _>>()?;
-    package::index(images, &session.store).map_err(boxed)
+    session.reporter.stage("index", || package::index(images, &session.store)).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.
@@ -291,12 +292,14 @@ pub fn build(
     let identity = build::made::app_identity(&checkout.source.root, &checkout.folder, &plan.platform);
     let about = format!("what parts of {} were made of the last time", app_folder(checkout).display());
     let history = History::of(&identity, about, &session.store);
-    let toolchains = toolchains(plan, &plan.build_platform, context)?;
+    let reporter = &session.reporter;
+    let toolchains = reporter.stage("toolchains", || toolchains(plan, &plan.build_platform, context))?;
+    let build_root = || rootfs::directory(&plan.build_root, Purpose::Build, context);
     let engine = Engine {
         store: &session.store,
         reporter: &session.reporter,
-        build_root: Box::new(|| rootfs::directory(&plan.build_root, Purpose::Build, context)),
-        toolchains: on_disk(&toolchains, session)?,
+        build_root: Box::new(|| reporter.stage("build root", build_root)),
+        toolchains: reporter.stage("toolchains on disk", || on_disk(&toolchains, session))?,
         // Looking for registries may start clients of the machine.
         host: LazyCell::new(Box::new(|| Host::read(&session.environment, registries(context, plan)))),
         offline: session.offline,
@@ -304,30 +307,33 @@ pub fn build(
         history: &history,
     };
     let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
-    let mut work =
-        build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
+    let mut work = reporter
+        .stage("steps", || build::build(plan, &checkout.source, &engine))
+        .map_err(|error| boxed(error.with_advice(advice)))?;
     let plan = &settled(plan, &work.tree, checkout, session)?;
     // Pruning takes away the records of installers too.
     let packages = (plan.platform != plan.build_platform).then(|| cross::Packages::read(&work.tree));
-    prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;
-    let runtime_root = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?;
+    reporter.stage("prune", || prune::prune(plan, &mut work.tree, reporter)).map_err(boxed)?;
+    let runtime_root = || rootfs::compose(&plan.runtime_root, Purpose::Runtime, context);
+    let runtime_root = reporter.stage("runtime root", runtime_root).map_err(boxed)?;
     let shipped = if plan.platform == plan.build_platform {
         toolchains
     } else {
-        self::toolchains(plan, &plan.platform, context)?
+        reporter.stage("toolchains", || self::toolchains(plan, &plan.platform, context))?
     };
     let trees = shipped.into_iter().map(|(name, (tree, _))| (name, tree)).collect();
     let base = base(plan, context)?;
     let files = base.as_ref().map(|base| &base.files);
     let parts = Parts { runtime_root: &runtime_root, toolchains: &trees, work: &work.tree, base: files };
-    let layers = package::assemble(plan, parts).map_err(boxed)?;
+    let layers = reporter.stage("contents", || package::assemble(plan, parts)).map_err(boxed)?;
     if let Some(packages) = packages {
         let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
         cross::check(platforms, &layers, &packages, &work.tree, &session.reporter).map_err(boxed)?;
     }
-    let layers = match closed(plan, &layers, files, context, session)? {
+    let layers = match reporter.stage("closure", || closed(plan, &layers, files, context, session))? {
         Some((plan, runtime_root)) => {
-            package::assemble(&plan, Parts { runtime_root: &runtime_root, ..parts }).map_err(boxed)?
+            let parts = Parts { runtime_root: &runtime_root, ..parts };
+            reporter.stage("contents", || package::assemble(&plan, parts)).map_err(boxed)?
         }
         None => layers,
     };
@@ -339,7 +345,7 @@ pub fn build(
         base,
         history: Some(&history),
     };
-    package::package(input, &session.store, &session.reporter).map_err(boxed)
+    reporter.stage("layers", || package::package(input, &session.store, reporter)).map_err(boxed)
 }
 
 /// Says which given secrets no step asks for, and which a file names and nobody gives: either would only show as a

@@ -206,7 +206,7 @@ impl Packing<'_> {
         let task = self.reporter.task(&format!("layer {}", layer.id));
         let key = cache::key(layer, compression, store)?;
         if let Some(found) = cache::find(&key, &layer.id, compression, store) {
-            task.done("cached");
+            task.found("cached");
             if let Some(history) = self.history {
                 made::remember_found(layer, &key, history);
             }
@@ -221,7 +221,7 @@ impl Packing<'_> {
         let known = Known::open(self.app, self.platform, layer, compression, store);
         let written = write::write(self.threads, layer, &key, compression, &known, store)?;
         cache::keep(&key, &written.layer, store)?;
-        task.done(&outcome(&written));
+        task.made(&outcome(&written));
         Ok(written.layer)
     }
 }

@@ -113,7 +113,7 @@ impl Engine<'_> {
         let started = Instant::now();
         let _lock = self.store.lock(&key.hex())?;
         if let Some(entry) = self.store.entry("steps", &key.hex()) {
-            task.done("unchanged");
+            task.found("unchanged");
             made::remember_found(self.history, &step.id, key, &entry);
             self.reporter.detail(&format!("{}  found {}", step.id, key.short()));
             return Ok((entry, true));
@@ -163,7 +163,7 @@ impl Engine<'_> {
         store::instance::write(temporary.path())?;
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
         self.history.remember("step", &step.id, key, &made);
-        task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
+        task.made(&format!("{:.1} s", started.elapsed().as_secs_f64()));
         Ok((entry, false))
     }
 
