@@ -15,6 +15,8 @@ use crate::ui::{Cache, Kind, Span, shorten, size};
 /// The place of labels left of the bars, and the width of the bars, in pixels.
 const LABELS: f64 = 300.0;
 const BARS: f64 = 860.0;
+/// Right of the bars, for the last number of the axis.
+const MARGIN: f64 = 70.0;
 /// The height of a row of the chart, and of the axis above them.
 const ROW: f64 = 20.0;
 const AXIS: f64 = 24.0;
@@ -112,7 +114,7 @@ impl Page {
             hits: count(&|span| is_result(span) && span.cache == Some(Cache::Hit)),
             downloaded: size(bytes(Cache::Miss)),
             kept: size(bytes(Cache::Hit)),
-            width: pixels(LABELS + BARS),
+            width: pixels(LABELS + BARS + MARGIN),
             height: pixels(rows.iter().fold(AXIS, |height, _| height + ROW)),
             ticks: ticks(end),
             rows,

@@ -165,5 +165,5 @@ fn the_page_is_well_formed_and_asks_for_nothing() {
     assert_eq!(asking.len(), 0, "{asking:?}");
     let rows = document.descendants().filter(|node| node.has_tag_name("tr")).count();
     let bars = document.descendants().filter(|node| node.has_tag_name("rect")).count();
-    assert_eq!((rows, bars), (12, 11));
+    assert_eq!((rows, bars), (11, 10));
 }
