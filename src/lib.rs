@@ -18,7 +18,7 @@
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
 //! [`cache`] shows and prunes that and takes it elsewhere, [`ui`] is the one way to stderr, [`cli`] turns arguments
 //! into options, [`init`] is the program that starts apps, [`site`] prepares files for the program that serves
-//! them, [`verify`] looks at an app that runs, [`observe`] notes what a build looks at, and [`unchanged`] answers a
+//! them, [`verify`] looks at an app that runs, [`timings`] shows where the time went, [`observe`] notes what a build looks at, and [`unchanged`] answers a
 //! build of which nothing changed.
 //!
 //! On disk: the store (`$XDG_CACHE_HOME/rpack`, laid out in [`store`]) and nothing else.
@@ -54,6 +54,7 @@ pub mod rootfs;
 pub mod site;
 pub mod source;
 pub mod store;
+pub mod timings;
 pub mod ui;
 pub mod unchanged;
 pub mod verify;

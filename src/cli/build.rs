@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::app::{AppArguments, JobsArguments};
 use super::secret::SecretArguments;
+use super::timings::TimingsArguments;
 use super::warm::CacheArguments;
 use super::{Failure, boxed, print};
 use crate::build::Secrets;
@@ -30,6 +31,7 @@ Examples:
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
   rpack build --secret id=NPM_TOKEN           with this shell's NPM_TOKEN for the steps that install
+  rpack build --timings timings.html          a page that shows where the time went
   rpack build --cache-from c --cache-to c     bring results of earlier builds along
   rpack build --platform linux/arm64          for another architecture; nothing is emulated
   rpack build --platform linux/amd64,linux/arm64  one index with an image for each
@@ -52,10 +54,16 @@ pub(super) struct Arguments {
     jobs: JobsArguments,
     #[command(flatten)]
     caches: CacheArguments,
+    #[command(flatten)]
+    timings: TimingsArguments,
 }
 
 /// Runs the command.
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
+    arguments.timings.of(session, || build(arguments, session))
+}
+
+fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     // Before any work: a typo in an output must not be found after the build.
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
@@ -66,20 +74,31 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     // What is written to a cache is what a build uses.
     let question = question.filter(|_| arguments.plan.is_none() && !caches.is_written());
     if let Some(question) = &question {
+        let asked = session.reporter.begin("unchanged");
         match unchanged::find(question, &session.environment, &session.store) {
-            Ok(answer) => return answer_again(&answer, arguments, &outputs, session),
-            Err(Miss(reason)) => session.reporter.detail(&format!("the image is made again: {reason}")),
+            Ok(answer) => {
+                asked.found("nothing changed");
+                return answer_again(&answer, arguments, &outputs, session);
+            }
+            Err(Miss(reason)) => {
+                asked.made(&reason);
+                session.reporter.detail(&format!("the image is made again: {reason}"));
+            }
         }
     }
-    let checkout = pipeline::read(&app, session)?;
+    let checkout = session.reporter.stage("read source", || pipeline::read(&app, session))?;
+    arguments.timings.look_for(&checkout.source, &session.reporter);
     let pending = question.and_then(|question| Pending::new(&question, &checkout.walks));
     let (plans, context) = if let Some(file) = &arguments.plan {
         let plans = Plan::list_from_json(&read(file)?).map_err(boxed)?;
         (plans, pipeline::rootfs_context(session, &checkout.config)?)
     } else {
-        let detection = pipeline::detect(&checkout, session)?;
-        let context = pipeline::rootfs_context(session, &checkout.config)?;
-        (pipeline::plans(&app, &checkout, &detection, &context, session)?, context)
+        let detection = session.reporter.stage("detect", || pipeline::detect(&checkout, session))?;
+        let plan = || {
+            let context = pipeline::rootfs_context(session, &checkout.config)?;
+            Ok::<_, Error>((pipeline::plans(&app, &checkout, &detection, &context, session)?, context))
+        };
+        session.reporter.stage("plan", plan)?
     };
     let platforms: Vec<&str> = plans.iter().map(|plan| &*plan.platform).collect();
     let layers: Vec<&str> = plans.iter().flat_map(Plan::layer_types).collect();
@@ -91,17 +110,21 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let product = pipeline::build_all(&plans, &checkout, &context, running, session)?;
     let tag = super::app::tag(&plans[0]);
     let given = arguments.tag.as_ref().unwrap_or(&tag);
-    publish::publish(&product, &Destination::Store, given, &session.store, &session.reporter)
-        .map_err(boxed)?;
-    pipeline::publish(&product, given, &outputs, session)?;
+    let everywhere: Vec<Destination> = [Destination::Store].into_iter().chain(outputs).collect();
+    session.reporter.stage("publish", || pipeline::publish(&product, given, &everywhere, session))?;
     session.reporter.info(&summary(&product, given));
     let status = print_digest(&product)?;
-    caches.write(&plans, session);
+    if caches.is_written() {
+        let written = session.reporter.begin("cache");
+        caches.write(&plans, session);
+        written.done();
+    }
     if let Some(pending) = pending {
         let answer =
             Answer { product, tag: tag.familiar().to_string(), warnings: session.reporter.warnings() };
         let (observer, environment) = (&session.observer, &session.environment);
-        pending.keep(answer, &checkout.source, observer, environment, &session.store).map_err(boxed)?;
+        let keep = || pending.keep(answer, &checkout.source, observer, environment, &session.store);
+        session.reporter.stage("remember", keep).map_err(boxed)?;
     }
     Ok(status)
 }
@@ -140,8 +163,11 @@ fn answer_again(
         Some(tag) => tag.clone(),
         None => answer.tag.parse().expect("the tag of a build is a reference"),
     };
-    publish::tag(&answer.product, &tag, &session.store).map_err(boxed)?;
-    pipeline::publish(&answer.product, &tag, outputs, session)?;
+    let publish = || {
+        publish::tag(&answer.product, &tag, &session.store).map_err(boxed)?;
+        pipeline::publish(&answer.product, &tag, outputs, session)
+    };
+    session.reporter.stage("publish", publish)?;
     session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, &tag)));
     print_digest(&answer.product)
 }

@@ -11,6 +11,7 @@ mod lock;
 mod plan;
 mod run;
 mod secret;
+mod timings;
 mod warm;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -143,7 +144,7 @@ fn reporter(global: &Global, environment: &Environment) -> Reporter {
 
 fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, Error> {
     interrupt::watch().map_err(|source| Box::new(Failure::Signals { source }) as Error)?;
-    let session = session(&cli.global, environment, reporter)?;
+    let session = reporter.stage("start", || session(&cli.global, environment, reporter))?;
     match cli.command {
         Command::Build(arguments) => build::execute(&arguments, &session),
         Command::Run(arguments) => run::execute(&arguments, &session),

@@ -58,6 +58,9 @@ impl Client {
         order.sort_by_key(|i| std::cmp::Reverse(jobs[*i].size));
         let (present, missing): (Vec<usize>, Vec<usize>) =
             order.into_iter().partition(|i| store.blob(&jobs[*i].digest).is_some());
+        if !present.is_empty() {
+            reporter.found(label, present.iter().map(|i| jobs[*i].size).sum());
+        }
         present.into_iter().for_each(arrived);
         if missing.is_empty() {
             return Ok(());

@@ -201,7 +201,7 @@ impl Packing<'_> {
             }
             return None;
         };
-        self.reporter.task(&format!("layer {}", layer.id)).done("cached");
+        self.reporter.task(&format!("layer {}", layer.id)).found("cached");
         if let Some(history) = self.history {
             made::remember_found(layer, key, history);
         }
@@ -215,7 +215,7 @@ impl Packing<'_> {
         let known = Known::open(self.app, self.platform, layer, compression, self.store);
         let written = write::write(self.threads, layer, key, compression, &known, self.store)?;
         cache::keep(key, &written.layer, self.store)?;
-        task.done(&outcome(&written));
+        task.made(&outcome(&written));
         Ok(written.layer)
     }
 }

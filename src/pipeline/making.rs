@@ -44,7 +44,8 @@ pub(super) fn make(
     let halt = Halt::default();
     let fetched = OnceLock::new();
     let compose = || {
-        let composed = rootfs::compose(&plan.runtime_root, Purpose::Runtime, context);
+        let runtime_root = || rootfs::compose(&plan.runtime_root, Purpose::Runtime, context);
+        let composed = session.reporter.stage("runtime root", runtime_root);
         if composed.is_err() && plan.alternatives.is_empty() {
             context.client.stop();
             halt.set();
@@ -69,7 +70,8 @@ pub(super) fn make(
     let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
     let (made, runtime_root) = thread::scope(|scope| {
         let runtime_root = scope.spawn(compose);
-        let made = build::build(plan, &checkout.source, &engine).and_then(|work| {
+        let steps = || build::build(plan, &checkout.source, &engine);
+        let made = session.reporter.stage("steps", steps).and_then(|work| {
             if fetched.get().is_none() {
                 let _ = fetched.set(toolchains(plan, context)?);
             }
@@ -109,11 +111,12 @@ fn ground<'a>(
     };
     let (trees, root) = thread::scope(|scope| {
         let root = scope.spawn(|| {
-            let root = rootfs::directory(&plan.build_root, Purpose::Build, context);
+            let root = || rootfs::directory(&plan.build_root, Purpose::Build, context);
+            let root = session.reporter.stage("build root", root);
             stopping(root.is_err());
             root
         });
-        let trees = toolchains(plan, context);
+        let trees = session.reporter.stage("toolchains", || toolchains(plan, context));
         (trees, root.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let (trees, root) = match (trees, root) {

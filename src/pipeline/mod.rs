@@ -280,10 +280,11 @@ pub fn build_all(
             if plans.len() > 1 {
                 session.reporter.info(&format!("for {}", plan.platform));
             }
-            build(plan, checkout, context, running, session)
+            let stage = format!("image for {}", plan.platform);
+            session.reporter.stage(&stage, || build(plan, checkout, context, running, session))
         })
         .collect::<Result<_, _>>()?;
-    package::index(images, &session.store).map_err(boxed)
+    session.reporter.stage("index", || package::index(images, &session.store)).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.
@@ -302,6 +303,7 @@ pub fn build(
     let identity = build::made::app_identity(&checkout.source.root, &checkout.folder, &plan.platform);
     let about = format!("what parts of {} were made of the last time", app_folder(checkout).display());
     let history = History::of(&identity, about, &session.store);
+    let reporter = &session.reporter;
     let made = making::make(plan, checkout, context, running, &history, session)?;
     let mut work = made.work;
     let planned = &plan.runtime_root;
@@ -313,19 +315,20 @@ pub fn build(
     };
     // Pruning takes away the records of installers too.
     let packages = (plan.platform != plan.build_platform).then(|| cross::Packages::read(&work.tree));
-    prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;
+    reporter.stage("prune", || prune::prune(plan, &mut work.tree, reporter)).map_err(boxed)?;
     let base = base(plan, context)?;
     let files = base.as_ref().map(|base| &base.files);
     let parts =
         Parts { runtime_root: &runtime_root, toolchains: &made.toolchains, work: &work.tree, base: files };
-    let layers = package::assemble(plan, parts).map_err(boxed)?;
+    let layers = reporter.stage("contents", || package::assemble(plan, parts)).map_err(boxed)?;
     if let Some(packages) = packages {
         let platforms = cross::Platforms { target: &plan.platform, build: &plan.build_platform };
         cross::check(platforms, &layers, &packages, &work.tree, &session.reporter).map_err(boxed)?;
     }
-    let layers = match closed(plan, &layers, files, context, session)? {
+    let layers = match reporter.stage("closure", || closed(plan, &layers, files, context, session))? {
         Some((plan, runtime_root)) => {
-            package::assemble(&plan, Parts { runtime_root: &runtime_root, ..parts }).map_err(boxed)?
+            let parts = Parts { runtime_root: &runtime_root, ..parts };
+            reporter.stage("contents", || package::assemble(&plan, parts)).map_err(boxed)?
         }
         None => layers,
     };
@@ -337,7 +340,7 @@ pub fn build(
         base,
         history: Some(&history),
     };
-    package::package(input, &session.store, &session.reporter).map_err(boxed)
+    reporter.stage("layers", || package::package(input, &session.store, reporter)).map_err(boxed)
 }
 
 /// Says which given secrets no step asks for, and which a file names and nobody gives: either would only show as a

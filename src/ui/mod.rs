@@ -9,10 +9,13 @@ mod reporter;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use diagnostic::{Diagnose, ExitCode, Location};
 pub use event::Warning;
 pub use excerpt::{Excerpt, excerpt};
 pub use render::{render, render_json};
 pub use reporter::{Progress, Reporter, TAIL_LINES, Task, Transfer};
+pub(crate) use terminal::shorten;
 pub use terminal::size;
+pub use timeline::{Cache, Kind, Record, Running, Span, Timeline};

@@ -16,6 +16,7 @@ use super::event::{Event, Warning};
 use super::live::{Bar, Live};
 use super::render::{render, render_json};
 use super::terminal::printable;
+use super::timeline::{Cache, Ending, Kind, Running, Timeline};
 use crate::config::Environment;
 
 /// How many of its last lines are kept of each step, for the error that ends it.
@@ -39,6 +40,7 @@ pub enum Progress {
 pub struct Reporter {
     shared: Arc<Shared>,
     verbose: bool,
+    timeline: Timeline,
 }
 
 struct Shared {
@@ -88,7 +90,13 @@ impl Reporter {
         let live = (progress == Progress::Tty).then(|| Live::stderr(colour));
         let (sink, tails, warnings) = (Mutex::new(sink), Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { progress, colour, live, sink, tails, warnings });
-        Self { shared, verbose: false }
+        Self { shared, verbose: false, timeline: Timeline::default() }
+    }
+
+    /// The same with another timeline; its clones share that too.
+    #[must_use]
+    pub fn with_timeline(self, timeline: Timeline) -> Self {
+        Self { timeline, ..self }
     }
 
     /// The same, showing details as well or not.
@@ -148,13 +156,41 @@ impl Reporter {
         }
     }
 
+    /// What ran from when to when, since this reporter was made.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Begins a stage. Nothing is shown of it; it is for the timeline.
+    pub fn begin(&self, stage: &str) -> Running {
+        self.timeline.begin(Kind::Stage, stage)
+    }
+
+    /// Does the work of a stage, which is finished unless that fails.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub fn stage<T, E>(&self, stage: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let running = self.begin(stage);
+        let done = work()?;
+        running.done();
+        Ok(done)
+    }
+
+    /// Notes that `bytes` need no transfer, since they are there already. Nothing is shown of it.
+    pub fn found(&self, label: &str, bytes: u64) {
+        let ending = Ending { outcome: None, cache: Some(Cache::Hit), bytes: Some(bytes) };
+        self.timeline.begin(Kind::Download, label).ended(ending);
+    }
+
     /// Starts a task of one line (`node.install  npm ci`); dropping it without `done` leaves it unfinished.
     pub fn task(&self, label: &str) -> Task {
         let bar = self.shared.live.as_ref().map(|live| live.task(label));
         if bar.is_none() {
             self.emit(&Event::Task { label });
         }
-        Task { reporter: self.clone(), label: label.to_owned(), bar }
+        let running = self.timeline.begin(Kind::Task, label);
+        Task { reporter: self.clone(), label: label.to_owned(), bar, running }
     }
 
     /// Starts a transfer of `total` bytes in all (0 when unknown).
@@ -163,8 +199,9 @@ impl Reporter {
         if bar.is_none() {
             self.emit(&Event::Transfer { label, total });
         }
-        let reporter = self.clone();
-        Transfer { reporter, label: label.to_owned(), done: Arc::default(), bar: bar.map(Arc::new) }
+        let running = Arc::new(Mutex::new(Some(self.timeline.begin(Kind::Download, label))));
+        let (reporter, bar) = (self.clone(), bar.map(Arc::new));
+        Transfer { reporter, label: label.to_owned(), done: Arc::default(), bar, running }
     }
 
     /// A line that a build step printed. The last [`TAIL_LINES`] are kept for [`Reporter::tail`].
@@ -224,13 +261,29 @@ pub struct Task {
     reporter: Reporter,
     label: String,
     bar: Option<Bar>,
+    running: Running,
 }
 
 impl Task {
-    /// Ends the task with its outcome (`cached`, `3.2 s`).
+    /// Ends the task with its outcome (`3.2 s`).
     pub fn done(self, outcome: &str) {
-        let Self { reporter, label, bar } = self;
+        self.end(outcome, None);
+    }
+
+    /// Ends the task, whose result was there already (`cached`).
+    pub fn found(self, outcome: &str) {
+        self.end(outcome, Some(Cache::Hit));
+    }
+
+    /// Ends the task, whose result could have been there and was not.
+    pub fn made(self, outcome: &str) {
+        self.end(outcome, Some(Cache::Miss));
+    }
+
+    fn end(self, outcome: &str, cache: Option<Cache>) {
+        let Self { reporter, label, bar, running } = self;
         drop(bar);
+        running.ended(Ending { outcome: Some(outcome.to_owned()), cache, bytes: None });
         reporter.emit(&Event::TaskDone { label: &label, outcome });
     }
 }
@@ -242,6 +295,7 @@ pub struct Transfer {
     label: String,
     done: Arc<AtomicU64>,
     bar: Option<Arc<Bar>>,
+    running: Arc<Mutex<Option<Running>>>,
 }
 
 impl Transfer {
@@ -255,10 +309,14 @@ impl Transfer {
 
     /// Everything has arrived.
     pub fn finish(self) {
-        let Self { reporter, label, done, bar } = self;
+        let Self { reporter, label, done, bar, running } = self;
         if let Some(bar) = bar {
             bar.clear();
         }
-        reporter.emit(&Event::TransferDone { label: &label, bytes: done.load(Ordering::Relaxed) });
+        let bytes = done.load(Ordering::Relaxed);
+        if let Some(running) = lock(&running).take() {
+            running.ended(Ending { outcome: None, cache: Some(Cache::Miss), bytes: Some(bytes) });
+        }
+        reporter.emit(&Event::TransferDone { label: &label, bytes });
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn printable(line: &str) -> String {
 }
 
 /// `text` in at most `width` characters; an ellipsis says that there was more.
-pub(super) fn shorten(text: &str, width: usize) -> String {
+pub(crate) fn shorten(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

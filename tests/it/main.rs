@@ -27,5 +27,6 @@ mod secrets;
 mod site;
 mod style;
 mod support;
+mod timings;
 mod toolchains;
 mod unchanged;

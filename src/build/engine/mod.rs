@@ -120,7 +120,7 @@ impl Engine<'_> {
     fn found(&self, job: &Job<'_>) -> Result<Option<Kept>, Error> {
         let Some(entry) = self.store.entry("steps", &job.key.hex()) else { return Ok(None) };
         let step = job.step;
-        self.reporter.task(&label(step)).done("unchanged");
+        self.reporter.task(&label(step)).found("unchanged");
         made::remember_found(self.history, &step.id, &job.key, &entry);
         self.reporter.detail(&format!("{}  found {}", step.id, job.key.short()));
         let tree = read_result(self.store, &entry)?;
@@ -155,7 +155,7 @@ impl Engine<'_> {
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
         self.history.remember("step", &step.id, key, &made);
         let tree = read_result(self.store, &entry)?;
-        task.done(&format!("{:.1} s", started.elapsed().as_secs_f64()));
+        task.made(&format!("{:.1} s", started.elapsed().as_secs_f64()));
         Ok(Kept { entry, cached: false, tree })
     }
 
