@@ -52,6 +52,13 @@ class Base:
         return f"localhost/compare/{self.name}:1"
 
 
+def replace(path, text):
+    """As editors do: another file in its place."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.rename(path)
+
+
 @dataclasses.dataclass
 class App:
     """An app in the folder that all tools build. `source` is the file that changes: `marker` becomes another text."""
@@ -78,7 +85,7 @@ class App:
         if not hasattr(self, "original"):
             self.original = path.read_text()
         assert self.marker in self.original, f"{path} lacks {self.marker}"
-        path.write_text(self.original.replace(self.marker, text))
+        replace(path, self.original.replace(self.marker, text))
         self.marker_now = text
 
     @property
@@ -87,7 +94,8 @@ class App:
         return getattr(self, "marker_now", self.marker)
 
     def add_dependency(self, number):
-        shutil.copytree(self.added / str(number), self.folder, dirs_exist_ok=True)
+        for path in (self.added / str(number)).iterdir():
+            replace(self.folder / path.name, path.read_text())
 
 
 class Work:
@@ -282,7 +290,8 @@ class Work:
             partial.rename(prepared)
         neighbour = self.python_neighbour if name == "python" else self.node_neighbour
         folder = self.run / "apps" / name
-        shutil.copytree(prepared, folder, symlinks=True)
+        # Links: nothing writes into a file that is there, what changes is replaced.
+        shutil.copytree(prepared, folder, symlinks=True, copy_function=os.link)
         app = App(name, folder, self.definition(name), source, marker, neighbour, large=name == "tree")
         if name != "tree":
             app.added = self.prepared / f"{name}-added"

@@ -176,7 +176,9 @@ class Buildah(Peer):
         )
 
     def after_round(self, app):
-        self.podman("image", "prune", "-f")
+        # Without a name are also the images of the stages, which are what buildah caches.
+        if app.large:
+            self.podman("image", "prune", "-f")
         discard(self.root / f"published-{app.name}", self.work.aside)
 
     @contextlib.contextmanager
@@ -252,7 +254,7 @@ class Docker(Peer):
         archive.unlink()
 
     def after_round(self, app):
-        """Records of layers that no build can use again fill the disk; transferred sources and cache mounts stay."""
+        """Layers that no build can use again would fill the disk; transferred sources and cache mounts stay."""
         self.docker("image", "prune", "-f")
         if app.large:
             self.docker("builder", "prune", "-f", "--filter", "type=regular")
