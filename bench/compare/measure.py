@@ -26,7 +26,8 @@ def run(command, log=None, **options):
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout + done.stderr)
     if done.returncode:
-        raise Failed(f"{' '.join(map(str, command))}\nended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        printed = done.stdout[-2000:] + done.stderr[-4000:]
+        raise Failed(f"{' '.join(map(str, command))}\nended with {done.returncode}\n{printed}")
     return done.stdout
 
 

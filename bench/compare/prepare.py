@@ -26,6 +26,8 @@ PEERS = (
     "ca-certificates", "buildah", "crun", "runc", "docker.io", "docker-cli", "docker-buildx", "iptables", "iproute2",
     "podman", "skopeo", "netavark",
 )
+# What images of distributions leave out.
+UNUSED = ("var/lib/apt", "var/cache", "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale")
 # Raising a limit fails where root lacks the capability; these are below what any machine allows.
 CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=8192:8192"]
@@ -37,9 +39,11 @@ events_logger = "file"
 """
 # Leaf packages, so that each adds one entry to a lock. Every round adds the next one.
 NPM_ADDED = ("clsx@2.1.1", "dayjs@1.11.13", "mitt@3.0.1", "nanoid@5.0.9", "picocolors@1.1.1", "uuid@11.0.3",
-             "lru-cache@11.0.2", "yocto-queue@1.1.1", "semver@7.6.3", "commander@12.1.0", "deepmerge@4.3.1", "klona@2.0.6")
+             "lru-cache@11.0.2", "yocto-queue@1.1.1", "semver@7.6.3", "commander@12.1.0", "deepmerge@4.3.1",
+             "klona@2.0.6")
 PYTHON_ADDED = ("six==1.17.0", "idna==3.10", "attrs==24.2.0", "pytz==2024.2", "tabulate==0.9.0", "toolz==1.0.0",
-                "cachetools==5.5.0", "iniconfig==2.0.0", "pluggy==1.5.0", "certifi==2024.8.30", "tomli==2.2.1", "zipp==3.21.0")
+                "cachetools==5.5.0", "iniconfig==2.0.0", "pluggy==1.5.0", "certifi==2024.8.30", "tomli==2.2.1",
+                "zipp==3.21.0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,18 +84,15 @@ class App:
     def ignore(self):
         return self.definition / "Dockerfile.dockerignore"
 
-    def change(self, text):
-        path = self.folder / self.source
-        if not hasattr(self, "original"):
-            self.original = path.read_text()
-        assert self.marker in self.original, f"{path} lacks {self.marker}"
-        replace(path, self.original.replace(self.marker, text))
-        self.marker_now = text
+    def __post_init__(self):
+        self.original = (self.folder / self.source).read_text()
+        assert self.marker in self.original, f"{self.source} lacks {self.marker}"
+        # What the answer of the app contains.
+        self.body = self.marker
 
-    @property
-    def body(self):
-        """What the answer of the app contains."""
-        return getattr(self, "marker_now", self.marker)
+    def change(self, text):
+        replace(self.folder / self.source, self.original.replace(self.marker, text))
+        self.body = text
 
     def add_dependency(self, number):
         for path in (self.added / str(number)).iterdir():
@@ -119,9 +120,8 @@ class Work:
         for folder in (self.run, self.prepared, self.tools, self.path / "bases"):
             folder.mkdir(parents=True, exist_ok=True)
         self.containers_conf.write_text(CONTAINERS_CONF)
-        self.endpoints = {
-            name: found["url"].rstrip("/") for name, found in json.loads(self.ask("doctor", "--json"))["endpoints"].items()
-        }
+        found = json.loads(self.ask("doctor", "--json"))["endpoints"]
+        self.endpoints = {name: endpoint["url"].rstrip("/") for name, endpoint in found.items()}
         self.mirrors = [
             f"deb [signed-by={KEYRING}] {self.endpoints['debian']} trixie main",
             f"deb [signed-by={KEYRING}] {self.endpoints['debian']} trixie-updates main",
@@ -150,9 +150,10 @@ class Work:
         """Small apps on the same bases: what any other app of the machine has put into rpack's store before."""
         self.node_neighbour = self.run / "neighbours" / "node"
         self.python_neighbour = self.run / "neighbours" / "python"
+        server = 'require("node:http").createServer((_, to) => to.end("ok")).listen(process.env.PORT);\n'
         files = {
             self.node_neighbour / "package.json": '{"name": "neighbour", "scripts": {"start": "node server.js"}}\n',
-            self.node_neighbour / "server.js": 'require("node:http").createServer().listen(process.env.PORT);\n',
+            self.node_neighbour / "server.js": server,
             self.python_neighbour / "requirements.txt": "wheel==0.45.1\n",
             self.python_neighbour / "Procfile": "web: python app.py\n",
             self.python_neighbour / "app.py": "import time\ntime.sleep(1e9)\n",
@@ -212,7 +213,7 @@ class Work:
             root = self.path / "bases" / "root"
             shutil.rmtree(root, ignore_errors=True)
             make(root)
-            for rest in ("var/lib/apt", "var/cache", "usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale"):
+            for rest in UNUSED:
                 shutil.rmtree(root / rest, ignore_errors=True)
             run(["tar", "--numeric-owner", "--exclude=./dev/*", "-C", root, "-cf", f"{archive}.new", "."])
             os.rename(f"{archive}.new", archive)
@@ -246,8 +247,8 @@ class Work:
 
         def build(root):
             self.debootstrap(root, "--variant=minbase", "--include=ca-certificates,python3")
-            run(["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--target", self.tools / "uv",
-                 "--upgrade", f"uv=={uv}"])
+            run(["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--upgrade",
+                 "--target", self.tools / "uv", f"uv=={uv}"])
             shutil.copy(self.tools / "uv/bin/uv", root / "usr/local/bin/uv")
 
         self.base("python-build", "/usr/local/bin:/usr/sbin:/usr/bin", uv, build)
@@ -265,7 +266,8 @@ class Work:
 
     def lock(self, folder, *packages):
         """A lock as npm writes it where nothing else is said: with the address of each package."""
-        self.run_npm(folder, "install", "--package-lock-only", "--ignore-scripts", "--no-omit-lockfile-registry-resolved", *packages)
+        self.run_npm(folder, "install", "--package-lock-only", "--ignore-scripts",
+                     "--no-omit-lockfile-registry-resolved", *packages)
 
     def app(self, name):
         definition = HERE / "apps" / name
@@ -281,7 +283,8 @@ class Work:
             say(f"app {name}, once")
             partial = self.prepared / "partial"
             shutil.rmtree(partial, ignore_errors=True)
-            ignored = shutil.ignore_patterns("Dockerfile*", "expect.toml", "README.md", "package-lock.json", "library.json")
+            ignored = shutil.ignore_patterns(
+                "Dockerfile*", "expect.toml", "README.md", "package-lock.json", "library.json")
             shutil.copytree(origin, partial, ignore=ignored)
             if name == "tree":
                 self.fill_library(definition, partial)
@@ -346,4 +349,4 @@ class Work:
             path = folder / "src" / f"part{number // 10000}" / f"group{number // 100 % 100}" / f"file{number}.js"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"exports.value = {number};\n" * 8)
-        return App(name, folder, self.definition("tree"), "server.js", "listen", self.node_neighbour)
+        return App(name, folder, self.definition("tree"), "server.js", "ok", self.node_neighbour)

@@ -82,9 +82,9 @@ def tables(results):
     for title, (head, rows) in (
         ("On the clock", compared(records, "seconds", seconds, timings)),
         ("Processor time", compared(records, "processor", seconds, timings)),
-        ("Bytes written (`write_bytes` of /proc/PID/io, daemons included)", compared(records, "written", megabytes, timings)),
+        ("Bytes written", compared(records, "written", megabytes, timings)),
         ("Image size, compressed layers", compared(records, "bytes", megabytes, ["size"])),
-        ("Peak memory, resident bytes of all processes, a cold build", compared(records, "bytes", megabytes, ["memory"])),
+        ("Peak memory of a cold build", compared(records, "bytes", megabytes, ["memory"])),
         ("Beside tools that build no image", beside(records)),
     ):
         if rows:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import time
@@ -167,19 +166,19 @@ class Buildah(Peer):
             env=self.environment, log=self.work.log(app, self),
         )
         if self.published:
+            # The layout stays, so that a layer that is in it already is not compressed again.
             self.write_layout(app, self.root / f"published-{app.name}")
 
     def write_layout(self, app, folder):
         self.chroot(
-            "buildah", *self.storage, "push", "--disable-compression=false", "--quiet", self.tag(app), f"oci:{folder}:latest",
-            env=self.environment,
+            "buildah", *self.storage, "push", "--disable-compression=false", "--quiet", self.tag(app),
+            f"oci:{folder}:latest", env=self.environment,
         )
 
     def after_round(self, app):
         # Without a name are also the images of the stages, which are what buildah caches.
         if app.large:
             self.podman("image", "prune", "-f")
-        discard(self.root / f"published-{app.name}", self.work.aside)
 
     @contextlib.contextmanager
     def started(self, app):
@@ -250,7 +249,8 @@ class Docker(Peer):
             return
         archive = self.root / "saved.tar"
         self.docker("save", "-o", archive, self.tag(app))
-        self.chroot("skopeo", "copy", "--quiet", f"docker-archive:{archive}", f"oci:{folder}:latest", env=self.environment)
+        target = f"oci:{folder}:latest"
+        self.chroot("skopeo", "copy", "--quiet", f"docker-archive:{archive}", target, env=self.environment)
         archive.unlink()
 
     def after_round(self, app):
