@@ -115,8 +115,7 @@ class Work:
         return self.run / "logs" / f"{app.name}-{tool.name}.log"
 
     def prepare(self):
-        for folder in (self.run, self.aside):
-            shutil.rmtree(folder, ignore_errors=True)
+        run(["rm", "-rf", self.run, self.aside])
         for folder in (self.run, self.prepared, self.tools, self.path / "bases"):
             folder.mkdir(parents=True, exist_ok=True)
         self.containers_conf.write_text(CONTAINERS_CONF)
