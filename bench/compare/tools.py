@@ -4,13 +4,15 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 import urllib.request
 
 from measure import Failed, run
 
-PORT = 18080
+with socket.create_server(("127.0.0.1", 0)) as free:
+    PORT = free.getsockname()[1]
 
 
 def answer(body, seconds=30):
