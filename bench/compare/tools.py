@@ -256,7 +256,8 @@ class Docker(Peer):
         archive.unlink()
 
     def after_round(self, app):
-        """Layers that no build can use again would fill the disk; transferred sources and cache mounts stay."""
+        """Layers that no build can use again, for the source has changed, would fill the disk. Transferred sources and
+        cache mounts stay."""
         self.docker("image", "prune", "-f")
         if app.large:
             self.docker("builder", "prune", "-f", "--filter", "type=regular")
