@@ -92,12 +92,14 @@ class Rpack:
 
     @contextlib.contextmanager
     def started(self, app):
-        process = subprocess.Popen(
-            list(map(str, self.command("run", "--port", PORT, f"{app.name}:latest"))),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
+        command = list(map(str, self.command("run", "--port", PORT, f"{app.name}:latest")))
+        path = self.work.run / "logs" / f"{app.name}-started.log"
+        with open(path, "w") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             yield
+        except Failed as error:
+            raise Failed(f"{error}\n{path.read_text()[-2000:]}") from error
         finally:
             process.terminate()
             process.wait()
