@@ -428,6 +428,7 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
         home: session.environment.home().map(Path::to_owned),
         environment: texts(&session.environment),
         observer: session.observer.clone(),
+        answers: Some(session.store.clone()),
     };
     let endpoints = rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
     let (store, reporter) = (session.store.clone(), session.reporter.clone());

@@ -99,6 +99,7 @@ fn network_every_package_of_a_row_is_in_the_base() {
         home: environment.get("HOME").map(PathBuf::from),
         environment,
         observer: Observer::default(),
+        answers: None,
     };
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();

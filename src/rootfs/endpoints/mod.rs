@@ -24,6 +24,7 @@ use super::registry::Database;
 use crate::config::Resolved;
 use crate::definitions::Definitions;
 use crate::observe::Observer;
+use crate::store::Store;
 
 /// A registry or mirror.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +46,8 @@ pub struct Machine {
     pub environment: BTreeMap<String, String>,
     /// Takes note of what is read.
     pub observer: Observer,
+    /// Where answers of clients are kept, as those of registries are.
+    pub answers: Option<Store>,
 }
 
 impl Machine {
@@ -215,6 +218,7 @@ mod tests {
         folder: tempfile::TempDir,
         environment: BTreeMap<String, String>,
         mirrors: BTreeMap<String, Resolved<String>>,
+        store: Option<crate::store::Store>,
     }
 
     impl Fake {
@@ -225,7 +229,7 @@ mod tests {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, text).unwrap();
             }
-            Self { folder, environment: BTreeMap::new(), mirrors: BTreeMap::new() }
+            Self { folder, environment: BTreeMap::new(), mirrors: BTreeMap::new(), store: None }
         }
 
         fn find(&self, ecosystem: &str) -> (String, String) {
@@ -235,6 +239,7 @@ mod tests {
                 root: root.clone(),
                 environment: self.environment.clone(),
                 observer: Observer::default(),
+                answers: self.store.clone(),
             };
             let endpoints = Endpoints::new(machine, &self.mirrors, &Definitions::embedded()).unwrap();
             let Endpoint { url, origin } = endpoints.find(ecosystem).unwrap();
@@ -364,5 +369,27 @@ mod tests {
         let mirror = Resolved { value: "https://own.example".to_owned(), origin, passed_over: Vec::new() };
         fake.mirrors.insert("npm".to_owned(), mirror);
         assert_eq!(fake.find("npm"), pair("https://own.example", "rpack.toml:3"));
+    }
+
+    #[test]
+    fn a_client_is_asked_once_in_the_same_surroundings() {
+        let mut fake = Fake::new(&[("bin/npm", "#!/bin/sh\necho https://asked.example\necho >>$COUNT\n")]);
+        let root = fake.folder.path().to_owned();
+        fs::set_permissions(root.join("bin/npm"), fs::Permissions::from_mode(0o755)).unwrap();
+        let set = |fake: &mut Fake, name: &str, value: &str| {
+            fake.environment.insert(name.to_owned(), value.to_owned());
+        };
+        set(&mut fake, "PATH", root.join("bin").to_str().unwrap());
+        set(&mut fake, "COUNT", root.join("count").to_str().unwrap());
+        fake.store = Some(crate::store::Store::open(root.join("store")).unwrap());
+        let count = || fs::read(root.join("count")).unwrap().len();
+        let asked = pair("https://asked.example", "npm config get registry");
+        for _ in 0..3 {
+            assert_eq!((fake.find("npm"), count()), (asked.clone(), 1));
+        }
+        set(&mut fake, "npm_config_//registry.example/:_authToken", "another");
+        assert_eq!((fake.find("npm"), count()), (asked.clone(), 1));
+        set(&mut fake, "npm_config_scope", "@shop");
+        assert_eq!((fake.find("npm"), count()), (asked, 2));
     }
 }

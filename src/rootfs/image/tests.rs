@@ -123,6 +123,7 @@ impl Fixture {
             home: None,
             environment: BTreeMap::new(),
             observer: Observer::default(),
+            answers: None,
         };
         let definitions = Definitions::embedded();
         let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();

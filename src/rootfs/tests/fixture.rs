@@ -51,6 +51,7 @@ impl Fixture {
             home: None,
             environment: BTreeMap::new(),
             observer: Observer::default(),
+            answers: None,
         };
         let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
         let options = Options { offline, pause: Duration::from_millis(1), parallel: 4 };

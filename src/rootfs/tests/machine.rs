@@ -18,6 +18,7 @@ pub(crate) fn context(store: &Path) -> Context {
         home: environment.get("HOME").map(PathBuf::from),
         environment,
         observer: Observer::default(),
+        answers: None,
     };
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();

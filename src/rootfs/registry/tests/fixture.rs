@@ -80,6 +80,7 @@ impl Fixture {
             home: None,
             environment,
             observer: Observer::default(),
+            answers: None,
         };
         let endpoints = Endpoints::new(machine, &mirrors, &definitions).unwrap();
         let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
