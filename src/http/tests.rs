@@ -41,6 +41,18 @@ fn passing_faults_are_retried_and_refusals_are_not() {
 }
 
 #[test]
+fn nothing_is_fetched_after_a_stop() {
+    let server = Server::start();
+    server.put("/a", "text");
+    let client = client();
+    let clone = client.clone();
+    client.stop();
+    let error = clone.get(&format!("{}/a", server.url()), Protection::Transport, 100).unwrap_err();
+    assert_eq!((error.id(), error.exit()), ("network/stopped", ExitCode::Network));
+    assert_eq!(server.take_requests(), Vec::<String>::new());
+}
+
+#[test]
 fn a_fault_that_does_not_pass_is_worth_another_run() {
     let server = Server::start();
     server.fail("/a", &[const { Fault::Status(503) }; 9]);

@@ -35,9 +35,10 @@ pub(super) fn check(steps: &[Step]) -> Result<(), String> {
                 format!("which comes after it: move `{wanted}` up, or take it out of `needs`")
             } else {
                 let known: Vec<String> = steps[..index].iter().map(|step| format!("`{}`", step.id)).collect();
-                match known.is_empty() {
-                    true => "and there is no step before it".to_owned(),
-                    false => format!("and there is no such step; before it there is {}", known.join(", ")),
+                if known.is_empty() {
+                    "and there is no step before it".to_owned()
+                } else {
+                    format!("and there is no such step; before it there is {}", known.join(", "))
                 }
             };
             return Err(format!("the step `{}` needs `{wanted}`, {found}", step.id));

@@ -72,7 +72,7 @@ pub fn directory(root: &Root, purpose: Purpose, context: &Context) -> Result<Pat
 /// When a package cannot be fetched, is not the signed one, or cannot be unpacked.
 pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree, Error> {
     let base = Base::load(&context.definitions, &root.base)?;
-    let opened = packages::open(context, &base, root)?;
+    let opened = packages::open(context, &base, root, purpose)?;
     let mut debs: Vec<(&Package, Deb)> = root.packages.iter().zip(opened).collect();
     // Directories that several packages bring belong to the lowest layer, so that a further package in an
     // upper one changes nothing below it.

@@ -7,13 +7,13 @@ use std::thread;
 use super::base::Base;
 use super::debian::deb::{self, Deb};
 use super::unpack::Failure;
-use super::{Context, Error, debian, snapshot};
+use super::{Context, Error, Purpose, debian, snapshot};
 use crate::http::{self, Job, Protection};
 use crate::plan::model::{Package, Root};
 use crate::store;
 
 /// Fetches what the store lacks and unpacks it; in the order of the root's packages.
-pub(super) fn open(context: &Context, base: &Base, root: &Root) -> Result<Vec<Deb>, Error> {
+pub(super) fn open(context: &Context, base: &Base, root: &Root, purpose: Purpose) -> Result<Vec<Deb>, Error> {
     let mut jobs = Vec::new();
     for package in &root.packages {
         let archive = context.archive(base, &package.archive)?;
@@ -44,7 +44,11 @@ pub(super) fn open(context: &Context, base: &Base, root: &Root) -> Result<Vec<De
             });
         }
         let sender = sender;
-        fetch(context, base, root, &mut jobs, &|index| {
+        let label = match purpose {
+            Purpose::Build => format!("{} packages for the steps", base.id),
+            Purpose::Runtime => format!("{} packages for the image", base.id),
+        };
+        fetch(context, base, root, (&label, &mut jobs), &|index| {
             // Fails only when every receiver is gone, and they stay until this sender is.
             let _ = sender.send(index);
         })
@@ -68,10 +72,9 @@ fn fetch(
     context: &Context,
     base: &Base,
     root: &Root,
-    jobs: &mut [Job],
+    (label, jobs): (&str, &mut [Job]),
     arrived: &(dyn Fn(usize) + Sync),
 ) -> Result<(), Error> {
-    let label = format!("{} packages", base.id);
     let mut client = context.client.clone();
     let mut further: BTreeMap<usize, std::vec::IntoIter<String>> = BTreeMap::new();
     let told = Mutex::new(BTreeSet::new());
@@ -82,11 +85,11 @@ fn fetch(
         }
     };
     loop {
-        let (index, error) =
-            match client.download_each(&label, jobs, &context.store, &context.reporter, &once) {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            };
+        let (index, error) = match client.download_each(label, jobs, &context.store, &context.reporter, &once)
+        {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
         let package = &root.packages[index];
         let is_locked = context.date(&package.sha256).is_some();
         if !(is_locked && error.is_missing()) {

@@ -25,6 +25,7 @@ mod sandbox;
 mod scanner;
 mod secrets;
 mod site;
+mod steps;
 mod style;
 mod support;
 mod timings;

@@ -54,6 +54,16 @@ pub(super) fn mount(layers: &Layers<'_>, at: BorrowedFd<'_>, overlay: Overlay) -
     }
 }
 
+/// What some systems turn on for every overlay. Folders that a step makes would hide what another one, that it does not
+/// see, puts into a folder of the same name; and a result would refer to files below it. `userxattr` turns the others off.
+fn features(layers: &Layers<'_>) -> &'static [(&'static str, &'static str)] {
+    if layers.trusted {
+        &[("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")]
+    } else {
+        &[("index", "off")]
+    }
+}
+
 /// One call per folder, so that their number is not limited by a page of options.
 fn mount_by_parts(layers: &Layers<'_>, at: BorrowedFd<'_>) -> Result<(), (Errno, String)> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|errno| (errno, String::new()))?;
@@ -65,6 +75,9 @@ fn mount_by_parts(layers: &Layers<'_>, at: BorrowedFd<'_>) -> Result<(), (Errno,
         fsconfig_set_string(&context, "workdir", reference(layers.work))?;
         if !layers.trusted {
             fsconfig_set_flag(&context, "userxattr")?;
+        }
+        for (name, value) in features(layers) {
+            fsconfig_set_string(&context, *name, *value)?;
         }
         // Without it every run would wait for the disk; the result counts only after the step has succeeded.
         let _ = fsconfig_set_flag(&context, "volatile");
@@ -87,6 +100,9 @@ fn mount_classic(layers: &Layers<'_>, at: BorrowedFd<'_>) -> rustix::io::Result<
     );
     if !layers.trusted {
         options.push_str(",userxattr");
+    }
+    for (name, value) in features(layers) {
+        options.push_str(&format!(",{name}={value}"));
     }
     let mount = |options: &str| {
         let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
