@@ -1,6 +1,6 @@
 //! Where the time of a command went, as a file.
 //!
-//! In: the [`Record`] of its reporter. Out: a page for a browser ([`page`]) or a trace for Perfetto ([`trace`]).
+//! In: the [`Record`] of its reporter. Out: a page for a browser (`page.rs`) or a trace for Perfetto (`trace.rs`).
 //! Labels come from whoever wrote the app, and are text wherever they go. Of the machine, nothing is named: the
 //! user's own folder is `~`.
 

@@ -15,7 +15,7 @@ use crate::ui::{Cache, Kind, Span, shorten, size};
 /// The place of labels left of the bars, and the width of the bars, in pixels.
 const LABELS: f64 = 300.0;
 const BARS: f64 = 860.0;
-/// Right of the bars, for the last number of the axis.
+/// Right of the bars, for the time of the last of them and the last number of the axis.
 const MARGIN: f64 = 70.0;
 /// The height of a row of the chart, and of the axis above them.
 const ROW: f64 = 20.0;
@@ -64,6 +64,7 @@ struct Row {
     text_y: String,
     x: String,
     width: String,
+    time_x: String,
     start: String,
     time: String,
     share: String,
@@ -124,7 +125,9 @@ impl Page {
 
 impl Row {
     fn of(span: &Span, depth: usize, y: f64, total: Duration) -> Self {
-        let time = span.end - span.start;
+        let time = span.end.saturating_sub(span.start);
+        let x = LABELS + share(span.start, total) * BARS;
+        let width = (share(time, total) * BARS).max(NARROWEST);
         let indent = f64::from(u8::try_from(depth.min(8)).expect("it is at most 8")) * 12.0;
         Self {
             label: span.label.clone(),
@@ -135,8 +138,9 @@ impl Row {
             indent: pixels(indent),
             y: pixels(y + 2.0),
             text_y: pixels(y + 14.0),
-            x: pixels(LABELS + share(span.start, total) * BARS),
-            width: pixels((share(time, total) * BARS).max(NARROWEST)),
+            x: pixels(x),
+            width: pixels(width),
+            time_x: pixels(x + width + 4.0),
             start: shown(span.start),
             time: shown(time),
             share: format!("{:.1} %", share(time, total) * 100.0),

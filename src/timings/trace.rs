@@ -17,7 +17,8 @@ const PROCESS: u32 = 1;
 struct Trace {
     display_time_unit: &'static str,
     other_data: Value,
-    trace_events: Vec<Value>,
+    #[serde(rename = "traceEvents")]
+    events: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -48,7 +49,7 @@ pub(super) fn trace(report: &Report) -> String {
             "succeeded": report.succeeded,
             "duration": report.record.end.as_micros(),
         }),
-        trace_events: events,
+        events,
     };
     let mut text = serde_json::to_string_pretty(&trace).expect("texts and numbers always serialise");
     text.push('\n');
