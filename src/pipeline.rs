@@ -25,7 +25,9 @@ use crate::source::{Seen, Source};
 use crate::store::history::History;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, closure, config, cross, detect, http, oci, package, plan, prune, publish, source};
+use crate::{
+    build, closure, config, cross, detect, http, oci, package, plan, prune, publish, rebase, source,
+};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -306,7 +308,7 @@ pub fn build(
     let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
     let mut work =
         build::build(plan, &checkout.source, &engine).map_err(|error| boxed(error.with_advice(advice)))?;
-    let plan = &settled(plan, &work.tree, checkout, session)?;
+    let plan = &rebase::labelled(settled(plan, &work.tree, checkout, session)?);
     // Pruning takes away the records of installers too.
     let packages = (plan.platform != plan.build_platform).then(|| cross::Packages::read(&work.tree));
     prune::prune(plan, &mut work.tree, &session.reporter).map_err(boxed)?;

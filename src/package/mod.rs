@@ -19,15 +19,18 @@ mod links;
 mod made;
 mod outcome;
 mod plain;
+mod replace;
 mod segments;
 pub(crate) mod tar;
 mod write;
 
 pub use base::Base;
-pub use contents::{Parts, assemble};
+pub(crate) use contents::{INIT, globs};
+pub use contents::{Parts, add_packages, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
+pub use replace::{Replacement, replace};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -63,7 +66,7 @@ pub struct Input<'a> {
 }
 
 /// What a layer is made from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LayerInput {
     /// `base`, `runtime`, `dependencies`, `app`.
     pub id: String,
