@@ -53,20 +53,30 @@ pub struct Broken {
 /// # Errors
 /// When a file cannot be read, or the architecture is none of Debian's.
 pub fn broken(kept: Kept<'_>, context: &Context) -> Result<Vec<Broken>, Error> {
-    let target =
-        Target::debian(kept.architecture).ok_or_else(|| Error::Target(kept.architecture.to_owned()))?;
     let tolerated = Rules::load(&context.definitions)?.tolerated(&[])?;
-    let before = Side::new(kept.before, kept.config, target, &context.store)?;
-    let after = Side::new(kept.after, kept.config, target, &context.store)?;
-    let mut owner = BTreeMap::new();
-    for layer in kept.before {
-        owner.extend(owners(&layer.tree, &before.view)?);
-    }
     let likely = |name: &str| {
         let holders = context.holders(kept.base, kept.architecture, load::base_name(name));
         holders.into_iter().next()
     };
-    let mut broken = after.libraries_missing_since(&before, &tolerated, &owner, likely);
+    broken_with(kept, &tolerated, likely, &context.store)
+}
+
+/// The same with what need not be found, and with who guesses the package of a library.
+pub(super) fn broken_with(
+    kept: Kept<'_>,
+    tolerated: &GlobSet,
+    likely: impl Fn(&str) -> Option<String>,
+    store: &Store,
+) -> Result<Vec<Broken>, Error> {
+    let target =
+        Target::debian(kept.architecture).ok_or_else(|| Error::Target(kept.architecture.to_owned()))?;
+    let before = Side::new(kept.before, kept.config, target, store)?;
+    let after = Side::new(kept.after, kept.config, target, store)?;
+    let mut owner = BTreeMap::new();
+    for layer in kept.before {
+        owner.extend(owners(&layer.tree, &before.view)?);
+    }
+    let mut broken = after.libraries_missing_since(&before, tolerated, &owner, likely);
     broken.extend(after.interpreters_missing_since(&before, &owner));
     broken.extend(links(kept.before, kept.after, &before.view, &after.view, &owner));
     if let Some(start) = before.start.as_ref().filter(|_| after.start.is_none()) {

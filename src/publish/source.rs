@@ -57,7 +57,7 @@ pub fn find(text: &str, platform: &str, store: &Store) -> Result<Image, Error> {
 /// As [`find`], but for platforms.
 pub fn find_all(text: &str, store: &Store) -> Result<(Product, Option<Reference>), Error> {
     let (source, entry) = locate(text, store)?;
-    let reference = entry.annotations.get(IMAGE_NAME).and_then(|name| name.parse().ok());
+    let reference = reference(&entry);
     let product = if is_index(&entry) {
         let parts = members(&source, &entry, store)?;
         let images = parts.iter().map(|part| read(&source, part, store)).collect::<Result<_, _>>()?;
@@ -66,6 +66,14 @@ pub fn find_all(text: &str, store: &Store) -> Result<(Product, Option<Reference>
         read(&source, &entry, store)?.into()
     };
     Ok((product, reference))
+}
+
+/// The reference of an entry: as it was typed, where a store keeps that, else by its full name.
+fn reference(entry: &Descriptor) -> Option<Reference> {
+    let read = |key: &str| entry.annotations.get(key)?.parse::<Reference>().ok();
+    let full = read(IMAGE_NAME)?;
+    let typed = read(REF_NAME).filter(|typed| typed.full() == full.full());
+    Some(typed.unwrap_or_else(|| full.shortened()))
 }
 
 fn is_index(entry: &Descriptor) -> bool {

@@ -1,7 +1,5 @@
 //! Why an image is not rebased.
 
-use std::fmt::Write as _;
-
 use crate::closure::{self, Broken};
 use crate::plan::model::CatalogueError;
 use crate::ui::{Diagnose, ExitCode};
@@ -140,11 +138,11 @@ impl Diagnose for Error {
         let Self::Broken { broken, changed } = self else {
             return self.inner().and_then(Diagnose::detail);
         };
-        let mut text = broken.iter().map(line).collect::<Vec<_>>().join("\n");
-        for changed in changed {
-            let _ = write!(text, "\n{changed}");
-        }
-        Some(text)
+        // One is in the message.
+        let broken = if broken.len() > 1 { &broken[..] } else { &[] };
+        let lines =
+            broken.iter().map(line).chain(changed.iter().map(|changed| format!("changed: {changed}")));
+        Some(lines.collect::<Vec<_>>().join("\n"))
     }
 
     fn hints(&self) -> Vec<String> {

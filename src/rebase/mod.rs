@@ -78,7 +78,7 @@ pub struct Replaced {
 /// When rpack did not make the image, when its base or packages are not to be had, or when something in it would not
 /// be found any more.
 pub fn rebase(image: &Image, name: &str, created: Option<i64>, context: &Context) -> Result<Rebased, Error> {
-    let task = context.reporter.task("image");
+    let task = context.reporter.task(&format!("read {name}"));
     let old = read::read(image, name, &context.store)?;
     task.done(&format!("{} layers, {} packages", old.layers.len(), old.packages.len()));
     let root = newest(&old, image, context)?;
@@ -213,4 +213,54 @@ fn check(
     }
     let line = |changed: &Changed| format!("{} {} → {}", changed.name, changed.from, changed.to);
     Err(Error::Broken { broken, changed: changed.iter().map(line).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Changed, comment, keep};
+    use crate::store::{Entry, Tree};
+
+    #[test]
+    fn modules_compiled_from_other_sources_are_left_out() {
+        let tree = |changed: &str| {
+            let mut tree = Tree::new();
+            tree.insert("usr/lib/python3.13/abc.py", Entry::bytes("same"));
+            tree.insert("usr/lib/python3.13/ssl.py", Entry::bytes(changed));
+            tree
+        };
+        let mut old = tree("old");
+        for name in ["abc", "ssl", "site"] {
+            let path = format!("usr/lib/python3.13/__pycache__/{name}.cpython-313.pyc");
+            old.insert(path, Entry::bytes("compiled"));
+        }
+        old.insert("usr/bin/rpack-init", Entry::bytes("program"));
+        let mut new = tree("new");
+        let dropped = keep(&old, |path| !path.ends_with(".py"), &mut new).unwrap();
+        assert_eq!(dropped, ["/usr/lib/python3.13/__pycache__/ssl.cpython-313.pyc"]);
+        let left: Vec<_> = new.iter().map(|(path, _)| path).collect();
+        assert_eq!(
+            left,
+            [
+                "usr/bin/rpack-init",
+                "usr/lib/python3.13/__pycache__/abc.cpython-313.pyc",
+                "usr/lib/python3.13/__pycache__/site.cpython-313.pyc",
+                "usr/lib/python3.13/abc.py",
+                "usr/lib/python3.13/ssl.py",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_a_layer_names_the_new_version() {
+        let changed = Changed {
+            name: "python3.13-minimal".to_owned(),
+            from: "3.13.5-2".to_owned(),
+            to: "3.13.7-1+deb13u1".to_owned(),
+            archive: "security".to_owned(),
+            layer: "runtime".to_owned(),
+        };
+        let said = |text: &str, layer: &str| comment(text, layer, std::slice::from_ref(&changed));
+        assert_eq!(said("Python 3.13.5", "runtime"), "Python 3.13.7");
+        assert_eq!(said("Node.js 3.13.5", "app"), "Node.js 3.13.5");
+    }
 }
