@@ -162,10 +162,10 @@ fn python_source(path: &str) -> Option<String> {
     Some(format!("{folder}/{module}.py"))
 }
 
-/// Whether a file has the same bytes in both trees.
+/// Whether a file, or what a link leads to, has the same bytes in both trees.
 fn same(one: &Tree, other: &Tree, path: &str) -> Result<bool, Error> {
     let file = |tree: &Tree| -> Option<(u64, Content)> {
-        match &tree.get(path)?.kind {
+        match &tree.get(&tree.locate(path)?)?.kind {
             Kind::File { size, content } => Some((*size, content.clone())),
             _ => None,
         }
@@ -226,10 +226,13 @@ mod tests {
             let mut tree = Tree::new();
             tree.insert("usr/lib/python3.13/abc.py", Entry::bytes("same"));
             tree.insert("usr/lib/python3.13/ssl.py", Entry::bytes(changed));
+            tree.insert("usr/lib/python3.13/sitecustomize.py", Entry::symlink("/etc/python3.13/sitecustomize.py"));
+            tree.insert("etc/python3.13/sitecustomize.py", Entry::bytes("same"));
+            tree.add_parents();
             tree
         };
         let mut old = tree("old");
-        for name in ["abc", "ssl", "site"] {
+        for name in ["abc", "ssl", "site", "sitecustomize"] {
             let path = format!("usr/lib/python3.13/__pycache__/{name}.cpython-313.pyc");
             old.insert(path, Entry::bytes("compiled"));
         }
@@ -237,15 +240,19 @@ mod tests {
         let mut new = tree("new");
         let dropped = keep(&old, |path| !path.ends_with(".py"), &mut new).unwrap();
         assert_eq!(dropped, ["/usr/lib/python3.13/__pycache__/ssl.cpython-313.pyc"]);
-        let left: Vec<_> = new.iter().map(|(path, _)| path).collect();
+        let kept: Vec<_> = new.iter().map(|(path, _)| path).filter(|path| !path.ends_with(".py")).collect();
         assert_eq!(
-            left,
+            kept,
             [
+                "etc",
+                "etc/python3.13",
+                "usr",
                 "usr/bin/rpack-init",
+                "usr/lib",
+                "usr/lib/python3.13",
                 "usr/lib/python3.13/__pycache__/abc.cpython-313.pyc",
                 "usr/lib/python3.13/__pycache__/site.cpython-313.pyc",
-                "usr/lib/python3.13/abc.py",
-                "usr/lib/python3.13/ssl.py",
+                "usr/lib/python3.13/__pycache__/sitecustomize.cpython-313.pyc",
             ]
         );
     }
