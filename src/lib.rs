@@ -14,6 +14,7 @@
 //! | [`cross`] | an image for another platform: its layers | nothing, or what would not start there |
 //! | [`package`] | the plan's layers, the trees | [`package::Image`]: layers, config and manifest in the store |
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
+//! | [`rebase`](mod@rebase) | a finished image | the same on the base's packages of today, without the source |
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
 //! [`cache`] shows and prunes that and takes it elsewhere, [`ui`] is the one way to stderr, [`cli`] turns arguments
@@ -50,6 +51,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod prune;
 pub mod publish;
+pub mod rebase;
 pub mod rootfs;
 pub mod site;
 pub mod source;

@@ -120,8 +120,7 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
         written.done();
     }
     if let Some(pending) = pending {
-        let answer =
-            Answer { product, tag: tag.familiar().to_string(), warnings: session.reporter.warnings() };
+        let answer = Answer { product, tag: tag.familiar(), warnings: session.reporter.warnings() };
         let (observer, environment) = (&session.observer, &session.environment);
         let keep = || pending.keep(answer, &checkout.source, observer, environment, &session.store);
         session.reporter.stage("remember", keep).map_err(boxed)?;

@@ -9,6 +9,7 @@ mod explain;
 mod init;
 mod lock;
 mod plan;
+mod rebase;
 mod run;
 mod secret;
 mod timings;
@@ -101,6 +102,7 @@ enum Command {
     Plan(plan::Arguments),
     Explain(explain::Arguments),
     Lock(lock::Arguments),
+    Rebase(rebase::Arguments),
     Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -153,6 +155,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Plan(arguments) => plan::execute(&arguments, &session),
         Command::Explain(arguments) => explain::execute(&arguments, &session),
         Command::Lock(arguments) => lock::execute(&arguments, &session),
+        Command::Rebase(arguments) => rebase::execute(&arguments, &session),
         Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
@@ -240,6 +243,12 @@ enum Failure {
         /// The variable.
         name: String,
     },
+    /// An image of a layout or archive has no name.
+    #[error("`{image}` does not say what the image is called")]
+    Untagged {
+        /// As it was named.
+        image: String,
+    },
     /// The image has no such process.
     #[error("the image has no process `{name}`")]
     NoProcess {
@@ -268,6 +277,7 @@ impl Diagnose for Failure {
             Self::NoVariable { .. } => "secret/no-variable",
             Self::InitExists { .. } => "init/exists",
             Self::NoProcess { .. } => "start/no-process",
+            Self::Untagged { .. } => "rebase/no-tag",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -282,7 +292,8 @@ impl Diagnose for Failure {
             | Self::InitExists { .. }
             | Self::NoVariable { .. }
             | Self::Argument { .. }
-            | Self::NoProcess { .. } => ExitCode::Usage,
+            | Self::NoProcess { .. }
+            | Self::Untagged { .. } => ExitCode::Usage,
         }
     }
 
@@ -300,6 +311,7 @@ impl Diagnose for Failure {
                 vec!["it was built from an app with one process; leave out `--process`".to_owned()]
             }
             Self::NoProcess { known, .. } => vec![format!("it has {}", known.join(", "))],
+            Self::Untagged { image } => vec![format!("name it: `rpack rebase {image} --tag NAME:TAG`")],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

@@ -40,36 +40,18 @@ impl<'a> Image<'a> {
     ) -> Result<Self, Error> {
         let architecture = &plan.runtime_root.architecture;
         let target = Target::debian(architecture).ok_or_else(|| Error::Target(architecture.clone()))?;
-        let variable = |name: &str| {
-            let value =
-                plan.image.env.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
-            value.unwrap_or_default().split(':').filter(|folder| !folder.is_empty())
-        };
         let mut image = Self {
             plan,
             target,
-            library_path: variable("LD_LIBRARY_PATH").map(str::to_owned).collect(),
-            path: variable("PATH").map(|folder| folder.trim_matches('/').to_owned()).collect(),
+            library_path: library_path(&plan.image.env),
+            path: path(&plan.image.env),
             start: None,
             app: layers.iter().find(|layer| layer.id == "app").map(|layer| &layer.tree),
             base,
             tolerated: rules.tolerated(&plan.ignored_libraries)?,
         };
-        image.start = image.started(view);
+        image.start = started(&plan.image.entrypoint, &plan.image.working_directory, &image.path, view);
         Ok(image)
-    }
-
-    /// The file that the start command names.
-    fn started(&self, view: &View<'_>) -> Option<String> {
-        let argv = &self.plan.image.entrypoint;
-        let program = &argv[argv.iter().position(|word| word == "--").map_or(0, |at| at + 1)..].first()?;
-        if program.starts_with('/') {
-            view.file(program)
-        } else if program.contains('/') {
-            view.file(&format!("{}/{program}", self.plan.image.working_directory))
-        } else {
-            self.path.iter().find_map(|folder| view.file(&format!("{folder}/{program}")))
-        }
     }
 
     fn is_on_path(&self, path: &str) -> bool {
@@ -124,5 +106,33 @@ impl<'a> Image<'a> {
 
     pub(super) fn lacking(&self, scan: &Scan, view: &View<'_>) -> Vec<Lacking> {
         shebang::lacking(&scan.scripts, view, &self.path, |path| self.role(path))
+    }
+}
+
+/// Folders of `LD_LIBRARY_PATH`.
+pub(super) fn library_path(env: &[String]) -> Vec<String> {
+    folders(env, "LD_LIBRARY_PATH").map(str::to_owned).collect()
+}
+
+/// Folders of `PATH`, without a slash in front.
+pub(super) fn path(env: &[String]) -> Vec<String> {
+    folders(env, "PATH").map(|folder| folder.trim_matches('/').to_owned()).collect()
+}
+
+fn folders<'a>(env: &'a [String], name: &str) -> impl Iterator<Item = &'a str> {
+    let value = env.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_default().split(':').filter(|folder| !folder.is_empty())
+}
+
+/// The file that the start command names, if it is one.
+pub(super) fn started(argv: &[String], directory: &str, path: &[String], view: &View<'_>) -> Option<String> {
+    let start = argv.iter().position(|word| word == "--").map_or(0, |at| at + 1);
+    let program = argv.get(start..)?.first()?;
+    if program.starts_with('/') {
+        view.file(program)
+    } else if program.contains('/') {
+        view.file(&format!("{directory}/{program}"))
+    } else {
+        path.iter().find_map(|folder| view.file(&format!("{folder}/{program}")))
     }
 }

@@ -20,6 +20,7 @@ mod error;
 pub(crate) mod fuzz;
 mod growth;
 mod image;
+mod kept;
 mod known;
 mod load;
 mod report;
@@ -40,7 +41,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Unresolved};
-pub use report::{Bundled, Report, Used, report};
+pub use kept::{Broken, Kept, broken};
+pub use report::{Bundled, RECORDS, Report, Used, report, versions};
 pub use size::{LayerSize, Place, Sizes, sizes};
 
 use crate::package::LayerInput;

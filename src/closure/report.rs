@@ -17,7 +17,10 @@ use super::view::View;
 use crate::definitions::Definitions;
 use crate::store::{Entry, Kind, Tree};
 
-const RECORDS: &str = "var/lib/dpkg/status.d";
+/// Where an image has the records of its packages, relative to `/`.
+pub const RECORDS: &str = "var/lib/dpkg/status.d";
+/// Bytes of a record at most; the largest lists of files have 3 MB.
+const RECORD: u64 = 16 << 20;
 /// Users that the text names; the JSON form names all.
 const SHOWN: usize = 3;
 
@@ -118,7 +121,11 @@ pub(super) fn owners(tree: &Tree, view: &View<'_>) -> Result<BTreeMap<String, St
     Ok(owners)
 }
 
-fn versions(tree: &Tree) -> Result<Vec<(String, String)>, Error> {
+/// Name and version of each package whose record is in `tree`.
+///
+/// # Errors
+/// When a record cannot be read.
+pub fn versions(tree: &Tree) -> Result<Vec<(String, String)>, Error> {
     let mut versions = Vec::new();
     for (path, entry) in tree.below(RECORDS).filter(|(path, _)| !path.ends_with(".md5sums")) {
         let record = text(entry)?;
@@ -129,9 +136,9 @@ fn versions(tree: &Tree) -> Result<Vec<(String, String)>, Error> {
     Ok(versions)
 }
 
-/// The text of a small file; what is no text counts as empty.
+/// The text of a record; what is too large or no text counts as empty.
 fn text(entry: &Entry) -> Result<String, Error> {
-    let Kind::File { content, .. } = &entry.kind else { return Ok(String::new()) };
+    let Kind::File { content, size: ..=RECORD } = &entry.kind else { return Ok(String::new()) };
     Ok(String::from_utf8(content.read()?.into_owned()).unwrap_or_default())
 }
 

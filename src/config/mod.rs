@@ -27,6 +27,7 @@ pub use reference::reference;
 pub use schema::{KEYS, Key, Merge};
 
 use serde::Serialize;
+use statement::Statement;
 
 use crate::ui::{Diagnose as _, Warning};
 
@@ -56,6 +57,24 @@ pub fn load(
         statements.extend(of_app);
         problems.extend(wrong);
     }
+    merged(repository, statements, problems, environment, flags)
+}
+
+/// What the environment says, for a command without a source tree.
+///
+/// # Errors
+/// When a variable is not understood.
+pub fn of_environment(environment: &Environment) -> Result<Config, Error> {
+    merged(Path::new(""), Vec::new(), Vec::new(), environment, &[])
+}
+
+fn merged(
+    repository: &Path,
+    mut statements: Vec<Statement>,
+    mut problems: Vec<Problem>,
+    environment: &Environment,
+    flags: &[Flag],
+) -> Result<Config, Error> {
     for mut words in [word::environment(environment), word::flags(flags)] {
         statements.append(&mut words.statements);
         problems.append(&mut words.problems);

@@ -67,6 +67,15 @@ impl Reference {
         Ok(Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
     }
 
+    /// The same without what it need not say: `docker.io/library/app:1` is `app:1`.
+    #[must_use]
+    pub fn shortened(&self) -> Self {
+        let path = self.path.strip_prefix("library/").unwrap_or(&self.path);
+        let is_default = self.domain == DEFAULT_DOMAIN && split_domain(path).0.is_none();
+        let repository = if is_default { path.to_owned() } else { format!("{}/{}", self.domain, self.path) };
+        Self { repository, ..self.clone() }
+    }
+
     /// As people write it, with the tag `latest` when none was written.
     pub fn familiar(&self) -> String {
         format!("{}:{}", self.repository, self.tag.as_deref().unwrap_or("latest"))

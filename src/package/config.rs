@@ -119,7 +119,7 @@ fn joined_history(theirs: &Value, ours: &Value, layers: usize) -> Value {
     Value::Array(joined)
 }
 
-fn rfc3339(seconds: i64) -> Result<String, Error> {
+pub(super) fn rfc3339(seconds: i64) -> Result<String, Error> {
     if !(0..=LAST_SECOND).contains(&seconds) {
         return Err(Error::Created(seconds));
     }

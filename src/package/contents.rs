@@ -9,11 +9,11 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{Error, LayerInput, Time};
 use crate::plan::Plan;
-use crate::plan::model::{Contents, Layer};
+use crate::plan::model::{Contents, Layer, Root};
 use crate::store::{Entry, Kind, Tree};
 
 /// Where the start helper stands in an image.
-const INIT: &str = "usr/bin/rpack-init";
+pub(crate) const INIT: &str = "usr/bin/rpack-init";
 
 /// What layers are made of.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,9 @@ fn assemble_one(
     let mut tree = Tree::new();
     for contents in &layer.contents {
         match contents {
-            Contents::RuntimeRoot {} => add_packages(plan, layer, parts.runtime_root, &mut tree),
+            Contents::RuntimeRoot {} => {
+                add_packages(&plan.runtime_root, &layer.id, parts.runtime_root, &mut tree)
+            }
             Contents::Toolchain { name, include } => {
                 let toolchain = parts
                     .toolchains
@@ -140,19 +142,19 @@ fn assemble_one(
     Ok(LayerInput { id: layer.id.clone(), comment: layer.comment.clone(), tree, time })
 }
 
-/// The runtime root's packages of this layer. What no package brings belongs to the base.
-fn add_packages(plan: &Plan, layer: &Layer, root: &Tree, tree: &mut Tree) {
-    let names: BTreeSet<&str> = plan
-        .runtime_root
+/// Adds what the runtime root, composed as `composed`, has for this layer: its packages. What no package brings
+/// belongs to the base.
+pub fn add_packages(root: &Root, layer: &str, composed: &Tree, tree: &mut Tree) {
+    let names: BTreeSet<&str> = root
         .packages
         .iter()
-        .filter(|package| package.layer == layer.id)
+        .filter(|package| package.layer == layer)
         .map(|package| package.name.as_str())
         .collect();
-    for (path, entry) in root.iter() {
+    for (path, entry) in composed.iter() {
         let ours = match &entry.package {
             Some(package) => names.contains(package.as_str()),
-            None => layer.id == "base",
+            None => layer == "base",
         };
         if ours {
             tree.insert(path, entry.clone());
@@ -230,7 +232,7 @@ fn normalised(entry: &Entry) -> Entry {
 }
 
 /// Globs over whole paths: `*` stays inside a component, `**` does not.
-pub(super) fn globs(patterns: &[String]) -> Result<GlobSet, Error> {
+pub(crate) fn globs(patterns: &[String]) -> Result<GlobSet, Error> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();

@@ -19,15 +19,18 @@ mod links;
 mod made;
 mod outcome;
 mod plain;
+mod replace;
 mod segments;
 pub(crate) mod tar;
 mod write;
 
 pub use base::Base;
-pub use contents::{Parts, assemble};
+pub(crate) use contents::{INIT, globs};
+pub use contents::{Parts, add_packages, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
+pub use replace::{Replacement, replace};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -64,7 +67,7 @@ pub struct Input<'a> {
 }
 
 /// What a layer is made from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LayerInput {
     /// `base`, `runtime`, `dependencies`, `app`.
     pub id: String,
@@ -189,6 +192,12 @@ impl Packing<'_> {
         let missing: Vec<_> = keyed.iter().zip(&found).filter(|(_, found)| found.is_none()).collect();
         let mut written = in_lanes(&missing, |((layer, key), _)| self.write(layer, key))?.into_iter();
         Ok(found.into_iter().filter_map(|found| found.or_else(|| written.next())).collect())
+    }
+
+    /// The blob of one layer.
+    fn one(&self, layer: &LayerInput) -> Result<LayerDescriptor, Error> {
+        let key = cache::key(layer, self.image.compression, self.store)?;
+        self.find(layer, &key).map_or_else(|| self.write(layer, &key), Ok)
     }
 
     /// The layer, if it was written before.

@@ -27,7 +27,9 @@ use crate::source::{Seen, Source};
 use crate::store::history::History;
 use crate::store::{self, Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{build, closure, config, cross, detect, http, oci, package, plan, prune, publish, source};
+use crate::{
+    build, closure, config, cross, detect, http, oci, package, plan, prune, publish, rebase, source,
+};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -307,7 +309,7 @@ pub fn build(
     let made = making::make(plan, checkout, context, running, &history, session)?;
     let mut work = made.work;
     let planned = &plan.runtime_root;
-    let plan = &settled(plan, &work.tree, checkout, session)?;
+    let plan = &rebase::labelled(settled(plan, &work.tree, checkout, session)?);
     let runtime_root = match made.runtime_root {
         Ok(tree) if plan.runtime_root == *planned => tree,
         Err(error) if plan.runtime_root == *planned => return Err(boxed(error)),

@@ -76,7 +76,7 @@ impl Layout {
         }
         let entry = to_value(&index_entry(product, names))?;
         let mut index = self.index()?;
-        let has_tag = |found: &&Value| found["annotations"][REF_NAME] == Value::from(&*names.tag);
+        let has_tag = |found: &&Value| found["annotations"][REF_NAME] == *names.tag;
         if let Some(entries) = index["manifests"].as_array()
             && entries.iter().filter(has_tag).eq([&entry])
         {

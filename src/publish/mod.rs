@@ -12,8 +12,8 @@ mod unpack;
 
 pub use destination::Destination;
 pub use error::Error;
-pub use source::{find, list};
-pub use unpack::{Unpacked, layer_of_paths, unpack};
+pub use source::{find, find_all, list};
+pub use unpack::{Unpacked, layer_of_paths, layers, unpack};
 
 use crate::oci::Reference;
 use crate::package::{Image, Product};

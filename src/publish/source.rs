@@ -12,7 +12,7 @@ use crate::oci::image::{
 };
 use crate::oci::layout::{Archive, Place, read_capped};
 use crate::oci::{Digest, Reference};
-use crate::package::{Image, LayerDescriptor};
+use crate::package::{Image, LayerDescriptor, Product};
 use crate::store::{self, Store};
 
 /// The largest manifest or config that is read.
@@ -48,6 +48,32 @@ pub fn find(text: &str, platform: &str, store: &Store) -> Result<Image, Error> {
     };
     let image = read(&source, &entry, store)?;
     if fits(&image.platform) { Ok(image) } else { Err(other(vec![image.platform.to_string()])) }
+}
+
+/// What `text` names in the words of [`find`], for all its platforms, and the reference it was built under, if it
+/// says so.
+///
+/// # Errors
+/// As [`find`], but for platforms.
+pub fn find_all(text: &str, store: &Store) -> Result<(Product, Option<Reference>), Error> {
+    let (source, entry) = locate(text, store)?;
+    let reference = reference(&entry);
+    let product = if is_index(&entry) {
+        let parts = members(&source, &entry, store)?;
+        let images = parts.iter().map(|part| read(&source, part, store)).collect::<Result<_, _>>()?;
+        Product { root: Descriptor::new(&entry.media_type, entry.digest, entry.size), images }
+    } else {
+        read(&source, &entry, store)?.into()
+    };
+    Ok((product, reference))
+}
+
+/// The reference of an entry: as it was typed, where a store keeps that, else by its full name.
+fn reference(entry: &Descriptor) -> Option<Reference> {
+    let read = |key: &str| entry.annotations.get(key)?.parse::<Reference>().ok();
+    let full = read(IMAGE_NAME)?;
+    let typed = read(REF_NAME).filter(|typed| typed.full() == full.full());
+    Some(typed.unwrap_or_else(|| full.shortened()))
 }
 
 fn is_index(entry: &Descriptor) -> bool {

@@ -9,7 +9,7 @@ use crate::oci::Digest;
 use crate::oci::image::ImageConfig;
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::{self, Limits};
-use crate::package::Image;
+use crate::package::{Image, LayerDescriptor};
 use crate::store::{self, Store, Tree};
 
 const MAX_CONFIG: u64 = 8 << 20;
@@ -57,6 +57,18 @@ pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, u
         }
     }
     Ok(found)
+}
+
+/// Each layer of `image` by itself, from the bottom up; contents lie in the store.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn layers(image: &Image, store: &Store) -> Result<Vec<Tree>, Error> {
+    let one = |layer: &LayerDescriptor| {
+        let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
+        Ok(unpack::layer(&layer, Limits::IMAGE, store)?)
+    };
+    image.layers.iter().map(one).collect()
 }
 
 fn config(image: &Image, store: &Store) -> Result<ImageConfig, Error> {

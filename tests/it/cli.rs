@@ -13,6 +13,7 @@ fn help_of_every_command() {
         "detect",
         "plan",
         "lock",
+        "rebase",
         "explain",
         "cache",
         "cache ls",

@@ -1,6 +1,7 @@
 //! Small images and what the loader finds in them.
 
 mod elf;
+mod kept;
 mod network;
 mod size;
 

@@ -90,20 +90,42 @@ pub fn unpack(
     store: &Store,
 ) -> Result<(PathBuf, Tree), Error> {
     let key = format!("image-{}", manifest.hex());
-    if let Some(found) = cached(&key, store) {
+    let about = || format!("files of image {}", manifest.short());
+    unpack_as(&key, about, manifest, layers, limits, store)
+}
+
+/// One layer of an image as a tree whose contents lie in the store; unpacked only if the store does not have it.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn layer(layer: &Layer, limits: Limits, store: &Store) -> Result<Tree, Error> {
+    let key = format!("image-{}", layer.digest.hex());
+    let about = || format!("files of layer {}", layer.digest.short());
+    unpack_as(&key, about, layer.digest, std::slice::from_ref(layer), limits, store).map(|(_, tree)| tree)
+}
+
+fn unpack_as(
+    key: &str,
+    about: impl FnOnce() -> String,
+    digest: Digest,
+    layers: &[Layer],
+    limits: Limits,
+    store: &Store,
+) -> Result<(PathBuf, Tree), Error> {
+    if let Some(found) = cached(key, store) {
         return Ok(found);
     }
-    let _lock = store.lock(&key)?;
-    if let Some(found) = cached(&key, store) {
+    let _lock = store.lock(key)?;
+    if let Some(found) = cached(key, store) {
         return Ok(found);
     }
     let folder = store.temporary_folder()?;
     let mut tree = layers::read(layers, limits, folder.path(), store)?;
     tree.add_parents();
-    check_parents(manifest, &tree)?;
-    remember(&key, &tree, store)?;
-    let root = store.materialise(&key, &tree)?;
-    store.describe("trees", &key, || format!("files of image {}", manifest.short()));
+    check_parents(digest, &tree)?;
+    remember(key, &tree, store)?;
+    let root = store.materialise(key, &tree)?;
+    store.describe("trees", key, about);
     point_into(&mut tree, &root);
     Ok((root, tree))
 }

@@ -48,7 +48,8 @@ fn question(machine: &Machine, command: &[&str]) -> String {
     // An address may hold a password before its host.
     let public = |value: &str| value.rsplit('@').next().unwrap_or_default().to_owned();
     let variables = machine.environment.iter().filter(|(name, _)| matters(name));
-    let text: String = variables.map(|(name, value)| format!("{name}={}\0", public(value))).collect();
+    let known: Vec<_> = variables.map(|(name, value)| (name, public(value))).collect();
+    let text = serde_json::to_string(&known).expect("texts always serialise");
     format!("client:{} {}", command.join(" "), Digest::of(text.as_bytes()).hex())
 }
 

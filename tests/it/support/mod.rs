@@ -2,7 +2,6 @@
 
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 pub(crate) mod debian_repository;
-#[expect(dead_code, reason = "the library's own tests use the rest of it")]
 pub(crate) mod elf;
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 pub(crate) mod http_server;

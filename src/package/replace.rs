@@ -1,0 +1,102 @@
+//! Makes an image anew with some of its layers replaced: the blobs of the others stay, and so does everything in its
+//! documents that does not speak of a replaced layer.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::config::rfc3339;
+use super::{Error, Image, LayerDescriptor, LayerInput, Packing, layers, put};
+use crate::oci::Digest;
+use crate::oci::image::{CONFIG, MANIFEST};
+use crate::plan;
+use crate::store::{self, Store};
+use crate::ui::Reporter;
+
+/// The label that says when an image was made.
+const CREATED: &str = "org.opencontainers.image.created";
+
+/// What becomes of an image.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    /// The app's name, as in [`Input`](super::Input).
+    pub name: &'a str,
+    /// The image as it is.
+    pub image: &'a Image,
+    /// All its layers, from the bottom up: those that stay as they are in it.
+    pub layers: Vec<LayerInput>,
+    /// Which of them are replaced, by their index.
+    pub replaced: BTreeSet<usize>,
+    /// What its config says, as far as layers depend on it.
+    pub settings: &'a plan::model::Image,
+    /// The image's new time in seconds since 1970; none when it keeps its own.
+    pub created: Option<i64>,
+}
+
+/// Makes the image; `image` itself when no layer has another content.
+///
+/// # Errors
+/// When the layers contradict each other, or when a file cannot be read or written.
+pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter) -> Result<Image, Error> {
+    let Replacement { name, image, layers, replaced, settings, created } = replacement;
+    let layers = layers::normalise(layers, settings, None)?;
+    let platform = image.platform.to_string();
+    let packing = Packing {
+        threads: super::write::threads(),
+        app: name,
+        platform: &platform,
+        image: settings,
+        history: None,
+        store,
+        reporter,
+    };
+    let mut descriptors = image.layers.clone();
+    for index in replaced {
+        let packed = packing.one(&layers[index])?;
+        // Equal files may have been compressed by an earlier version: what is everywhere already is kept.
+        if packed.diff_id != descriptors[index].diff_id {
+            descriptors[index] = packed;
+        }
+    }
+    if descriptors == image.layers {
+        return Ok(image.clone());
+    }
+    let created = created.map(rfc3339).transpose()?;
+    let comments: Vec<&str> = layers.iter().map(|layer| layer.comment.as_str()).collect();
+    let config = config(read(&image.config.digest, store)?, &descriptors, &comments, created.as_deref());
+    let config = put(store, CONFIG, "config", &config)?;
+    let mut manifest = read(&image.manifest.digest, store)?;
+    manifest["config"] = json!(config);
+    manifest["layers"] = descriptors.iter().map(|layer| json!(layer.descriptor())).collect();
+    if let (Some(time), Some(stated)) = (&created, manifest["annotations"].get_mut(CREATED)) {
+        *stated = json!(time);
+    }
+    let manifest = put(store, MANIFEST, "manifest", &manifest)?;
+    Ok(Image { platform: image.platform.clone(), manifest, config, layers: descriptors })
+}
+
+/// The config for `layers`, whose history has one entry each.
+fn config(mut config: Value, layers: &[LayerDescriptor], comments: &[&str], created: Option<&str>) -> Value {
+    config["rootfs"]["diff_ids"] = layers.iter().map(|layer| json!(layer.diff_id)).collect();
+    for (entry, comment) in config["history"].as_array_mut().into_iter().flatten().zip(comments) {
+        entry["comment"] = json!(comment);
+        if let Some(time) = created {
+            entry["created"] = json!(time);
+        }
+    }
+    if let Some(time) = created {
+        config["created"] = json!(time);
+        if let Some(stated) = config["config"]["Labels"].get_mut(CREATED) {
+            *stated = json!(time);
+        }
+    }
+    config
+}
+
+/// A document of the image, which was checked when it came to the store.
+fn read(digest: &Digest, store: &Store) -> Result<Value, Error> {
+    let path = store.blob_path(digest);
+    let bytes = fs::read(&path).map_err(store::Error::io("read", &path))?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::Document { document: "image", source })
+}
