@@ -110,7 +110,7 @@ fn assemble_one(
     for contents in &layer.contents {
         match contents {
             Contents::RuntimeRoot {} => {
-                add_packages(&plan.runtime_root, &layer.id, parts.runtime_root, &mut tree)
+                add_packages(&plan.runtime_root, &layer.id, parts.runtime_root, &mut tree);
             }
             Contents::Toolchain { name, include } => {
                 let toolchain = parts

@@ -239,11 +239,12 @@ mod tests {
             let path = format!("usr/lib/python3.13/__pycache__/{name}.cpython-313.pyc");
             old.insert(path, Entry::bytes("compiled"));
         }
+        let is_source = |path: &str| path.strip_suffix(".py").is_some();
         old.insert("usr/bin/rpack-init", Entry::bytes("program"));
         let mut new = tree("new");
-        let dropped = keep(&old, |path| !path.ends_with(".py"), &mut new).unwrap();
+        let dropped = keep(&old, |path| !is_source(path), &mut new).unwrap();
         assert_eq!(dropped, ["/usr/lib/python3.13/__pycache__/ssl.cpython-313.pyc"]);
-        let kept: Vec<_> = new.iter().map(|(path, _)| path).filter(|path| !path.ends_with(".py")).collect();
+        let kept: Vec<_> = new.iter().map(|(path, _)| path).filter(|path| !is_source(path)).collect();
         assert_eq!(
             kept,
             [

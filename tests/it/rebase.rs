@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::archive::Fixture;
 use crate::support::Finished;
-use crate::support::debian_repository::{Package, Signing};
+use crate::support::debian_repository::{Package, Signing, sha256};
 use crate::support::elf::Elf;
 use crate::support::image::Layout;
 
@@ -61,7 +61,7 @@ impl Built {
     }
 
     /// The digest that a build from source has in a new store.
-    fn from_source(&self) -> String {
+    fn source_digest(&self) -> String {
         let store = self.fixture.context.root().join("store-of-source");
         let mut command = self.fixture.context.command(&["build", "--quiet", "--definitions"]);
         command.arg(&self.fixture.definitions).env("RPACK_STORE", store);
@@ -115,7 +115,7 @@ fn the_result_is_what_a_build_from_source_makes() {
         built.publish(libfoo("2.0", "/b", "libfoo.so.1"));
         let rebased = built.elsewhere("other", &["rebase", "oci:../layout", "-o", "oci:../new"]);
         let printed = rebased.success();
-        let to = built.from_source();
+        let to = built.source_digest();
         assert_ne!(to, built.digest);
         let expected = format!("libfoo1  1.0 → 2.0  libraries\n{} → {to}", built.digest.trim_end());
         assert_eq!(printed, expected, "{configuration}");
@@ -136,7 +136,7 @@ fn a_change_of_the_base_itself_replaces_the_base_alone() {
     let finished = built.elsewhere("other", &["rebase", "oci:../layout", "-o", "oci:../layout"]);
     assert_eq!(finished.stderr.lines().last(), Some("shop:latest  1 of 4 layers replaced"));
     insta::assert_snapshot!("rebase_base", without_digests(&finished.stdout));
-    assert!(finished.stdout.ends_with(&format!("→ {}", built.from_source())), "{}", finished.stdout);
+    assert!(finished.stdout.ends_with(&format!("→ {}", built.source_digest())), "{}", finished.stdout);
     assert_eq!(different(&before, &layers(&Layout::open(&built.layout()))), ["rpack base"]);
 }
 
@@ -240,13 +240,12 @@ fn a_package_that_the_base_no_longer_has_is_an_error() {
 
 /// Writes the layout's image again with another config.
 fn rewrite(built: &Built, change: impl FnOnce(&mut Value)) {
-    use sha2::Digest as _;
     let root = built.layout();
     let json = |path: PathBuf| serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap();
     let blob = |digest: &Value| root.join("blobs").join(digest.as_str().unwrap().replace(':', "/"));
     let put = |value: &Value| {
         let bytes = serde_json::to_vec(value).unwrap();
-        let hex: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = sha256(&bytes);
         fs::write(root.join("blobs/sha256").join(&hex), &bytes).unwrap();
         (Value::from(format!("sha256:{hex}")), Value::from(bytes.len()))
     };

@@ -20,8 +20,8 @@ fn runtime(further: &[(&str, Entry)]) -> LayerInput {
     for (path, entry) in further {
         tree.insert(*path, entry.clone());
     }
-    let sums: String = further.iter().map(|(path, _)| format!("0  {path}\n")).collect();
-    tree.insert("var/lib/dpkg/status.d/tool.md5sums", Entry::bytes(sums));
+    let sums: Vec<String> = further.iter().map(|(path, _)| format!("0  {path}")).collect();
+    tree.insert("var/lib/dpkg/status.d/tool.md5sums", Entry::bytes(sums.join("\n")));
     tree.add_parents();
     layer("runtime", tree)
 }
