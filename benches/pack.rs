@@ -42,8 +42,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let walked = start.elapsed();
     let start = Instant::now();
     let layer = LayerInput { id: "dependencies".to_owned(), comment: String::new(), tree, time: Time::Fixed };
-    let input =
-        Input { name: "bench", platform: "linux/amd64", layers: vec![layer], image: &image, base: None };
+    let input = Input {
+        name: "bench",
+        platform: "linux/amd64",
+        layers: vec![layer],
+        image: &image,
+        base: None,
+        history: None,
+    };
     let image = package(input, &store, &Reporter::new(Progress::Plain))?;
     let packed = start.elapsed();
     let line = serde_json::json!({
