@@ -17,6 +17,7 @@ use rpack::http::{Client, Options};
 use rpack::plan::model::{Catalogue as _, RootRequest};
 use rpack::rootfs::{Context, Endpoints, Machine, Purpose, directory};
 use rpack::store::{Store, now};
+use rpack::observe::Observer;
 use rpack::ui::{Progress, Reporter};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,8 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: compose STORE archives|closure|listed PACKAGE…".into());
     };
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine =
-        Machine { root: PathBuf::from("/"), home: environment.get("HOME").map(PathBuf::from), environment };
+    let machine = Machine {
+        root: PathBuf::from("/"),
+        home: environment.get("HOME").map(PathBuf::from),
+        environment,
+        observer: Observer::default(),
+        answers: None,
+    };
     let start = Instant::now();
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions)?;
@@ -38,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let context = Context::new(
         Store::open(store)?,
-        Client::new(Options::default())?,
+        Client::new(Options::default()),
         Reporter::new(Progress::Quiet),
         definitions,
         endpoints,

@@ -3,7 +3,7 @@
 use crate::closure::{self, Broken};
 use crate::plan::model::CatalogueError;
 use crate::ui::{Diagnose, ExitCode};
-use crate::{oci, package, publish, rootfs, store};
+use crate::{package, publish, rootfs, store};
 
 /// Why an image is not rebased.
 #[derive(Debug, thiserror::Error)]
@@ -106,12 +106,6 @@ impl Error {
             Self::Store(error) => error,
             _ => return None,
         })
-    }
-}
-
-impl From<oci::layout::Error> for Error {
-    fn from(error: oci::layout::Error) -> Self {
-        Self::Read(error.into())
     }
 }
 

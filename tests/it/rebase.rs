@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::archive::Fixture;
-use crate::support::Finished;
 use crate::support::debian_repository::{Package, Signing, sha256};
 use crate::support::elf::Elf;
 use crate::support::image::Layout;
+use crate::support::{Finished, TestContext, repository};
 
 /// An app whose program needs a library of the package `libfoo1`, built once, in a layout and in the store.
 struct Built {
@@ -121,6 +121,44 @@ fn the_result_is_what_a_build_from_source_makes() {
         assert_eq!(printed, expected, "{configuration}");
         let new = Layout::open(&built.fixture.context.root().join("new"));
         assert_eq!(different(&before, &layers(&new)), ["rpack libraries"]);
+    }
+}
+
+#[test]
+fn what_no_package_brought_is_taken_from_the_old_layer() {
+    let mut built = Built::new();
+    let embedded = fs::read_to_string(repository().join("buildpacks/procfile/buildpack.toml")).unwrap();
+    let mixed = "contents = [{ from = \"runtime-root\" }, { from = \"init\" }, { from = \"files\", files = { \
+                 \"/etc/tool[1].conf\" = \"a text\\n\" }, links = { \"/opt/tool\" = \"/usr/lib\" } }]";
+    let text = embedded.replace("contents = [{ from = \"init\" }]", mixed);
+    let text = text.replace(
+        "[[check]]\nid = \"start/shell\"",
+        "[[runtime-root]]\nlayer = \"runtime\"\npackages = [\"libfoo1\"]\n\n[[check]]\nid = \"start/shell\"",
+    );
+    let folder = built.fixture.definitions.join("buildpacks/procfile");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("buildpack.toml"), text).unwrap();
+    built.fixture.context.file("rpack.toml", "name = \"shop\"\n");
+    built.fixture.build(&["-o", "oci:../mixed"]).success();
+    let mixed = Layout::open(&built.fixture.context.root().join("mixed"));
+    insta::assert_snapshot!("rebase_label", mixed.config["config"]["Labels"]["rpack.base"].as_str().unwrap());
+    built.publish(libfoo("2.0", "/b", "libfoo.so.1"));
+    let printed = built.elsewhere("other", &["rebase", "oci:../mixed", "-o", "oci:../new"]).success();
+    assert!(printed.ends_with(&format!("→ {}", built.source_digest())), "{printed}");
+    let new = Layout::open(&built.fixture.context.root().join("new"));
+    assert_eq!(different(&layers(&mixed), &layers(&new)), ["rpack runtime"]);
+    assert_eq!(new.paths(), mixed.paths());
+}
+
+#[test]
+#[ignore = "needs the network: run by .ci/run"]
+fn network_real_images_that_are_up_to_date_stay_what_they_are() {
+    for example in ["python-flask", "node-express"] {
+        let context = TestContext::of_example(example);
+        let name = format!("rebase-{example}");
+        let digest = context.rpack(&["build", "--quiet", "--name", &name]).success();
+        let printed = context.rpack(&["rebase", "--quiet", &name]).success();
+        assert_eq!(printed, format!("{}  nothing changed\n", digest.trim_end()));
     }
 }
 
