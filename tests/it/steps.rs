@@ -130,9 +130,16 @@ fn userns_the_image_is_the_same_for_any_number_of_jobs() {
         ("three", three, "three.txt", None),
         (
             "four",
-            "[ -e shared/one ]; [ ! -e shared/two ]; [ ! -e three.out ]",
+            "[ -e shared/one ]; [ ! -e shared/two ]; [ ! -e three.out ]; : >four.out",
             "four.txt",
             Some("[\"procfile/one\"]"),
+        ),
+        // What it needs stands on the others.
+        (
+            "five",
+            "[ -e three.out ]; [ -e shared/one ]; [ -e shared/two ]; [ ! -e four.out ]",
+            "five.txt",
+            Some("[\"procfile/three\"]"),
         ),
     ]);
     let one_by_one = app.build("one", &["--jobs", "1"]);
@@ -140,8 +147,8 @@ fn userns_the_image_is_the_same_for_any_number_of_jobs() {
     assert!(together.stderr.contains("  procfile/three | sees two\n"), "{}", together.stderr);
     assert_eq!(together.success(), one_by_one.success());
     let again = app.build("four", &["--jobs", "4", "--name", "again"]);
-    for name in ["one", "two", "three", "four"] {
-        assert!(again.stderr.contains(&format!("procfile/{name}  {name}: unchanged\n")), "{}", again.stderr);
+    for name in ["one", "two", "three", "four", "five"] {
+        assert!(again.stderr.contains(&format!("procfile/{name}  {name}  unchanged\n")), "{}", again.stderr);
     }
 }
 
