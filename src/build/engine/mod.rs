@@ -103,8 +103,8 @@ impl Engine<'_> {
         let mut kept = jobs.iter().map(|job| self.found(job)).collect::<Result<Vec<_>, _>>()?;
         if kept.iter().any(Option::is_none) {
             let ground = (self.ground)()?;
-            let make = |index: usize, entries| self.made(&jobs[index], &whole, &ground, entries);
-            let made = schedule::run(&seen, kept, self.jobs, self.halt, &make);
+            let work = |index: usize, entries| self.made(&jobs[index], &whole, &ground, entries);
+            let made = schedule::run(&seen, kept, self.jobs, self.halt, &work);
             let stopped = || Error::Interrupted { step: plan.steps[0].id.clone() };
             kept = made.map_err(|error| error.unwrap_or_else(stopped))?.into_iter().map(Some).collect();
         }

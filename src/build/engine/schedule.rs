@@ -52,9 +52,9 @@ pub(super) fn run(
             held.started[index] = true;
             let entries = held.entries(&seen[index]);
             drop(held);
-            let made = make(index, entries);
+            let result = make(index, entries);
             held = lock(&board);
-            match made {
+            match result {
                 Ok(kept) => held.kept[index] = Some(kept),
                 Err(error) => {
                     halt.set();

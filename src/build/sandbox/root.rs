@@ -102,7 +102,7 @@ fn mount_classic(layers: &Layers<'_>, at: BorrowedFd<'_>) -> rustix::io::Result<
         options.push_str(",userxattr");
     }
     for (name, value) in features(layers) {
-        options.push_str(&format!(",{name}={value}"));
+        options.extend([",", name, "=", value]);
     }
     let mount = |options: &str| {
         let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
