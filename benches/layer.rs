@@ -52,7 +52,14 @@ fn settings(compression: Compression) -> model::Image {
 
 fn pack(tree: Tree, image: &model::Image, store: &Store) -> Image {
     let layer = LayerInput { id: "app".to_owned(), comment: String::new(), tree, time: Time::Fixed };
-    let input = Input { name: "bench", platform: "linux/amd64", layers: vec![layer], image, base: None, history: None };
+    let input = Input {
+        name: "bench",
+        platform: "linux/amd64",
+        layers: vec![layer],
+        image,
+        base: None,
+        history: None,
+    };
     package(input, store, &Reporter::new(Progress::Quiet)).expect("the layer is packed")
 }
 
