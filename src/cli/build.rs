@@ -120,10 +120,11 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
         written.done();
     }
     if let Some(pending) = pending {
-        let answer = Answer { product, tag: tag.familiar(), warnings: session.reporter.warnings() };
+        let answer = Answer { product, tag, warnings: session.reporter.warnings() };
         let (observer, environment) = (&session.observer, &session.environment);
         let keep = || pending.keep(answer, &checkout.source, observer, environment, &session.store);
-        session.reporter.stage("remember", keep).map_err(boxed)?;
+        // Without it the next build does its work again, and that is all.
+        let _ = session.reporter.stage("remember", keep);
     }
     Ok(status)
 }
@@ -158,16 +159,13 @@ fn answer_again(
     let layers = answer.product.images.iter().flat_map(|image| &image.layers);
     let layers: Vec<&str> = layers.map(|layer| layer.media_type.as_str()).collect();
     outputs.iter().try_for_each(|output| output.holds(&platforms, &layers)).map_err(boxed)?;
-    let tag = match &arguments.tag {
-        Some(tag) => tag.clone(),
-        None => answer.tag.parse().expect("the tag of a build is a reference"),
-    };
+    let tag = arguments.tag.as_ref().unwrap_or(&answer.tag);
     let publish = || {
-        publish::tag(&answer.product, &tag, &session.store).map_err(boxed)?;
-        pipeline::publish(&answer.product, &tag, outputs, session)
+        publish::tag(&answer.product, tag, &session.store).map_err(boxed)?;
+        pipeline::publish(&answer.product, tag, outputs, session)
     };
     session.reporter.stage("publish", publish)?;
-    session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, &tag)));
+    session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, tag)));
     print_digest(&answer.product)
 }
 

@@ -7,13 +7,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Digest;
 
 const MAX_PATH: usize = 255;
 const DEFAULT_DOMAIN: &str = "docker.io";
 
 /// The name of an image, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Reference {
     repository: String,
     domain: String,
@@ -105,6 +108,20 @@ const TAG_RULE: &str =
 
 fn invalid(text: &str, reason: &'static str) -> InvalidReference {
     InvalidReference { text: text.to_owned(), reason }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = InvalidReference;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
+    }
 }
 
 impl FromStr for Reference {

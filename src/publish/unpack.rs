@@ -62,7 +62,7 @@ pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, u
 /// Each layer of `image` by itself, from the bottom up; contents lie in the store.
 ///
 /// # Errors
-/// As [`unpack`].
+/// As [`unpack()`].
 pub fn layers(image: &Image, store: &Store) -> Result<Vec<Tree>, Error> {
     let one = |layer: &LayerDescriptor| {
         let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };

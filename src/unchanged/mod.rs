@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Environment, Flag};
 use crate::observe::{self, Comparison, Observer, Sight, State};
 use crate::oci::layout::Layout;
-use crate::oci::{Digest, to_canonical_json};
+use crate::oci::{Digest, Reference, to_canonical_json};
 use crate::package::Product;
 use crate::source::{Fingerprints, Seen, Source};
 use crate::store::{self, Store};
@@ -53,7 +53,7 @@ pub struct Answer {
     /// What was made.
     pub product: Product,
     /// Its tag when none is given.
-    pub tag: String,
+    pub tag: Reference,
     /// To be shown again: what was wrong is wrong still.
     pub warnings: Vec<Warning>,
 }

@@ -265,3 +265,33 @@ fn tool_nothing_changed_starts_no_process_opens_no_socket_and_no_file_of_the_app
     assert!(opened.iter().all(|path| !path.starts_with("/app")), "{opened:?}");
     assert!(opened.iter().all(|path| !path.contains("/blobs/")), "{opened:?}");
 }
+
+#[test]
+#[ignore = "needs strace: run by .ci/run"]
+fn tool_one_file_changed_opens_and_writes_the_layer_of_the_app_alone() {
+    let fixture = fixture();
+    for number in 0..100 {
+        fixture.context.file(&format!("static/{number}.html"), &format!("<p>{number}</p>\n"));
+    }
+    built(&fixture, &[]);
+    let blobs = || {
+        let entries = fs::read_dir(fixture.context.store().join("blobs/sha256")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let before = blobs();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    fixture.context.file("static/7.html", "<p>seven</p>\n");
+    let calls = traced(&fixture, "execve,fork,vfork,connect,open,openat,renameat,renameat2,rename");
+    let [processes, connections] =
+        ["execve(", "connect("].map(|call| calls.iter().filter(|line| line.contains(call)).count());
+    assert_eq!((processes, connections), (1, 0), "{calls:?}");
+    // New are the layer of the app, the config and the manifest.
+    let new: Vec<String> = blobs().into_iter().filter(|blob| !before.contains(blob)).collect();
+    assert_eq!(new.len(), 3, "{new:?}");
+    let quoted = |line: &String| line.split('"').nth(1).map(str::to_owned);
+    let opened: Vec<String> = calls.iter().filter(|line| line.contains("open")).filter_map(quoted).collect();
+    let of = |folder: &str| opened.iter().filter(|path| path.starts_with(folder)).collect::<Vec<_>>();
+    // The old layer of the app, whose compressed parts are taken over; nothing of the base or the runtime.
+    assert!(of("/store/blobs/").len() <= 1, "{:?}", of("/store/blobs/"));
+    assert_eq!(of("/store/trees/").iter().filter(|path| path.contains("/files/")).count(), 0);
+}
