@@ -134,12 +134,14 @@ fn reasons(stderr: &str) -> String {
     stderr.lines().filter(is_reason).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Lines that come from several threads: without digests, in the order of their text.
+/// Lines that come from several threads: without digests, in the order of their text, each once.
 fn sorted(lines: &str) -> String {
     let keys = regex::Regex::new(r"\b[0-9a-f]{12,64}\b").unwrap();
     let mut lines: Vec<String> =
         lines.lines().map(|line| format!("{}\n", keys.replace_all(line, "[KEY]"))).collect();
     lines.sort();
+    // Two threads may look for the same entry.
+    lines.dedup();
     lines.concat()
 }
 
