@@ -4,15 +4,14 @@
 //! unpacked trees and of results of steps are never written to, so where they are says what they hold, together with
 //! the run of the step. A tree with files from elsewhere is read.
 
-use std::collections::HashMap;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::scan::{Scan, is_script};
 use crate::observe;
 use crate::oci::{Digest, DigestWriter};
-use crate::store::{Content, Kind, Store, Tree, instance};
+use crate::store::instance::Runs;
+use crate::store::{Content, Kind, Store, Tree};
 
 /// What [`Scan::add`] finds in `tree`.
 ///
@@ -40,7 +39,7 @@ fn read(tree: &Tree, may_start: impl Fn(&str) -> bool) -> Result<Scan, Error> {
 /// None when a name does not tell what a file holds.
 fn key(tree: &Tree, may_start: &impl Fn(&str) -> bool, store: &Store) -> Option<Digest> {
     let mut hash = DigestWriter::new(io::sink());
-    let mut runs: HashMap<PathBuf, String> = HashMap::new();
+    let mut runs = Runs::default();
     let mut add = |part: &[u8]| {
         // Writing to a sink cannot fail. No part holds NUL.
         let _ = hash.write_all(part).and_then(|()| hash.write_all(b"\0"));
@@ -56,20 +55,10 @@ fn key(tree: &Tree, may_start: &impl Fn(&str) -> bool, store: &Store) -> Option<
                 let relative = store.inside(file)?;
                 add(relative.as_os_str().as_encoded_bytes());
                 if relative.starts_with("steps") {
-                    add(run(relative, &mut runs, store)?.as_bytes());
+                    add(runs.of(relative, store)?.as_bytes());
                 }
             }
         }
     }
     Some(hash.finish().1)
-}
-
-/// Which run of its step the file `relative` is of.
-fn run<'a>(relative: &Path, runs: &'a mut HashMap<PathBuf, String>, store: &Store) -> Option<&'a str> {
-    let folder: PathBuf = relative.components().take(2).collect();
-    if !runs.contains_key(&folder) {
-        let found = instance::read(&store.root().join(&folder))?;
-        runs.insert(folder.clone(), found);
-    }
-    runs.get(&folder).map(String::as_str)
 }

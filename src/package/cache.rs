@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::links::Links;
 use super::{Error, LayerDescriptor, LayerInput, compress, plain};
 use crate::oci::{Compression, Digest, DigestWriter};
-use crate::store::{Content, Entry, Kind, Store, instance};
+use crate::store::instance::Runs;
+use crate::store::{Content, Entry, Kind, Store};
 
 /// Raise it when the rules that are not in an entry's metadata change: the format of the archive.
 const FORMAT: u32 = 2;
@@ -84,7 +85,7 @@ enum Run {
 /// Computes the key of a layer.
 pub(super) fn key(layer: &LayerInput, compression: Compression, store: &Store) -> Result<Key, Error> {
     let mut contents = HashMap::new();
-    let mut seen = Seen { store, runs: HashMap::new(), links: Links::default() };
+    let mut seen = Seen { store, runs: Runs::default(), links: Links::default() };
     let mut hash = DigestWriter::new(io::sink());
     add(&mut hash, &(FORMAT, compress::identity(compression)))?;
     for (path, entry) in layer.tree.iter() {
@@ -115,8 +116,7 @@ fn add<T: Serialize>(hash: &mut DigestWriter<io::Sink>, value: &T) -> Result<(),
 /// What was looked at while the key of a layer is computed.
 struct Seen<'a> {
     store: &'a Store,
-    /// What the results of steps say which run they are of, each read once.
-    runs: HashMap<PathBuf, Option<String>>,
+    runs: Runs,
     links: Links,
 }
 
@@ -144,11 +144,8 @@ impl Seen<'_> {
         }
         let found = fs::symlink_metadata(file).map_err(error)?;
         let size = found.size();
-        let folder: PathBuf = relative.components().take(2).collect();
-        let root = self.store.root();
-        let stated = self.runs.entry(folder).or_insert_with_key(|folder| instance::read(&root.join(folder)));
-        let run = match stated {
-            Some(run) => Run::Stated(run.clone()),
+        let run = match self.runs.of(relative, self.store) {
+            Some(run) => Run::Stated(run.to_owned()),
             None => Run::Found(found.ino(), (found.ctime(), found.ctime_nsec())),
         };
         self.links.add(&layer.tree, path, &found);

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,21 +60,16 @@ impl Record {
 
     /// The record of `key`; one that is damaged or of another format counts as none.
     pub(super) fn read(store: &Store, key: &Digest) -> Option<Self> {
-        let record: Self = serde_json::from_slice(&fs::read(path(store, key)).ok()?).ok()?;
+        let record: Self =
+            serde_json::from_slice(&fs::read(store.root().join("metadata").join(name(key))).ok()?).ok()?;
         (record.format == FORMAT).then_some(record)
     }
 
     pub(super) fn write(&self, store: &Store, key: &Digest) -> Result<(), store::Error> {
-        let path = path(store, key);
-        let mut file = BufWriter::new(store.temporary_file()?);
-        let written = serde_json::to_writer(&mut file, self).map_err(std::io::Error::from);
-        written.and_then(|()| file.flush()).map_err(store::Error::io("write", &path))?;
-        let file = file.into_inner().map_err(|error| store::Error::io("write", &path)(error.into_error()))?;
-        file.persist(&path).map_err(|error| store::Error::io("create", &path)(error.error))?;
-        Ok(())
+        store.put_record(&name(key), &serde_json::to_vec(self).expect("a record has texts as keys"))
     }
 }
 
-fn path(store: &Store, key: &Digest) -> PathBuf {
-    store.root().join("metadata").join(Path::new(&format!("build-{}.json", key.hex())))
+fn name(key: &Digest) -> String {
+    format!("build-{}.json", key.hex())
 }

@@ -60,17 +60,7 @@ pub(in crate::rootfs) fn prepare(
     architecture: &str,
 ) -> Result<Archive, error::Error> {
     // Suites are independent, and most of the time passes in waiting for servers and in unpacking one index.
-    let suites = thread::scope(|scope| {
-        let tasks: Vec<_> = base
-            .suites
-            .iter()
-            .map(|suite| scope.spawn(move || prepare_suite(context, base, suite, architecture)))
-            .collect();
-        let join = |task: thread::ScopedJoinHandle<'_, _>| {
-            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        tasks.into_iter().map(join).collect::<Result<Vec<Ready>, error::Error>>()
-    })?;
+    let suites = at_once(&base.suites, |suite| prepare_suite(context, base, suite, architecture))?;
     let parts = suites.iter().map(|ready| format!("{} {} {}\n", ready.suite.name, ready.date, ready.index));
     let digest =
         Digest::of(format!("{architecture} {:?}\n{}", base.digest, parts.collect::<String>()).as_bytes());
@@ -86,18 +76,26 @@ pub(in crate::rootfs) fn load(
     base: &Base,
     architecture: &str,
 ) -> Result<Universe, error::Error> {
-    let suites = thread::scope(|scope| {
-        let tasks: Vec<_> = archive.suites.iter().map(|ready| scope.spawn(move || ready.load())).collect();
-        let join = |task: thread::ScopedJoinHandle<'_, _>| {
-            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        tasks.into_iter().map(join).collect::<Result<Vec<Arc<Suite>>, error::Error>>()
-    })?;
+    let suites = at_once(&archive.suites, Ready::load)?;
     Ok(Universe {
         architecture: architecture.to_owned(),
         suites,
         unneeded: base.unneeded.clone(),
         pins: BTreeMap::new(),
+    })
+}
+
+/// What `work` makes of each item, all at the same time, in the order of the items.
+fn at_once<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, error::Error> + Sync,
+) -> Result<Vec<T>, error::Error> {
+    thread::scope(|scope| {
+        let tasks: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
+        let join = |task: thread::ScopedJoinHandle<'_, _>| {
+            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        tasks.into_iter().map(join).collect()
     })
 }
 
