@@ -12,6 +12,7 @@ use super::timings::TimingsArguments;
 use super::warm::CacheArguments;
 use super::{Failure, boxed, print};
 use crate::build::Secrets;
+use crate::config::Config;
 use crate::oci::Reference;
 use crate::package::Product;
 use crate::pipeline::{self, App, Error, Running, Session};
@@ -29,6 +30,7 @@ use crate::unchanged::{self, Answer, Miss, Pending, Question};
 Examples:
   rpack build                                 build the app in this folder
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
+  rpack build -t registry.example/app:1 --push  and push it; `rpack login` has been there before
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
   rpack build --secret id=NPM_TOKEN           with this shell's NPM_TOKEN for the steps that install
   rpack build --timings timings.html          a page that shows where the time went
@@ -44,10 +46,14 @@ pub(super) struct Arguments {
     plan: Option<PathBuf>,
     #[command(flatten)]
     secrets: SecretArguments,
-    /// The image's tag [default: NAME:latest]
+    /// The image's tag; several give it several [default: NAME:latest]
     #[arg(long, short, value_name = "NAME[:TAG]")]
-    tag: Option<Reference>,
-    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
+    tag: Vec<Reference>,
+    /// Push the image to the registry of each `--tag`
+    #[arg(long, requires = "tag")]
+    push: bool,
+    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG] or
+    /// docker://NAME:TAG
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,
     #[command(flatten)]
@@ -78,7 +84,7 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
         match unchanged::find(question, &session.environment, &session.store) {
             Ok(answer) => {
                 asked.found("nothing changed");
-                return answer_again(&answer, arguments, &outputs, session);
+                return answer_again(&answer, arguments, &outputs, &app, session);
             }
             Err(Miss(reason)) => {
                 asked.made(&reason);
@@ -109,9 +115,12 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
     let product = pipeline::build_all(&plans, &checkout, &context, running, session)?;
     let tag = super::app::tag(&plans[0]);
-    let given = arguments.tag.as_ref().unwrap_or(&tag);
+    let given = if arguments.tag.is_empty() { std::slice::from_ref(&tag) } else { &arguments.tag };
     let everywhere: Vec<Destination> = [Destination::Store].into_iter().chain(outputs).collect();
-    session.reporter.stage("publish", || pipeline::publish(&product, given, &everywhere, session))?;
+    let registry = pipeline::registry(session, &checkout.config);
+    let tools = session.tools(&registry);
+    let publish = || publish_all(&product, given, &everywhere, arguments.push, &tools);
+    session.reporter.stage("publish", publish)?;
     session.reporter.info(&summary(&product, given));
     let status = print_digest(&product)?;
     if caches.is_written() {
@@ -148,6 +157,7 @@ fn answer_again(
     answer: &Answer,
     arguments: &Arguments,
     outputs: &[Destination],
+    app: &App,
     session: &Session,
 ) -> Result<u8, Error> {
     for warning in &answer.warnings {
@@ -159,14 +169,33 @@ fn answer_again(
     let layers = answer.product.images.iter().flat_map(|image| &image.layers);
     let layers: Vec<&str> = layers.map(|layer| layer.media_type.as_str()).collect();
     outputs.iter().try_for_each(|output| output.holds(&platforms, &layers)).map_err(boxed)?;
-    let tag = arguments.tag.as_ref().unwrap_or(&answer.tag);
+    let tags = if arguments.tag.is_empty() { std::slice::from_ref(&answer.tag) } else { &arguments.tag };
     let publish = || {
-        publish::tag(&answer.product, tag, &session.store).map_err(boxed)?;
-        pipeline::publish(&answer.product, tag, outputs, session)
+        for tag in tags {
+            publish::tag(&answer.product, tag, &session.store).map_err(boxed)?;
+        }
+        let goes_far =
+            arguments.push || outputs.iter().any(|output| matches!(output, Destination::Registry(_)));
+        // What is configured about registries stands beside the source, and is needed for them alone.
+        let config = if goes_far { pipeline::read(app, session)?.config } else { Config::default() };
+        let registry = pipeline::registry(session, &config);
+        publish_all(&answer.product, tags, outputs, arguments.push, &session.tools(&registry))
     };
     session.reporter.stage("publish", publish)?;
-    session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, tag)));
+    session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, tags)));
     print_digest(&answer.product)
+}
+
+/// Puts the image to all outputs and, if that is wanted, to the registries of its tags.
+fn publish_all(
+    product: &Product,
+    tags: &[Reference],
+    outputs: &[Destination],
+    push: bool,
+    tools: &publish::Tools<'_>,
+) -> Result<(), Error> {
+    pipeline::publish(product, tags, outputs, tools)?;
+    if push { publish::push(product, tags, tools).map_err(boxed) } else { Ok(()) }
 }
 
 /// Prints what stdout is for.
@@ -175,9 +204,11 @@ fn print_digest(product: &Product) -> Result<u8, Error> {
     Ok(ExitCode::Done as u8)
 }
 
-/// The tag, and for each image the number of layers and what a registry would store. The platform is named where it
+/// The tags, and for each image the number of layers and what a registry would store. The platform is named where it
 /// is not this machine's alone.
-fn summary(product: &Product, tag: &Reference) -> String {
+fn summary(product: &Product, tags: &[Reference]) -> String {
+    let names: Vec<String> = tags.iter().map(Reference::familiar).collect();
+    let names = names.join(", ");
     let images = product.images.iter().map(|image| {
         let bytes: u64 = image.layers.iter().map(|layer| layer.size).sum();
         #[expect(clippy::cast_precision_loss, reason = "megabytes with one digit")]
@@ -188,7 +219,7 @@ fn summary(product: &Product, tag: &Reference) -> String {
         } else {
             format!("  {platform}")
         };
-        format!("{}{platform}  {} layers, {megabytes:.1} MB", tag.familiar(), image.layers.len())
+        format!("{names}{platform}  {} layers, {megabytes:.1} MB", image.layers.len())
     });
     images.collect::<Vec<_>>().join("\n")
 }

@@ -76,7 +76,8 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
 impl ImageArguments {
     fn find(&self, session: &Session) -> Result<(Image, Unpacked), Error> {
         let platform = self.platform.as_deref().unwrap_or(pipeline::machine());
-        let image = publish::find(&self.image, platform, &session.store).map_err(boxed)?;
+        let registry = session.registry()?;
+        let image = publish::find(&self.image, platform, &session.tools(&registry)).map_err(boxed)?;
         let unpacked = publish::unpack(&image, &session.store).map_err(boxed)?;
         Ok((image, unpacked))
     }

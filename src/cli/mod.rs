@@ -3,6 +3,7 @@
 mod app;
 mod build;
 mod cache;
+mod copy;
 mod detect;
 mod doctor;
 mod explain;
@@ -103,6 +104,7 @@ enum Command {
     Explain(explain::Arguments),
     Lock(lock::Arguments),
     Rebase(rebase::Arguments),
+    Copy(copy::Arguments),
     Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -156,6 +158,7 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Explain(arguments) => explain::execute(&arguments, &session),
         Command::Lock(arguments) => lock::execute(&arguments, &session),
         Command::Rebase(arguments) => rebase::execute(&arguments, &session),
+        Command::Copy(arguments) => copy::execute(&arguments, &session),
         Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
@@ -249,6 +252,12 @@ enum Failure {
         /// As it was named.
         image: String,
     },
+    /// An image of a layout or archive has no name, and the place it goes to needs one.
+    #[error("`{image}` does not say what the image is called")]
+    Unnamed {
+        /// As it was named.
+        image: String,
+    },
     /// The image has no such process.
     #[error("the image has no process `{name}`")]
     NoProcess {
@@ -278,6 +287,7 @@ impl Diagnose for Failure {
             Self::InitExists { .. } => "init/exists",
             Self::NoProcess { .. } => "start/no-process",
             Self::Untagged { .. } => "rebase/no-tag",
+            Self::Unnamed { .. } => "copy/no-name",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -293,6 +303,7 @@ impl Diagnose for Failure {
             | Self::NoVariable { .. }
             | Self::Argument { .. }
             | Self::NoProcess { .. }
+            | Self::Unnamed { .. }
             | Self::Untagged { .. } => ExitCode::Usage,
         }
     }
@@ -312,6 +323,9 @@ impl Diagnose for Failure {
             }
             Self::NoProcess { known, .. } => vec![format!("it has {}", known.join(", "))],
             Self::Untagged { image } => vec![format!("name it: `rpack rebase {image} --tag NAME:TAG`")],
+            Self::Unnamed { image } => {
+                vec![format!("give it a name in the store first: `rpack copy {image} NAME:TAG`")]
+            }
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

@@ -73,12 +73,14 @@ struct Part<'a> {
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
-    let (old, reference) = publish::find_all(&arguments.image, &session.store).map_err(boxed)?;
+    let config = config::of_environment(&session.environment).map_err(boxed)?;
+    let registry = pipeline::registry(session, &config);
+    let tools = session.tools(&registry);
+    let (old, reference) = publish::find_all(&arguments.image, &tools).map_err(boxed)?;
     let tag = arguments.tag.clone().or(reference);
     let tag = tag.ok_or_else(|| boxed(Failure::Untagged { image: arguments.image.clone() }))?;
     check(&old, &outputs)?;
     let created = session.environment.source_date_epoch().map_err(boxed)?;
-    let config = config::of_environment(&session.environment).map_err(boxed)?;
     let context = pipeline::rootfs_context(session, &config)?;
     let rebased = old
         .images
@@ -92,9 +94,8 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
         package::index(images, &session.store).map_err(boxed)?
     };
     if !arguments.dry_run {
-        publish::publish(&new, &Destination::Store, &tag, &session.store, &session.reporter)
-            .map_err(boxed)?;
-        pipeline::publish(&new, &tag, &outputs, session)?;
+        let everywhere: Vec<Destination> = [Destination::Store].into_iter().chain(outputs).collect();
+        pipeline::publish(&new, std::slice::from_ref(&tag), &everywhere, &tools)?;
     }
     let written = !arguments.dry_run;
     report(arguments, &old, &new, &rebased, written)?;

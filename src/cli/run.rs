@@ -108,12 +108,14 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let secrets = arguments.secrets.read(&session.environment)?;
         let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
         let image = pipeline::build(&plan, &checkout, &context, running, session)?;
-        let (tag, store) = (super::app::tag(&plan), &session.store);
-        publish::publish(&image.clone().into(), &Destination::Store, &tag, store, &session.reporter)
-            .map_err(boxed)?;
+        let (tag, registry) = (super::app::tag(&plan), pipeline::registry(session, &checkout.config));
+        let tools = session.tools(&registry);
+        publish::publish(&image.clone().into(), &Destination::Store, &[tag], &tools).map_err(boxed)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
-    let image = publish::find(&arguments.target, pipeline::machine(), &session.store).map_err(boxed)?;
+    let registry = session.registry()?;
+    let tools = session.tools(&registry);
+    let image = publish::find(&arguments.target, pipeline::machine(), &tools).map_err(boxed)?;
     publish::unpack(&image, &session.store).map_err(boxed)
 }
 

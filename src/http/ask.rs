@@ -1,20 +1,58 @@
-//! Requests with headers of their own, whose refusals are answers: what a registry's protocol needs.
+//! Requests of any kind, whose refusals are answers: what a registry's protocol needs.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::{Client, Error, Protection, passing};
+use reqwest::Method;
+use reqwest::blocking::RequestBuilder;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::{Client, Error, Failure, Protection, retry};
+use crate::ui::Transfer;
+
+/// A server that takes less than this many bytes a second is given up. It is far below any real connection, so that
+/// uploads beside each other on a slow one are not cut off.
+const SLOWEST_UPLOAD: u64 = 8 << 10;
 
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// What is done there.
+    pub method: Method,
     /// Where it goes.
     pub url: String,
     /// What protects the answer.
     pub protection: Protection,
     /// Beside what every request has. Those that hold credentials are not sent on to another host.
     pub headers: HeaderMap,
-    /// The fields of a form, encoded; the request is then a POST instead of a GET.
-    pub form: Option<String>,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// What a request sends.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// The fields of a form, encoded.
+    Form(String),
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A part of a file, read while it is sent.
+    Part {
+        /// The file.
+        file: PathBuf,
+        /// The first byte.
+        from: u64,
+        /// The number of bytes.
+        length: u64,
+        /// Told of each byte.
+        progress: Transfer,
+    },
 }
 
 /// The answer, whatever its status.
@@ -29,19 +67,75 @@ pub struct Reply {
 }
 
 impl Request {
+    /// A request without further headers and without a body.
+    pub fn new(method: Method, url: impl Into<String>, protection: Protection) -> Self {
+        Self { method, url: url.into(), protection, headers: HeaderMap::new(), body: Body::Empty }
+    }
+
     /// A GET without further headers.
     pub fn get(url: impl Into<String>, protection: Protection) -> Self {
-        Self { url: url.into(), protection, headers: HeaderMap::new(), form: None }
+        Self::new(Method::GET, url, protection)
     }
 
     /// The same request with a header. A text that cannot be one is left out: the server then refuses, and says why.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(mut value) = HeaderValue::from_str(value) {
-            value.set_sensitive(name == reqwest::header::AUTHORIZATION);
+            value.set_sensitive(name == AUTHORIZATION);
             self.headers.append(name, value);
         }
         self
+    }
+
+    /// The same request with `body`.
+    #[must_use]
+    pub fn sending(self, body: Body) -> Self {
+        Self { body, ..self }
+    }
+}
+
+impl Body {
+    /// Gives it to `builder`.
+    pub(super) fn give(
+        &self,
+        builder: RequestBuilder,
+        patience: Duration,
+        stopped: &Arc<AtomicBool>,
+    ) -> io::Result<RequestBuilder> {
+        Ok(match self {
+            Self::Empty => builder,
+            Self::Form(form) => {
+                builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone())
+            }
+            Self::Bytes(bytes) => builder.body(bytes.clone()),
+            Self::Part { file, from, length, progress } => {
+                let mut file = File::open(file)?;
+                file.seek(SeekFrom::Start(*from))?;
+                let (progress, stopped) = (progress.clone(), stopped.clone());
+                let part = Part { bytes: file.take(*length), progress, stopped };
+                builder
+                    .body(reqwest::blocking::Body::sized(part, *length))
+                    .timeout(patience + Duration::from_secs(length / SLOWEST_UPLOAD))
+            }
+        })
+    }
+}
+
+/// A file on its way to a server.
+struct Part {
+    bytes: io::Take<File>,
+    progress: Transfer,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(io::Error::other("something else has failed"));
+        }
+        let count = self.bytes.read(buffer)?;
+        self.progress.advance(count as u64);
+        Ok(count)
     }
 }
 
@@ -49,6 +143,20 @@ impl Reply {
     /// The text of a header, if it has one; the first of several.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The failure that the status stands for, if the same request may work later; `words` are the server's own.
+    pub(crate) fn passing<E>(&self, words: &str) -> Option<Failure<E>> {
+        retry::is_transient(self.status).then(|| {
+            let status = reqwest::StatusCode::from_u16(self.status)
+                .map_or_else(|_| self.status.to_string(), |status| status.to_string());
+            let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+            Failure::Passing {
+                reason: format!("it answered `{status}`{words}"),
+                asked: retry::retry_after(&self.headers),
+                reached: true,
+            }
+        })
     }
 }
 
@@ -60,17 +168,20 @@ impl Client {
     /// When no answer comes, or a larger one.
     pub fn ask(&self, request: &Request, limit: u64) -> Result<Reply, Error> {
         self.attempt(&request.url, |_| {
-            let mut response = self.send(request, None)?;
-            if let Some(failure) = passing(&response) {
-                return Err(failure);
-            }
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let mut bytes = Vec::new();
-            self.read_body(&request.url, &mut response, limit, |part| {
-                bytes.extend_from_slice(part);
-                Ok(())
-            })?;
-            Ok(Reply { status, headers, bytes })
+            let reply = self.ask_once(request, limit)?;
+            reply.passing("").map_or(Ok(reply), Err)
         })
+    }
+
+    /// As [`Client::ask`], once: the answer may be one of a passing fault.
+    pub(crate) fn ask_once(&self, request: &Request, limit: u64) -> Result<Reply, Failure> {
+        let mut response = self.send(request, None)?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut bytes = Vec::new();
+        self.read_body(&request.url, &mut response, limit, |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
+        Ok(Reply { status, headers, bytes })
     }
 }

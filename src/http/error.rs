@@ -89,6 +89,14 @@ pub enum Error {
         /// The TLS library's answer.
         reason: String,
     },
+    /// What is to be sent there cannot be read.
+    #[error("what is to be sent to {url} cannot be read: {reason}")]
+    Unsent {
+        /// Where it was to go.
+        url: String,
+        /// The system's answer.
+        reason: String,
+    },
     /// Something else has failed meanwhile, which is what is shown.
     #[error("{url} was not fetched, because something else failed")]
     Stopped {
@@ -101,6 +109,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is to be sent cannot be read.
+    pub(super) fn unsent(url: &str, error: &std::io::Error) -> Self {
+        Self::Unsent { url: shown(url), reason: error.to_string() }
+    }
+
     /// The mismatch of a SHA-256 digest.
     pub(super) fn sha256(url: &str, expected: &Digest, found: &Digest) -> Self {
         Self::Digest { url: shown(url), algorithm: "sha256", expected: expected.hex(), found: found.hex() }
@@ -124,6 +137,7 @@ impl Diagnose for Error {
             Self::Plain { .. } => "network/plain-http",
             Self::Address { .. } => "network/address",
             Self::Roots { .. } => "network/tls-roots",
+            Self::Unsent { .. } => "network/unsent",
             Self::Stopped { .. } => "network/stopped",
             Self::Store(error) => error.id(),
         }
@@ -132,7 +146,7 @@ impl Diagnose for Error {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Transient { .. } => ExitCode::Retry,
-            Self::Digest { .. } | Self::Size { .. } => ExitCode::Failed,
+            Self::Digest { .. } | Self::Size { .. } | Self::Unsent { .. } => ExitCode::Failed,
             Self::Plain { .. } | Self::Address { .. } => ExitCode::Usage,
             Self::Store(error) => error.exit(),
             _ => ExitCode::Network,

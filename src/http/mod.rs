@@ -17,6 +17,7 @@ mod pace;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transfer;
 
 use std::io::{self, Read as _};
@@ -28,12 +29,13 @@ use std::time::Duration;
 use flate2::read::MultiGzDecoder;
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RANGE};
 
-pub use ask::{Reply, Request};
+pub use ask::{Body, Reply, Request};
 pub use download::Job;
 pub use error::{Error, join, shown};
 use pace::{Pace, Patience};
+pub use tls::Tls;
 pub use transfer::{Algorithm, Expected, Fetched};
 
 /// How the client behaves.
@@ -71,6 +73,7 @@ pub struct Client {
     patience: Patience,
     inner: Arc<OnceLock<Result<reqwest::blocking::Client, String>>>,
     stopped: Arc<AtomicBool>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// The answer to a request that names the version the caller has.
@@ -95,7 +98,7 @@ impl Client {
     }
 
     fn with_patience(options: Options, patience: Patience) -> Self {
-        Self { options, patience, inner: Arc::default(), stopped: Arc::default() }
+        Self { options, patience, inner: Arc::default(), stopped: Arc::default(), tls: None }
     }
 
     /// Ends what is under way, here and in every clone: the build has failed elsewhere.
@@ -112,17 +115,22 @@ impl Client {
 
     /// The way to the network, for a client that may use it.
     fn connector(&self) -> Result<&reqwest::blocking::Client, Error> {
-        let inner = self.inner.get_or_init(|| Self::connect(self.patience));
+        let inner = self.inner.get_or_init(|| Self::connect(self.patience, self.tls.as_deref()));
         inner.as_ref().map_err(|reason| Error::Roots { reason: reason.clone() })
     }
 
-    fn connect(patience: Patience) -> Result<reqwest::blocking::Client, String> {
+    fn connect(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::blocking::Client, String> {
         // Another part of the process may have installed the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::blocking::Client::builder()
+        let mut builder = reqwest::blocking::Client::builder();
+        if let Some(tls) = tls {
+            builder = tls.apply(builder)?;
+        }
+        builder
             .user_agent(concat!("rpack/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
             .timeout(patience.silence)
+            .tcp_user_timeout(patience.silence)
             .redirect(reqwest::redirect::Policy::custom(follow))
             .build()
             .map_err(|error| innermost(&error))
@@ -137,7 +145,13 @@ impl Client {
     #[must_use]
     pub fn patient(&self) -> Self {
         let options = Options { pause: self.options.pause.saturating_mul(10), ..self.options.clone() };
-        Self { options, patience: self.patience, inner: self.inner.clone(), stopped: self.stopped.clone() }
+        Self { options, ..self.clone() }
+    }
+
+    /// The same client with certificates for some servers alone. It has connections of its own.
+    #[must_use]
+    pub fn with_tls(&self, tls: Tls) -> Self {
+        Self { inner: Arc::default(), tls: Some(Arc::new(tls)), ..self.clone() }
     }
 
     /// The bytes at `url`, at most `limit` of them.
@@ -188,25 +202,46 @@ impl Client {
 
     /// Runs `request` until it succeeds, fails for good, or has failed too often. It gets the number of
     /// attempts made before.
-    fn attempt<T>(&self, url: &str, mut request: impl FnMut(u32) -> Result<T, Failure>) -> Result<T, Error> {
-        let mut attempt = 0;
+    pub(crate) fn attempt<T, E: From<Error>>(
+        &self,
+        url: &str,
+        mut request: impl FnMut(u32) -> Result<T, Failure<E>>,
+    ) -> Result<T, E> {
+        let mut attempts = Attempts::default();
         loop {
-            let (reason, asked, reached) = match request(attempt) {
+            match request(attempts.made) {
                 Ok(value) => return Ok(value),
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Passing { reason, asked, reached }) => (reason, asked, reached),
-            };
-            attempt += 1;
-            if attempt >= retry::ATTEMPTS {
-                let url = shown(url);
-                return Err(if reached {
-                    Error::Transient { url, attempts: attempt, reason }
-                } else {
-                    Error::Unreachable { url, reason }
-                });
+                Err(failure) => self.pause(url, failure, &mut attempts)?,
             }
-            thread::sleep(retry::pause(attempt, asked, self.options.pause));
         }
+    }
+
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// When there is to be none.
+    pub(crate) fn pause<E: From<Error>>(
+        &self,
+        url: &str,
+        failure: Failure<E>,
+        attempts: &mut Attempts,
+    ) -> Result<(), E> {
+        let (reason, asked, reached) = match failure {
+            Failure::Final(error) => return Err(error),
+            Failure::Passing { reason, asked, reached } => (reason, asked, reached),
+        };
+        attempts.made += 1;
+        if attempts.made >= retry::ATTEMPTS {
+            let url = shown(url);
+            let error = if reached {
+                Error::Transient { url, attempts: attempts.made, reason }
+            } else {
+                Error::Unreachable { url, reason }
+            };
+            return Err(error.into());
+        }
+        thread::sleep(retry::pause(attempts.made, asked, self.options.pause));
+        Ok(())
     }
 
     /// Sends the request; with `from`, for a file of which so many bytes are here.
@@ -224,14 +259,9 @@ impl Client {
         if parsed.scheme() == "http" && request.protection == Protection::Transport && !is_loopback(&parsed) {
             return Err(Failure::Final(Error::Plain { url: shown(url) }));
         }
-        let mut builder = match &request.form {
-            Some(form) => inner
-                .post(parsed)
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.clone()),
-            None => inner.get(parsed),
-        };
-        builder = builder.headers(request.headers.clone());
+        let builder = inner.request(request.method.clone(), parsed).headers(request.headers.clone());
+        let given = request.body.give(builder, self.patience.silence, &self.stopped);
+        let mut builder = given.map_err(|error| Failure::Final(Error::unsent(url, &error)))?;
         if let Some(have) = from {
             // The digest is over the bytes as they are stored: nobody may pack them for the journey.
             builder = builder.header(ACCEPT_ENCODING, "identity");
@@ -272,10 +302,24 @@ impl Client {
     }
 }
 
+/// How often something was tried in vain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attempts {
+    made: u32,
+}
+
+impl Attempts {
+    /// Something came of the last one: what failed after that counts anew.
+    pub(crate) fn progressed(&mut self) {
+        self.made = 0;
+    }
+}
+
 /// How one attempt ended.
-enum Failure {
+#[derive(Debug)]
+pub(crate) enum Failure<E = Error> {
     /// Trying again cannot help.
-    Final(Error),
+    Final(E),
     /// Trying again may help.
     Passing {
         /// What happened.
@@ -285,6 +329,16 @@ enum Failure {
         /// Whether a server was there at all.
         reached: bool,
     },
+}
+
+impl<E: From<Error>> Failure<E> {
+    /// The same for a caller with more kinds of errors.
+    pub(crate) fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Final(error) => Self::Final(error.into()),
+            Failure::Passing { reason, asked, reached } => Self::Passing { reason, asked, reached },
+        }
+    }
 }
 
 impl Failure {

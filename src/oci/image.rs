@@ -61,6 +61,9 @@ pub struct Descriptor {
     /// What it runs on; only in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// What an artifact is; only in lists of referrers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// Further facts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
@@ -69,7 +72,14 @@ pub struct Descriptor {
 impl Descriptor {
     /// A descriptor without platform and annotations.
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
-        Self { media_type: media_type.to_owned(), digest, size, platform: None, annotations: BTreeMap::new() }
+        Self {
+            media_type: media_type.to_owned(),
+            digest,
+            size,
+            platform: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod canonical;
 mod compression;
+mod content;
 mod digest;
 pub mod image;
 pub mod layout;
@@ -12,6 +13,7 @@ pub mod unpack;
 
 pub use canonical::to_canonical_json;
 pub use compression::{Compression, InvalidCompression};
+pub use content::{Content, is_document, is_index};
 pub use digest::{Digest, DigestReader, DigestWriter, InvalidDigest};
 pub use reference::{InvalidReference, Reference};
 pub use source::{ImageSource, InvalidSource, Pick};

@@ -17,7 +17,7 @@ use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::observe::Observer;
-use crate::oci::registry::{Credentials, Places, Settings};
+use crate::oci::registry::{Credentials, Places, Registry, Settings};
 use crate::package::{Image, Parts, Product};
 use crate::plan::lock::{self, Difference, Lock, Locked, Mode};
 use crate::plan::{Notice, Plan};
@@ -46,6 +46,18 @@ pub struct Session {
     pub offline: bool,
     /// Takes note of what is read of the machine.
     pub observer: Observer,
+}
+
+impl Session {
+    /// What images are published and found with.
+    pub fn tools<'a>(&'a self, registry: &'a Registry) -> publish::Tools<'a> {
+        publish::Tools { store: &self.store, registry, reporter: &self.reporter }
+    }
+
+    /// The way to registries for commands that read no app: as the machine and the user's configuration say.
+    pub fn registry(&self) -> Result<Registry, Error> {
+        Ok(registry(self, &config::of_environment(&self.environment).map_err(boxed)?))
+    }
 }
 
 /// An app to build: its folder and what the command line says about it.
@@ -411,14 +423,24 @@ fn closed(
 /// Writes the image, or the index, to the asked-for outputs.
 pub fn publish(
     product: &Product,
-    tag: &oci::Reference,
+    tags: &[oci::Reference],
     outputs: &[Destination],
-    session: &Session,
+    tools: &publish::Tools<'_>,
 ) -> Result<(), Error> {
-    for destination in outputs {
-        publish::publish(product, destination, tag, &session.store, &session.reporter).map_err(boxed)?;
-    }
-    Ok(())
+    outputs.iter().try_for_each(|output| publish::publish(product, output, tags, tools)).map_err(boxed)
+}
+
+/// The way to registries, as the machine and `config` say.
+pub fn registry(session: &Session, config: &Config) -> Registry {
+    let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() });
+    Registry::new(client, registry_settings(config), credentials(session))
+}
+
+fn credentials(session: &Session) -> Credentials {
+    Credentials::new(Places {
+        home: session.environment.home().map(Path::to_owned),
+        environment: texts(&session.environment),
+    })
 }
 
 /// Everything that `rootfs` needs, with the endpoints of this machine. One serves planning and building, so that
@@ -436,11 +458,7 @@ pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Cont
     let (store, reporter) = (session.store.clone(), session.reporter.clone());
     let context =
         rootfs::Context::new(store, client, reporter, session.definitions.clone(), endpoints, store::now());
-    let places = Places {
-        home: session.environment.home().map(Path::to_owned),
-        environment: texts(&session.environment),
-    };
-    let (settings, credentials) = (registry_settings(config), Credentials::new(places));
+    let (settings, credentials) = (registry_settings(config), credentials(session));
     Ok(context
         .with_images(config.folder.clone(), settings, credentials)
         .observed_by(session.observer.clone()))

@@ -13,13 +13,13 @@ use super::Error;
 use super::destination::Names;
 use super::layout::{self, check, index_entry, persist, temporary_beside};
 use crate::oci::image::Index;
-use crate::oci::{Digest, DigestReader, to_canonical_json};
+use crate::oci::{Content, Digest, DigestReader, to_canonical_json};
+use crate::package::FIXED_TIME;
 use crate::package::tar::{Failure, Header, Kind, Writer};
-use crate::package::{FIXED_TIME, Product};
 use crate::store::{self, Store};
 
-/// Writes `product` to `file`.
-pub(super) fn write(product: &Product, names: &Names, file: &Path, store: &Store) -> Result<(), Error> {
+/// Writes `content` to `file`.
+pub(super) fn write(content: &Content, names: &Names, file: &Path, store: &Store) -> Result<(), Error> {
     if file.is_dir() {
         return Err(Error::Format {
             path: file.to_owned(),
@@ -37,14 +37,14 @@ pub(super) fn write(product: &Product, names: &Names, file: &Path, store: &Store
         let header = Header { mode: 0o755, ..header(directory, Kind::Directory) };
         archive.entry(&header, &mut io::empty()).map_err(failed)?;
     }
-    let mut blobs: Vec<_> = product.blobs().collect();
+    let mut blobs: Vec<_> = content.all().map(|blob| (blob.digest, blob.size)).collect();
     blobs.sort_unstable();
     blobs.dedup();
     for (digest, size) in blobs {
         write_blob(&mut archive, digest, size, file, store)?;
     }
-    let mut documents = vec![("index.json", index(product, names)?)];
-    documents.extend(manifest(product, names)?.map(|bytes| ("manifest.json", bytes)));
+    let mut documents = vec![("index.json", index(content, names)?)];
+    documents.extend(manifest(content, names)?.map(|bytes| ("manifest.json", bytes)));
     documents.push(("oci-layout", layout::MARK.as_bytes().to_vec()));
     for (name, bytes) in documents {
         let header = header(name, Kind::File(bytes.len() as u64));
@@ -87,21 +87,24 @@ fn path_of(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-fn index(product: &Product, names: &Names) -> Result<Vec<u8>, Error> {
-    let index = Index { manifests: vec![index_entry(product, names)], ..Index::default() };
-    to_canonical_json(&index).map_err(|error| unwritable(product, &error))
+fn index(content: &Content, names: &Names) -> Result<Vec<u8>, Error> {
+    let index = Index { manifests: vec![index_entry(content, names)], ..Index::default() };
+    to_canonical_json(&index).map_err(|error| unwritable(content, &error))
 }
 
 /// What `docker load` reads, for one image: it knows no platforms
 /// (<https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format>).
-fn manifest(product: &Product, names: &Names) -> Result<Option<Vec<u8>>, Error> {
-    let [image] = &product.images[..] else { return Ok(None) };
-    let layers: Vec<_> = image.layers.iter().map(|layer| path_of(&layer.digest)).collect();
+fn manifest(content: &Content, names: &Names) -> Result<Option<Vec<u8>>, Error> {
+    let [config, layers @ ..] = &content.blobs[..] else { return Ok(None) };
+    if content.is_index() {
+        return Ok(None);
+    }
+    let layers: Vec<_> = layers.iter().map(|layer| path_of(&layer.digest)).collect();
     let tags: Vec<_> = names.familiar.iter().collect();
-    let document = json!([{"Config": path_of(&image.config.digest), "RepoTags": tags, "Layers": layers}]);
-    to_canonical_json(&document).map(Some).map_err(|error| unwritable(product, &error))
+    let document = json!([{"Config": path_of(&config.digest), "RepoTags": tags, "Layers": layers}]);
+    to_canonical_json(&document).map(Some).map_err(|error| unwritable(content, &error))
 }
 
-fn unwritable(product: &Product, error: &serde_json::Error) -> Error {
-    Error::Unreadable { what: "manifest", digest: product.root.digest, reason: error.to_string() }
+fn unwritable(content: &Content, error: &serde_json::Error) -> Error {
+    Error::Unreadable { what: "manifest", digest: content.root.digest, reason: error.to_string() }
 }

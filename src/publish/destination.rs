@@ -34,11 +34,17 @@ pub enum Destination {
         /// The name it is loaded under; the app's reference when not given.
         reference: Option<Reference>,
     },
+    /// `docker://REFERENCE`: a repository of a registry.
+    Registry(Reference),
 }
 
 /// The forms of a destination, for messages.
-pub(super) const FORMS: [&str; 3] =
-    ["`-o oci:DIR[:TAG]`", "`-o oci-archive:FILE[:TAG]`", "`-o docker-archive:FILE[:REFERENCE]`"];
+pub(super) const FORMS: [&str; 4] = [
+    "`-o oci:DIR[:TAG]`",
+    "`-o oci-archive:FILE[:TAG]`",
+    "`-o docker-archive:FILE[:REFERENCE]`",
+    "`-o docker://REFERENCE`",
+];
 
 impl FromStr for Destination {
     type Err = Error;
@@ -63,6 +69,13 @@ impl FromStr for Destination {
             path => Ok(PathBuf::from(path)),
         };
         match kind {
+            "docker" => {
+                let reference = rest.strip_prefix("//").ok_or_else(|| error("`//` is missing".to_owned()))?;
+                let reference = reference.parse();
+                Ok(Self::Registry(
+                    reference.map_err(|invalid: crate::oci::InvalidReference| error(invalid.to_string()))?,
+                ))
+            }
             "oci" => Ok(Self::Layout { directory: path_of("directory")?, tag: tag()? }),
             "oci-archive" => Ok(Self::OciArchive { file: path_of("file")?, tag: tag()? }),
             "docker-archive" => {
@@ -77,18 +90,24 @@ impl FromStr for Destination {
 }
 
 impl Destination {
+    /// Whether `text` begins as one of the forms does, so that it is no name of an image.
+    pub fn is_form(text: &str) -> bool {
+        const KINDS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "docker://"];
+        KINDS.iter().any(|kind| text.starts_with(kind))
+    }
+
     /// Checks that images for these platforms fit, whose layers are of these types, before they are made.
     ///
     /// # Errors
     /// When the form holds one image and there are several, or does not foresee such layers.
-    pub fn holds(&self, platforms: &[&str], layers: &[&str]) -> Result<(), Error> {
+    pub fn holds<P: AsRef<str>>(&self, platforms: &[P], layers: &[&str]) -> Result<(), Error> {
         match self {
             Self::DockerArchive { file, .. } if layers.contains(&LAYER_ZSTD) => {
                 Err(Error::Compression { file: file.clone() })
             }
             Self::DockerArchive { file, .. } if platforms.len() > 1 => Err(Error::OnePlatform {
                 file: file.clone(),
-                platforms: platforms.iter().map(|&platform| platform.to_owned()).collect(),
+                platforms: platforms.iter().map(|platform| platform.as_ref().to_owned()).collect(),
             }),
             _ => Ok(()),
         }
@@ -103,6 +122,7 @@ impl fmt::Display for Destination {
         };
         match self {
             Self::Store => f.write_str("the store"),
+            Self::Registry(reference) => write!(f, "docker://{reference}"),
             Self::Layout { directory, tag } => write("oci", directory, tag.clone()),
             Self::OciArchive { file, tag } => write("oci-archive", file, tag.clone()),
             Self::DockerArchive { file, reference } => {

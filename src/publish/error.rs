@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::destination::FORMS;
-use crate::oci::{Digest, layout, unpack};
+use crate::oci::{Digest, Reference, layout, registry, unpack};
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
 
@@ -20,6 +20,19 @@ pub enum Error {
     /// A layer cannot be unpacked.
     #[error(transparent)]
     Unpack(#[from] unpack::Error),
+    /// A registry does not give it.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// A registry did not take it.
+    #[error("`{reference}` was not pushed: {source}")]
+    Push {
+        /// Where it was to go.
+        reference: Reference,
+        /// Its name in the store.
+        name: String,
+        /// What happened.
+        source: Box<registry::Error>,
+    },
     /// The text is not a destination.
     #[error("`{text}` is not a destination: {reason}")]
     Destination {
@@ -111,6 +124,20 @@ impl Error {
         move |source| Self::Io { action, path: path.clone(), source }
     }
 
+    /// What did not reach `reference`, with its name in the store.
+    pub(super) fn push(reference: &Reference, name: &Reference, source: registry::Error) -> Self {
+        Self::Push { reference: reference.clone(), name: name.familiar(), source: Box::new(source) }
+    }
+
+    /// The same, for a push that cannot read what it is to send.
+    pub(super) fn for_registry(self) -> registry::Error {
+        match self {
+            Self::Registry(error) => error,
+            Self::Store(error) => error.into(),
+            other => registry::Error::Unread { reason: other.to_string() },
+        }
+    }
+
     /// The store's own failure, whoever met it.
     fn of_store(&self) -> Option<&store::Error> {
         match self {
@@ -128,6 +155,8 @@ impl Diagnose for Error {
             Self::Store(error)
             | Self::Layout(layout::Error::Store(error))
             | Self::Unpack(unpack::Error::Store(error)) => error.id(),
+            Self::Registry(error) => error.id(),
+            Self::Push { source, .. } => source.id(),
             Self::Destination { .. } => "publish/destination",
             Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
             Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
@@ -151,12 +180,29 @@ impl Diagnose for Error {
             | Self::OtherPlatform { .. }
             | Self::NotFound { .. }
             | Self::Ambiguous { .. } => ExitCode::Usage,
+            Self::Registry(error) => error.exit(),
+            Self::Push { source, .. } => source.exit(),
             _ => self.of_store().map_or(ExitCode::Failed, Diagnose::exit),
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.detail(),
+            Self::Push { source, .. } => source.detail(),
+            _ => None,
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::Registry(error) => error.hints(),
+            Self::Push { reference, name, source } => {
+                let again = format!(
+                    "the image is in the store; send what is missing: `rpack copy {name} docker://{reference}`"
+                );
+                source.hints().into_iter().chain([again]).collect()
+            }
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
             Self::OnePlatform { file, platforms } => vec![
                 format!(

@@ -16,7 +16,7 @@ use super::destination::Names;
 use crate::oci::image::{Descriptor, IMAGE_NAME, REF_NAME};
 pub use crate::oci::layout::Layout;
 use crate::oci::layout::WANTED;
-use crate::oci::{Digest, DigestReader, to_canonical_json};
+use crate::oci::{Content, Digest, DigestReader, to_canonical_json};
 use crate::package::{Image, Product};
 use crate::store::{self, Store};
 
@@ -64,17 +64,17 @@ impl Layout {
     /// Puts an image, or an index with its images, and all blobs in; an entry with the same tag is replaced.
     pub(super) fn add(
         &self,
-        product: &Product,
+        content: &Content,
         names: &Names,
         transfer: Transfer,
         store: &Store,
     ) -> Result<(), Error> {
         let lock = File::open(self.root()).map_err(Error::io("open", self.root()))?;
         lock.lock().map_err(Error::io("lock", self.root()))?;
-        for (digest, size) in product.blobs() {
-            self.add_blob(&digest, size, transfer, store)?;
+        for blob in content.all() {
+            self.add_blob(&blob.digest, blob.size, transfer, store)?;
         }
-        let entry = to_value(&index_entry(product, names))?;
+        let entry = to_value(&index_entry(content, names))?;
         let mut index = self.index()?;
         let has_tag = |found: &&Value| found["annotations"][REF_NAME] == *names.tag;
         if let Some(entries) = index["manifests"].as_array()
@@ -124,20 +124,25 @@ impl Image {
     }
 }
 
-impl Product {
-    /// Digest and size of all blobs, the root last.
-    pub fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
-        let index = self.is_index().then_some((self.root.digest, self.root.size));
-        self.images.iter().flat_map(Image::blobs).chain(index)
+impl From<&Product> for Content {
+    fn from(product: &Product) -> Self {
+        let (mut root, mut manifests) = (product.root.clone(), Vec::new());
+        match &product.images[..] {
+            [image] if !product.is_index() => root.platform = Some(image.platform.clone()),
+            images => manifests = images.iter().map(|image| image.manifest.clone()).collect(),
+        }
+        let blobs = product.images.iter().flat_map(|image| {
+            let layers = image.layers.iter();
+            let layers = layers.map(|layer| Descriptor::new(&layer.media_type, layer.digest, layer.size));
+            std::iter::once(image.config.clone()).chain(layers)
+        });
+        Self { root, manifests, blobs: blobs.collect() }
     }
 }
 
 /// The entry of a layout's `index.json`. An index is one entry, as other tools write it: a tag names one thing.
-pub(super) fn index_entry(product: &Product, names: &Names) -> Descriptor {
-    let mut entry = product.root.clone();
-    if let ([image], false) = (&product.images[..], product.is_index()) {
-        entry.platform = Some(image.platform.clone());
-    }
+pub(super) fn index_entry(content: &Content, names: &Names) -> Descriptor {
+    let mut entry = content.root.clone();
     entry.annotations.insert(REF_NAME.to_owned(), names.tag.clone());
     if let Some(full) = &names.full {
         entry.annotations.insert(IMAGE_NAME.to_owned(), full.clone());

@@ -1,7 +1,7 @@
 //! Publishing: an image of the store goes to where people and tools look for it, and comes back from there.
 //!
-//! In: an image whose blobs are in the store. Out: the same bytes in the store's own layout, in an OCI layout or in
-//! an archive. Reading back ([`find`], [`unpack()`]) treats everything outside the store as hostile.
+//! In: an image whose blobs are in the store. Out: the same bytes in the store's own layout, in an OCI layout, in
+//! an archive or in a registry. Reading back ([`find`], [`unpack()`]) treats everything outside the store as hostile.
 
 mod archive;
 mod destination;
@@ -12,15 +12,33 @@ mod unpack;
 
 pub use destination::Destination;
 pub use error::Error;
-pub use source::{find, find_all, list};
+pub use source::{Found, find, find_all, list, locate};
 pub use unpack::{Unpacked, layer_of_paths, layers, unpack};
 
-use crate::oci::Reference;
+use std::path::PathBuf;
+
+use crate::oci::image::{Descriptor, MANIFEST, Manifest};
+use crate::oci::registry::{self, Pushed, Registry, Way};
+use crate::oci::{Content, Reference};
 use crate::package::{Image, Product};
 use crate::store::Store;
 use crate::ui::Reporter;
 use destination::Names;
 use layout::{Layout, Transfer};
+
+/// The label and annotation that names the image below.
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+
+/// What images are published and found with.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// Where they are kept here.
+    pub store: &'a Store,
+    /// The way to registries.
+    pub registry: &'a Registry,
+    /// Is told about it.
+    pub reporter: &'a Reporter,
+}
 
 /// An image of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,43 +51,146 @@ pub struct Stored {
     pub size: u64,
 }
 
-/// Puts `product` to `destination` under `reference`, or under the name that the destination states.
+/// Puts `product` to `destination` under `references`, or under the name that the destination states. All references go to
+/// registries and engines; elsewhere the first is the name.
 ///
 /// # Errors
 /// When the destination cannot be written or holds something else; what was there stays as it was.
 pub fn publish(
     product: &Product,
     destination: &Destination,
-    reference: &Reference,
-    store: &Store,
-    reporter: &Reporter,
+    references: &[Reference],
+    tools: &Tools<'_>,
 ) -> Result<(), Error> {
-    let platforms: Vec<String> = product.images.iter().map(|image| image.platform.to_string()).collect();
-    let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
-    let layers: Vec<&str> = product
-        .images
-        .iter()
-        .flat_map(|image| &image.layers)
-        .map(|layer| layer.media_type.as_str())
-        .collect();
-    destination.holds(&platforms, &layers)?;
-    let task = reporter.task(&format!("publish to {destination}"));
+    let content = Content::from(product);
+    let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
+    destination.holds(&platforms(product), &content.media_types())?;
+    put(&content, destination, references, &open, &mounts(&content, tools), tools)
+}
+
+/// Puts `product` to the registries that `references` name, under all of them.
+///
+/// # Errors
+/// As [`publish`].
+pub fn push(product: &Product, references: &[Reference], tools: &Tools<'_>) -> Result<(), Error> {
+    let content = Content::from(product);
+    let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
+    let way =
+        Way { open: &open, mounts: &mounts(&content, tools), store: tools.store, reporter: tools.reporter };
+    let mut left: Vec<&Reference> = references.iter().collect();
+    while let Some(first) = left.first().copied() {
+        let is_same = |other: &&Reference| (other.domain(), other.path()) == (first.domain(), first.path());
+        let (together, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_same);
+        send(&content, &together, first, &way, tools)?;
+        left = others;
+    }
+    Ok(())
+}
+
+/// Pushes under references of one repository.
+fn send(
+    content: &Content,
+    references: &[&Reference],
+    name: &Reference,
+    way: &Way<'_>,
+    tools: &Tools<'_>,
+) -> Result<(), Error> {
+    let names: Vec<String> = references.iter().map(|reference| reference.familiar()).collect();
+    let task = tools.reporter.task(&format!("push {}", names.join(", ")));
+    let pushed = tools.registry.push(content, references, way);
+    let pushed = pushed.map_err(|error| Error::push(references[0], name, error))?;
+    task.done(&outcome(content, &pushed));
+    Ok(())
+}
+
+/// Puts what was found to `destination` under `references`. What a registry has already is not fetched.
+///
+/// # Errors
+/// When it cannot be read, and as [`publish`].
+pub fn copy(
+    found: &Found<'_>,
+    destination: &Destination,
+    references: &[Reference],
+    tools: &Tools<'_>,
+) -> Result<Content, Error> {
+    let content = found.content()?;
+    // What an index holds beside images is copied as well, and no form objects to it.
+    let platforms = found.product().map(|product| platforms(&product)).unwrap_or_default();
+    destination.holds(&platforms, &content.media_types())?;
+    if !matches!(destination, Destination::Registry(_)) {
+        found.fetch_all(&content)?;
+    }
+    let open = |part: &Descriptor| found.fetch(part).map_err(Error::for_registry);
+    let mut from: Vec<Reference> = found.repository().into_iter().cloned().collect();
+    from.extend(mounts(&content, tools));
+    put(&content, destination, references, &open, &from, tools)?;
+    Ok(content)
+}
+
+fn platforms(product: &Product) -> Vec<String> {
+    product.images.iter().map(|image| image.platform.to_string()).collect()
+}
+
+fn put(
+    content: &Content,
+    destination: &Destination,
+    references: &[Reference],
+    open: &(dyn Fn(&Descriptor) -> Result<PathBuf, registry::Error> + Sync),
+    from: &[Reference],
+    tools: &Tools<'_>,
+) -> Result<(), Error> {
+    let Some(first) = references.first() else { return Ok(()) };
+    let store = tools.store;
+    if let Destination::Registry(reference) = destination {
+        let way = Way { open, mounts: from, store, reporter: tools.reporter };
+        return send(content, &[reference], first, &way, tools);
+    }
+    let task = tools.reporter.task(&format!("publish to {destination}"));
     match destination {
-        Destination::Store => tag(product, reference, store)?,
+        Destination::Store => {
+            let layout = Layout::create(store.images())?;
+            for reference in references {
+                layout.add(content, &Names::in_store(reference), Transfer::Link, store)?;
+            }
+        }
         Destination::Layout { directory, tag } => {
-            let names = Names::tagged(reference, tag.as_deref());
-            Layout::create(directory)?.add(product, &names, Transfer::Copy, store)?;
+            let names = Names::tagged(first, tag.as_deref());
+            Layout::create(directory)?.add(content, &names, Transfer::Copy, store)?;
         }
         Destination::OciArchive { file, tag } => {
-            archive::write(product, &Names::tagged(reference, tag.as_deref()), file, store)?;
+            archive::write(content, &Names::tagged(first, tag.as_deref()), file, store)?;
         }
-        Destination::DockerArchive { file, reference: other } => {
-            let names = Names::loaded_as(other.as_ref().unwrap_or(reference));
-            archive::write(product, &names, file, store)?;
+        Destination::DockerArchive { file, reference } => {
+            let names = Names::loaded_as(reference.as_ref().unwrap_or(first));
+            archive::write(content, &names, file, store)?;
         }
+        Destination::Registry(_) => unreachable!("registries are sent to above"),
     }
-    task.done(&product.root.digest.to_string());
+    task.done(&content.root.digest.to_string());
     Ok(())
+}
+
+/// What a push did, for people.
+fn outcome(content: &Content, pushed: &Pushed) -> String {
+    let digest = content.root.digest;
+    if pushed.is_unchanged {
+        return format!("{digest}  it was there");
+    }
+    let counts = [(pushed.uploaded, "sent"), (pushed.mounted, "mounted"), (pushed.present, "there")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{digest}  blobs: {}, {}", counts.join(", "), crate::ui::size(pushed.bytes))
+}
+
+/// Repositories that may have some of the blobs: that of the base.
+fn mounts(content: &Content, tools: &Tools<'_>) -> Vec<Reference> {
+    let manifests = content.manifests.iter().chain([&content.root]);
+    let bases = manifests.filter(|manifest| manifest.media_type == MANIFEST).filter_map(|manifest| {
+        let bytes = std::fs::read(tools.store.blob_path(&manifest.digest)).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
+        manifest.annotations.get(BASE_NAME)?.parse().ok()
+    });
+    bases.collect()
 }
 
 /// Gives `product` its tag among the images of the store, without a word.
@@ -78,7 +199,7 @@ pub fn publish(
 /// When the store cannot be written.
 pub fn tag(product: &Product, reference: &Reference, store: &Store) -> Result<(), Error> {
     let layout = Layout::create(store.images())?;
-    layout.add(product, &Names::in_store(reference), Transfer::Link, store)
+    layout.add(&product.into(), &Names::in_store(reference), Transfer::Link, store)
 }
 
 #[cfg(test)]

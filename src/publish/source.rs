@@ -1,19 +1,21 @@
 //! Finds an image by what people type, and brings its blobs into the store.
 //!
-//! Read are the store's own images, OCI layouts and image archives. Every blob is checked against its digest and
-//! size before anything is made of it.
+//! Read are the store's own images, OCI layouts, image archives and registries. Every blob is checked against its digest
+//! and size before anything is made of it.
+
+use std::path::PathBuf;
 
 use super::destination::Destination;
 use super::layout::Layout;
-use super::{Error, Stored};
+use super::{Error, Stored, Tools};
 use crate::oci::image::{
-    DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, IMAGE_NAME, INDEX, ImageConfig, Index, MANIFEST, Manifest,
-    Platform, REF_NAME, layer_type,
+    DOCKER_MANIFEST, Descriptor, IMAGE_NAME, ImageConfig, Index, MANIFEST, Manifest, Platform, REF_NAME,
+    layer_type,
 };
 use crate::oci::layout::{Archive, Place, read_capped};
-use crate::oci::{Digest, Reference};
+use crate::oci::{Content, Digest, Reference, is_document, is_index};
 use crate::package::{Image, LayerDescriptor, Product};
-use crate::store::{self, Store};
+use crate::store;
 
 /// The largest manifest or config that is read.
 const MAX_DOCUMENT: u64 = 8 << 20;
@@ -21,13 +23,29 @@ const MAX_DOCUMENT: u64 = 8 << 20;
 /// The fewest digits by which an image is found.
 const MIN_PREFIX: usize = 6;
 
+/// An image where it is: nothing but the documents that lead to it has been read.
+#[derive(Debug)]
+pub struct Found<'a> {
+    origin: Origin,
+    entry: Descriptor,
+    tools: Tools<'a>,
+}
+
+/// Where an image is.
+#[derive(Debug)]
+enum Origin {
+    Place(Place),
+    Registry(Reference),
+}
+
 /// Finds the image for `platform` (`linux/amd64`) that `text` names: a reference or a digest (or at least six digits
-/// of it) of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`.
+/// of it) of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`,
+/// `docker://REFERENCE`. Its blobs are in the store then.
 ///
 /// # Errors
 /// When there is none or more than one, when it is for other platforms, or when it cannot be read.
-pub fn find(text: &str, platform: &str, store: &Store) -> Result<Image, Error> {
-    let (source, entry) = locate(text, store)?;
+pub fn find(text: &str, platform: &str, tools: &Tools<'_>) -> Result<Image, Error> {
+    let found = locate(text, tools)?;
     let other = |available: Vec<String>| Error::OtherPlatform {
         name: text.to_owned(),
         platform: platform.to_owned(),
@@ -38,16 +56,20 @@ pub fn find(text: &str, platform: &str, store: &Store) -> Result<Image, Error> {
             (wanted.os, wanted.architecture) == (found.os.clone(), found.architecture.clone())
         })
     };
-    let entry = if is_index(&entry) {
-        let parts = members(&source, &entry, store)?;
-        let found = parts.iter().find(|part| part.platform.as_ref().is_some_and(fits)).cloned();
+    let entry = if is_index(&found.entry.media_type) {
+        let parts = found.members()?;
+        let one = parts.iter().find(|part| part.platform.as_ref().is_some_and(fits)).cloned();
         let platforms = || parts.iter().filter_map(|part| part.platform.as_ref()).map(ToString::to_string);
-        found.ok_or_else(|| other(platforms().collect()))?
+        one.ok_or_else(|| other(platforms().collect()))?
     } else {
-        entry
+        found.entry.clone()
     };
-    let image = read(&source, &entry, store)?;
-    if fits(&image.platform) { Ok(image) } else { Err(other(vec![image.platform.to_string()])) }
+    let image = found.read(&entry)?;
+    if !fits(&image.platform) {
+        return Err(other(vec![image.platform.to_string()]));
+    }
+    found.fetch_layers(std::slice::from_ref(&image))?;
+    Ok(image)
 }
 
 /// What `text` names in the words of [`find`], for all its platforms, and the reference it was built under, if it
@@ -55,17 +77,234 @@ pub fn find(text: &str, platform: &str, store: &Store) -> Result<Image, Error> {
 ///
 /// # Errors
 /// As [`find`], but for platforms.
-pub fn find_all(text: &str, store: &Store) -> Result<(Product, Option<Reference>), Error> {
-    let (source, entry) = locate(text, store)?;
-    let reference = reference(&entry);
-    let product = if is_index(&entry) {
-        let parts = members(&source, &entry, store)?;
-        let images = parts.iter().map(|part| read(&source, part, store)).collect::<Result<_, _>>()?;
-        Product { root: Descriptor::new(&entry.media_type, entry.digest, entry.size), images }
-    } else {
-        read(&source, &entry, store)?.into()
+pub fn find_all(text: &str, tools: &Tools<'_>) -> Result<(Product, Option<Reference>), Error> {
+    let found = locate(text, tools)?;
+    let product = found.product()?;
+    found.fetch_layers(&product.images)?;
+    Ok((product, found.reference()))
+}
+
+/// Finds what `text` names in the words of [`find`].
+///
+/// # Errors
+/// When there is none or more than one, or when it cannot be read.
+pub fn locate<'a>(text: &str, tools: &Tools<'a>) -> Result<Found<'a>, Error> {
+    let destination = if Destination::is_form(text) { text.parse()? } else { Destination::Store };
+    let tools = *tools;
+    let (place, tag) = match destination {
+        Destination::Store => {
+            let place = Place::Layout(Layout::create(tools.store.images())?);
+            let entry = select(&place.entries()?, text, "the store")?;
+            return Ok(Found { origin: Origin::Place(place), entry, tools });
+        }
+        Destination::Registry(reference) => {
+            let document = tools.registry.manifest(&reference)?;
+            tools.store.put_blob(&document.bytes[..])?;
+            let size = document.bytes.len() as u64;
+            let entry = Descriptor::new(&document.media_type, document.digest, size);
+            return Ok(Found { origin: Origin::Registry(reference), entry, tools });
+        }
+        Destination::Layout { directory, tag } => (Place::Layout(Layout::open(directory)?), tag),
+        Destination::OciArchive { file, tag } => (Place::Archive(Archive::open(file)?), tag),
+        Destination::DockerArchive { file, reference } => {
+            (Place::Archive(Archive::open(file)?), reference.map(|reference| reference.familiar()))
+        }
     };
-    Ok((product, reference))
+    let entries = place.entries()?;
+    let shown = place.path().display().to_string();
+    let entry = match tag {
+        Some(tag) => select(&entries, &tag, &shown)?,
+        None => only(&entries, text, &shown)?,
+    };
+    Ok(Found { origin: Origin::Place(place), entry, tools })
+}
+
+impl Found<'_> {
+    /// What tags name.
+    pub fn root(&self) -> &Descriptor {
+        &self.entry
+    }
+
+    /// The reference it was built under, or is found under in a registry.
+    pub fn reference(&self) -> Option<Reference> {
+        match &self.origin {
+            Origin::Registry(reference) => Some(reference.clone()),
+            Origin::Place(_) => reference(&self.entry),
+        }
+    }
+
+    /// The repository it is in, for an image of a registry.
+    pub fn repository(&self) -> Option<&Reference> {
+        match &self.origin {
+            Origin::Registry(reference) => Some(reference),
+            Origin::Place(_) => None,
+        }
+    }
+
+    /// Its images, whose layers need not be in the store.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn product(&self) -> Result<Product, Error> {
+        if !is_index(&self.entry.media_type) {
+            return Ok(self.read(&self.entry)?.into());
+        }
+        let parts = self.members()?;
+        let images = parts.iter().map(|part| self.read(part)).collect::<Result<_, _>>()?;
+        let root = Descriptor::new(&self.entry.media_type, self.entry.digest, self.entry.size);
+        Ok(Product { root, images })
+    }
+
+    /// All it consists of, whatever that is: also what is no image.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn content(&self) -> Result<Content, Error> {
+        let read = |document: &Descriptor| self.bytes("manifest", document);
+        let refuse = |document: &Descriptor, reason: String| Error::Unreadable {
+            what: "manifest",
+            digest: document.digest,
+            reason,
+        };
+        let mut content = Content::follow(self.entry.clone(), &read, &refuse)?;
+        content.root.annotations.clear();
+        if !content.is_index() && content.root.platform.is_none() {
+            content.root.platform = self.read(&self.entry).ok().map(|image| image.platform);
+        }
+        Ok(content)
+    }
+
+    /// The blob or document in the store; brought there when it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be had, or is not what the descriptor says.
+    pub fn fetch(&self, descriptor: &Descriptor) -> Result<PathBuf, Error> {
+        let Tools { store, registry, reporter, .. } = self.tools;
+        match &self.origin {
+            Origin::Place(place) => Ok(place.import(descriptor, store)?),
+            Origin::Registry(_) if store.blob(&descriptor.digest).is_some() => {
+                Ok(store.blob_path(&descriptor.digest))
+            }
+            Origin::Registry(reference) if is_document(&descriptor.media_type) => {
+                let document = registry.manifest_by_digest(reference, descriptor.digest)?;
+                store.put_blob(&document.bytes[..])?;
+                Ok(store.blob_path(&descriptor.digest))
+            }
+            Origin::Registry(reference) => {
+                let blobs = std::slice::from_ref(descriptor);
+                registry.blobs(
+                    reference,
+                    blobs,
+                    &format!("blob {}", descriptor.digest.short()),
+                    (store, reporter),
+                )?;
+                Ok(store.blob_path(&descriptor.digest))
+            }
+        }
+    }
+
+    /// Brings all blobs and documents of `content` into the store.
+    ///
+    /// # Errors
+    /// As [`Found::fetch`].
+    pub fn fetch_all(&self, content: &Content) -> Result<(), Error> {
+        if let Origin::Registry(reference) = &self.origin {
+            let label = format!("pull {reference}");
+            let Tools { store, registry, reporter, .. } = self.tools;
+            registry.blobs(reference, &content.blobs, &label, (store, reporter))?;
+        }
+        content.all().try_for_each(|part| self.fetch(part).map(drop))
+    }
+
+    fn fetch_layers(&self, images: &[Image]) -> Result<(), Error> {
+        let layers = images.iter().flat_map(|image| &image.layers);
+        let layers =
+            layers.map(|layer| Descriptor::new(&layer.media_type, layer.digest, layer.size)).collect();
+        let root = self.entry.clone();
+        self.fetch_all(&Content { root, manifests: Vec::new(), blobs: layers })
+    }
+
+    /// The images of an index. What states no platform, or `unknown` as attestations do, is no image.
+    fn members(&self) -> Result<Vec<Descriptor>, Error> {
+        let index: Index = self.document("index", &self.entry)?;
+        let is_image =
+            |part: &Descriptor| part.platform.as_ref().is_some_and(|platform| platform.os != "unknown");
+        Ok(index.manifests.into_iter().filter(is_image).collect())
+    }
+
+    /// What the documents say about an image.
+    fn read(&self, entry: &Descriptor) -> Result<Image, Error> {
+        if !matches!(&*entry.media_type, MANIFEST | DOCKER_MANIFEST) {
+            let reason =
+                format!("its media type is `{}`, expected one manifest for one platform", entry.media_type);
+            return Err(Error::Unreadable { what: "manifest", digest: entry.digest, reason });
+        }
+        let manifest: Manifest = self.document("manifest", entry)?;
+        let config: ImageConfig = self.document("config", &manifest.config)?;
+        let diff_ids = &config.rootfs.diff_ids;
+        if diff_ids.len() != manifest.layers.len() {
+            let (layers, diff_ids) = (manifest.layers.len(), diff_ids.len());
+            let reason = format!("it states {diff_ids} layers, its manifest {layers}");
+            return Err(Error::Unreadable { what: "config", digest: manifest.config.digest, reason });
+        }
+        let mut history = config.history.iter().filter(|entry| !entry.empty_layer);
+        let mut layers = Vec::new();
+        for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
+            if layer_type(&layer.media_type).is_none() {
+                let reason = format!(
+                    "its media type is `{}`, expected tar, plain or with gzip or zstd",
+                    layer.media_type
+                );
+                return Err(Error::Unreadable { what: "layer", digest: layer.digest, reason });
+            }
+            let made_by = history.next().map(|entry| entry.created_by.as_str()).unwrap_or_default();
+            layers.push(LayerDescriptor {
+                id: made_by.strip_prefix("rpack ").unwrap_or(made_by).to_owned(),
+                media_type: layer.media_type.clone(),
+                digest: layer.digest,
+                size: layer.size,
+                diff_id: *diff_id,
+                uncompressed_size: None,
+            });
+        }
+        let (architecture, os, variant) = (config.architecture, config.os, config.variant);
+        Ok(Image {
+            platform: Platform { architecture, os, variant },
+            manifest: Descriptor::new(&entry.media_type, entry.digest, entry.size),
+            config: Descriptor::new(
+                &manifest.config.media_type,
+                manifest.config.digest,
+                manifest.config.size,
+            ),
+            layers,
+        })
+    }
+
+    fn document<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &'static str,
+        descriptor: &Descriptor,
+    ) -> Result<T, Error> {
+        serde_json::from_slice(&self.bytes(what, descriptor)?).map_err(|error| Error::Unreadable {
+            what,
+            digest: descriptor.digest,
+            reason: error.to_string(),
+        })
+    }
+
+    fn bytes(&self, what: &'static str, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+        let unreadable = |reason: String| Error::Unreadable { what, digest: descriptor.digest, reason };
+        if descriptor.size > MAX_DOCUMENT {
+            return Err(unreadable(format!("it has {} bytes, more than {MAX_DOCUMENT}", descriptor.size)));
+        }
+        let path = self.fetch(descriptor)?;
+        let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
+        if Digest::of(&bytes) != descriptor.digest {
+            let reason = "its digest is another".to_owned();
+            return Err(store::Error::Damaged { path, reason }.into());
+        }
+        Ok(bytes)
+    }
 }
 
 /// The reference of an entry: as it was typed, where a store keeps that, else by its full name.
@@ -76,55 +315,20 @@ fn reference(entry: &Descriptor) -> Option<Reference> {
     Some(typed.unwrap_or_else(|| full.shortened()))
 }
 
-fn is_index(entry: &Descriptor) -> bool {
-    matches!(&*entry.media_type, INDEX | DOCKER_INDEX)
-}
-
-/// The images of an index. What states no platform, or `unknown` as attestations do, is no image.
-fn members(source: &Place, entry: &Descriptor, store: &Store) -> Result<Vec<Descriptor>, Error> {
-    let index: Index = document(source, "index", entry, store)?;
-    let is_image =
-        |part: &Descriptor| part.platform.as_ref().is_some_and(|platform| platform.os != "unknown");
-    Ok(index.manifests.into_iter().filter(is_image).collect())
-}
-
-/// Where the text leads: a place, and the entry of its `index.json`.
-fn locate(text: &str, store: &Store) -> Result<(Place, Descriptor), Error> {
-    let is_place = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind));
-    let destination = if is_place { text.parse()? } else { Destination::Store };
-    let (source, tag) = match destination {
-        Destination::Store => {
-            let source = Place::Layout(Layout::create(store.images())?);
-            let entry = select(&source.entries()?, text, "the store")?;
-            return Ok((source, entry));
-        }
-        Destination::Layout { directory, tag } => (Place::Layout(Layout::open(directory)?), tag),
-        Destination::OciArchive { file, tag } => (Place::Archive(Archive::open(file)?), tag),
-        Destination::DockerArchive { file, reference } => {
-            (Place::Archive(Archive::open(file)?), reference.map(|reference| reference.familiar()))
-        }
-    };
-    let entries = source.entries()?;
-    let place = source.path().display().to_string();
-    let entry = match tag {
-        Some(tag) => select(&entries, &tag, &place)?,
-        None => only(&entries, text, &place)?,
-    };
-    Ok((source, entry))
-}
-
 /// The images of the store, in the order they were built.
 ///
 /// # Errors
 /// When the store's layout is damaged.
-pub fn list(store: &Store) -> Result<Vec<Stored>, Error> {
-    let layout = Place::Layout(Layout::create(store.images())?);
+pub fn list(tools: &Tools<'_>) -> Result<Vec<Stored>, Error> {
+    let layout = Place::Layout(Layout::create(tools.store.images())?);
     let mut images = Vec::new();
     for entry in layout.entries()? {
-        let parts = if is_index(&entry) { members(&layout, &entry, store)? } else { vec![entry.clone()] };
-        let parts = parts.iter().map(|part| read(&layout, part, store)).collect::<Result<Vec<_>, _>>()?;
+        let name = name(&entry);
+        let found = Found { origin: Origin::Place(layout.clone()), entry, tools: *tools };
+        let parts = found.product()?.images;
+        found.fetch_layers(&parts)?;
         let size = parts.iter().flat_map(Image::blobs).map(|(_, size)| size).sum();
-        images.push(Stored { name: name(&entry), images: parts, size });
+        images.push(Stored { name, images: parts, size });
     }
     Ok(images)
 }
@@ -182,66 +386,4 @@ fn select(entries: &[Descriptor], text: &str, place: &str) -> Result<Descriptor,
             candidates: found.iter().map(|entry| entry.digest.to_string()).collect(),
         }),
     }
-}
-
-/// Brings an image into the store.
-fn read(source: &Place, entry: &Descriptor, store: &Store) -> Result<Image, Error> {
-    if !matches!(&*entry.media_type, MANIFEST | DOCKER_MANIFEST) {
-        let reason =
-            format!("its media type is `{}`, expected one manifest for one platform", entry.media_type);
-        return Err(Error::Unreadable { what: "manifest", digest: entry.digest, reason });
-    }
-    let manifest: Manifest = document(source, "manifest", entry, store)?;
-    let config: ImageConfig = document(source, "config", &manifest.config, store)?;
-    let diff_ids = &config.rootfs.diff_ids;
-    if diff_ids.len() != manifest.layers.len() {
-        let (layers, diff_ids) = (manifest.layers.len(), diff_ids.len());
-        let reason = format!("it states {diff_ids} layers, its manifest {layers}");
-        return Err(Error::Unreadable { what: "config", digest: manifest.config.digest, reason });
-    }
-    let mut history = config.history.iter().filter(|entry| !entry.empty_layer);
-    let mut layers = Vec::new();
-    for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
-        if layer_type(&layer.media_type).is_none() {
-            let reason =
-                format!("its media type is `{}`, expected tar, plain or with gzip or zstd", layer.media_type);
-            return Err(Error::Unreadable { what: "layer", digest: layer.digest, reason });
-        }
-        source.import(layer, store)?;
-        let made_by = history.next().map(|entry| entry.created_by.as_str()).unwrap_or_default();
-        layers.push(LayerDescriptor {
-            id: made_by.strip_prefix("rpack ").unwrap_or(made_by).to_owned(),
-            media_type: layer.media_type.clone(),
-            digest: layer.digest,
-            size: layer.size,
-            diff_id: *diff_id,
-            uncompressed_size: None,
-        });
-    }
-    let (architecture, os, variant) = (config.architecture, config.os, config.variant);
-    Ok(Image {
-        platform: Platform { architecture, os, variant },
-        manifest: Descriptor::new(&entry.media_type, entry.digest, entry.size),
-        config: Descriptor::new(&manifest.config.media_type, manifest.config.digest, manifest.config.size),
-        layers,
-    })
-}
-
-fn document<T: serde::de::DeserializeOwned>(
-    source: &Place,
-    what: &'static str,
-    descriptor: &Descriptor,
-    store: &Store,
-) -> Result<T, Error> {
-    let unreadable = |reason: String| Error::Unreadable { what, digest: descriptor.digest, reason };
-    if descriptor.size > MAX_DOCUMENT {
-        return Err(unreadable(format!("it has {} bytes, more than {MAX_DOCUMENT}", descriptor.size)));
-    }
-    let path = source.import(descriptor, store)?;
-    let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
-    if Digest::of(&bytes) != descriptor.digest {
-        let reason = "its digest is another".to_owned();
-        return Err(store::Error::Damaged { path, reason }.into());
-    }
-    serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))
 }

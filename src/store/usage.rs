@@ -92,6 +92,12 @@ impl Store {
         Ok(())
     }
 
+    /// Removes `metadata/NAME`, if it is there.
+    pub fn drop_record(&self, name: &str) {
+        // What stays is looked at once more, and that is all.
+        let _ = fs::remove_file(self.root.join("metadata").join(name));
+    }
+
     /// Says for people what the entry `folder/key` is, once.
     pub fn describe(&self, folder: &str, key: &str, text: impl FnOnce() -> String) {
         let path = self.root.join(folder).join(key).join(ABOUT);

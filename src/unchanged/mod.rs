@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Environment, Flag};
 use crate::observe::{self, Comparison, Observer, Sight, State};
+use crate::oci::image::Descriptor;
 use crate::oci::layout::Layout;
-use crate::oci::{Digest, Reference, to_canonical_json};
+use crate::oci::{Content, Digest, Reference, to_canonical_json};
 use crate::package::Product;
 use crate::source::{Fingerprints, Seen, Source};
 use crate::store::{self, Store};
@@ -168,12 +169,13 @@ fn reason(sight: &Sight, path: &Path, shown: &str) -> String {
 fn missing(product: &Product, store: &Store) -> Option<Digest> {
     let images = Layout::open(store.images()).ok();
     let is_there = |path: &Path, size: u64| path.metadata().is_ok_and(|found| found.len() == size);
-    let lost = |(digest, size): &(Digest, u64)| {
-        let tagged = images.as_ref().is_some_and(|layout| is_there(&layout.blob_path(digest), *size));
-        let kept = store.blob(digest).is_some_and(|path| is_there(&path, *size));
+    let is_lost = |blob: &&Descriptor| {
+        let tagged =
+            images.as_ref().is_some_and(|layout| is_there(&layout.blob_path(&blob.digest), blob.size));
+        let kept = store.blob(&blob.digest).is_some_and(|path| is_there(&path, blob.size));
         !(tagged && kept)
     };
-    product.blobs().find(lost).map(|(digest, _)| digest)
+    Content::from(product).all().find(is_lost).map(|blob| blob.digest)
 }
 
 /// A record in the making, begun before anything but the walk has read the source.

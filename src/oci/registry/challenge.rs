@@ -1,11 +1,9 @@
 //! What a registry wants when it answers 401 (<https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate>,
-//! <https://distribution.github.io/distribution/spec/auth/token/>), and which token servers may be asked.
+//! <https://distribution.github.io/distribution/spec/auth/token/>).
 
 use std::collections::BTreeMap;
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
-
-use crate::http::{is_internal, is_loopback};
 
 /// How a registry wants to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,31 +73,9 @@ fn quoted(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// Whether a registry at `registry` may send its clients to the token server at `realm`; the error says why not.
-///
-/// Credentials go there, and its answer comes from wherever it points: it must not be less protected than the
-/// registry, and not an address of this machine or of a private network unless the registry is one itself.
-pub(super) fn check_realm(registry: &str, realm: &str) -> Result<(), &'static str> {
-    let (Ok(registry), Ok(realm)) = (reqwest::Url::parse(registry), reqwest::Url::parse(realm)) else {
-        return Err("it is not an address");
-    };
-    if !matches!(realm.scheme(), "http" | "https") || !realm.has_host() {
-        return Err("it is not an http or https address");
-    }
-    let same_host = realm.host_str() == registry.host_str();
-    let plain_is_fine = registry.scheme() == "http" && (same_host || is_loopback(&registry));
-    if realm.scheme() == "http" && !plain_is_fine {
-        return Err("it is not protected by https");
-    }
-    if is_internal(&realm) && !same_host && !is_internal(&registry) {
-        return Err("it is an address of this machine or of a private network");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Challenge, check_realm, read};
+    use super::{Challenge, read};
     use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 
     fn challenge(texts: &[&str]) -> Option<Challenge> {
@@ -132,29 +108,6 @@ mod tests {
         assert_eq!(challenge(&["BASIC realm=x"]), Some(Challenge::Basic));
         for none in [&["Negotiate"][..], &[""], &["Bearer"], &["Digest realm=\"x\""], &[]] {
             assert_eq!(challenge(none), None, "{none:?}");
-        }
-    }
-
-    #[test]
-    fn token_servers_are_at_least_as_protected_as_the_registry() {
-        let check = |registry: &str, realm: &str| check_realm(registry, realm).err();
-        let plain = Some("it is not protected by https");
-        let inside = Some("it is an address of this machine or of a private network");
-        for (registry, realm, expected) in [
-            ("https://r.example", "https://auth.example/token", None),
-            ("https://r.example", "http://auth.example/token", plain),
-            ("https://r.example", "http://r.example/token", plain),
-            ("http://r.example", "http://r.example/token", None),
-            ("http://r.example", "http://other.example/token", plain),
-            ("http://localhost:5000", "http://127.0.0.1:5001/token", None),
-            ("https://r.example", "https://127.0.0.1/token", inside),
-            ("https://r.example", "https://169.254.169.254/token", inside),
-            ("https://r.example", "https://[::ffff:10.0.0.1]/token", inside),
-            ("https://10.0.0.1", "https://10.0.0.2/token", None),
-            ("https://r.example", "file:///etc/passwd", Some("it is not an http or https address")),
-            ("https://r.example", "token", Some("it is not an address")),
-        ] {
-            assert_eq!(check(registry, realm), expected, "{registry} {realm}");
         }
     }
 }

@@ -1,23 +1,29 @@
-//! The requests: manifests and blobs of a repository.
+//! The client, and what it reads: manifests and blobs of a repository.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
+use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE};
 use serde_json::Value;
 
-use super::auth::Tokens;
-use super::challenge::{self, Challenge};
-use super::credentials::{Credentials, Search};
+use super::auth::{Access, Tokens};
+use super::certificates;
+use super::credentials::Credentials;
 use super::error::{Error, words};
 use super::host::{Repository, Settings};
+use super::known;
+use super::push::in_lanes;
+use super::session::Session;
 use crate::http::{self, Client, Expected, Reply, Request};
 use crate::oci::image::{DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, INDEX, MANIFEST};
 use crate::oci::{Digest, Reference};
 use crate::store::Store;
-use crate::ui::Transfer;
+use crate::ui::{Reporter, Transfer};
 
 /// The largest manifest or index. The specification asks registries to take 4 MiB.
-const MAX_MANIFEST: u64 = 8 << 20;
+pub(super) const MAX_MANIFEST: u64 = 8 << 20;
 
 /// The most that is read of a blob when only the answer's status matters.
 const MAX_ASKED: u64 = 64 << 10;
@@ -33,19 +39,41 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
-/// Reads from registries. Usable from several threads.
+/// Reads from registries and writes to them. Usable from several threads.
 #[derive(Debug)]
 pub struct Registry {
     client: Client,
-    settings: Settings,
-    credentials: Credentials,
-    tokens: Tokens,
+    pub(super) settings: Settings,
+    pub(super) credentials: Credentials,
+    pub(super) tokens: Tokens,
+    /// By host: those with certificates have clients of their own.
+    clients: Mutex<BTreeMap<String, Client>>,
 }
 
 impl Registry {
     /// A client with the machine's credentials.
     pub fn new(client: Client, settings: Settings, credentials: Credentials) -> Self {
-        Self { client, settings, credentials, tokens: Tokens::default() }
+        Self { client, settings, credentials, tokens: Tokens::default(), clients: Mutex::default() }
+    }
+
+    /// The repository of `reference`, for `access`.
+    pub(super) fn session(&self, reference: &Reference, access: Access) -> Session<'_> {
+        let repository = match access {
+            Access::Pull => Repository::of(reference, &self.settings),
+            // A mirror serves what it has fetched itself.
+            Access::Push { .. } => Repository::itself(reference, &self.settings),
+        };
+        let client = self.client_for(&repository.host);
+        Session { registry: self, repository, access, client }
+    }
+
+    fn client_for(&self, host: &str) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let tls = certificates::of(host, self.credentials.places());
+            if tls.is_empty() { self.client.clone() } else { self.client.with_tls(tls) }
+        };
+        clients.entry(host.to_owned()).or_insert_with(make).clone()
     }
 
     /// The manifest or index that `reference` names; a digest in it decides.
@@ -53,10 +81,7 @@ impl Registry {
     /// # Errors
     /// When there is none, when it may not be read, or when it is not what it should be.
     pub fn manifest(&self, reference: &Reference) -> Result<Document, Error> {
-        let name = reference
-            .digest()
-            .map_or_else(|| reference.tag().unwrap_or("latest").to_owned(), |digest| digest.to_string());
-        self.named(reference, &name, reference.digest())
+        self.named(reference, &name(reference), reference.digest())
     }
 
     /// The manifest or index with this digest in the repository of `reference`.
@@ -68,26 +93,18 @@ impl Registry {
     }
 
     fn named(&self, reference: &Reference, name: &str, digest: Option<Digest>) -> Result<Document, Error> {
-        let repository = Repository::of(reference, &self.settings);
-        let mut request = Request::get(repository.manifest(name), repository.protection);
-        for media_type in [INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST] {
-            request = request.with(ACCEPT, media_type);
-        }
-        let reply = self.ask(&repository, &request, MAX_MANIFEST)?;
+        let session = self.session(reference, Access::Pull);
+        let request = accepting(session.request(Method::GET, session.repository.manifest(name)));
+        let reply = session.ask(&request, MAX_MANIFEST)?;
         match reply.status {
             200 => document(reference, digest, reply),
             404 => Err(Error::Missing {
-                host: repository.host,
-                repository: repository.path,
+                host: session.repository.host,
+                repository: session.repository.path,
                 name: name.to_owned(),
                 code: words(&reply.bytes),
             }),
-            status => Err(Error::Status {
-                host: repository.host,
-                request: format!("`GET /v2/{}/manifests/{name}`", repository.path),
-                status,
-                code: words(&reply.bytes),
-            }),
+            _ => Err(session.unexpected(&request, &reply)),
         }
     }
 
@@ -107,21 +124,22 @@ impl Registry {
             progress.advance(size);
             return Ok(path);
         }
-        let repository = Repository::of(reference, &self.settings);
-        let request = Request::get(repository.blob(&digest.to_string()), repository.protection);
+        let session = self.session(reference, Access::Pull);
+        let request = session.request(Method::GET, session.repository.blob(&digest.to_string()));
         let expected = Expected::Sha256 { digest, size };
         let fetch = || {
-            let request = self
-                .tokens
-                .get(&repository)
-                .map_or_else(|| request.clone(), |header| request.clone().with(AUTHORIZATION, &header));
-            self.client.fetch_as(&request, &expected, store, progress)
+            let header = session.header();
+            let request = match &header {
+                Some(header) => request.clone().with(AUTHORIZATION, header),
+                None => request.clone(),
+            };
+            session.client.fetch_as(&request, &expected, store, progress)
         };
         let fetched = match fetch() {
             // The token has ended, or the first request was answered without one.
             Err(http::Error::Status { code: 401 | 403, .. }) => {
                 let first = request.clone().with(RANGE, "bytes=0-0");
-                match self.ask(&repository, &first, MAX_ASKED) {
+                match session.ask(&first, MAX_ASKED) {
                     // A server that knows no ranges sends the blob, so the header is right now.
                     Ok(_) | Err(Error::Http(http::Error::TooLarge { .. })) => {}
                     Err(error) => return Err(error),
@@ -133,52 +151,48 @@ impl Registry {
         Ok(store.keep_blob(fetched.file, &digest)?)
     }
 
-    /// Sends the request, and once more with what the registry asks for.
-    fn ask(&self, repository: &Repository, request: &Request, limit: u64) -> Result<Reply, Error> {
-        let known = self.tokens.get(repository);
-        let first = match &known {
-            Some(header) => request.clone().with(AUTHORIZATION, header),
-            None => request.clone(),
-        };
-        let reply = self.client.ask(&first, limit)?;
-        if reply.status != 401 {
-            return self.accepted(repository, &request.url, reply);
-        }
-        let search = self.credentials.find(&repository.host, &repository.path)?;
-        let Some(challenge) = challenge::read(&reply.headers) else {
-            return Err(refusal(repository, &request.url, &reply, &search));
-        };
-        let Some(header) = self.answer(&challenge, repository, &search)? else {
-            return Err(refusal(repository, &request.url, &reply, &search));
-        };
-        let reply = self.client.ask(&request.clone().with(AUTHORIZATION, &header), limit)?;
-        if matches!(reply.status, 401 | 403) {
-            return Err(refusal(repository, &request.url, &reply, &search));
-        }
-        Ok(reply)
-    }
-
-    fn answer(
+    /// Fetches the blobs that the store lacks, several at a time, with one progress display called `label`.
+    ///
+    /// # Errors
+    /// The first failure; what was complete by then stays.
+    pub fn blobs(
         &self,
-        challenge: &Challenge,
-        repository: &Repository,
-        search: &Search,
-    ) -> Result<Option<String>, Error> {
-        self.tokens.answer(challenge, repository, search, &self.client)
-    }
-
-    fn accepted(&self, repository: &Repository, url: &str, reply: Reply) -> Result<Reply, Error> {
-        if reply.status == 403 {
-            let search = self.credentials.find(&repository.host, &repository.path)?;
-            return Err(refusal(repository, url, &reply, &search));
+        reference: &Reference,
+        blobs: &[Descriptor],
+        label: &str,
+        (store, reporter): (&Store, &Reporter),
+    ) -> Result<(), Error> {
+        let is_missing = |blob: &&Descriptor| store.blob(&blob.digest).is_none();
+        let mut missing: Vec<&Descriptor> = blobs.iter().filter(is_missing).collect();
+        // What takes longest comes first, so that nothing long is left when all else is done.
+        missing.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
+        missing.dedup_by_key(|blob| blob.digest);
+        if missing.is_empty() {
+            return Ok(());
         }
-        Ok(reply)
+        let progress = reporter.transfer(label, missing.iter().map(|blob| blob.size).sum());
+        let fetched = in_lanes(&missing, |blob| self.blob(reference, blob, store, &progress));
+        progress.finish();
+        fetched?;
+        known::remember(
+            &Repository::of(reference, &self.settings),
+            blobs.iter().map(|blob| blob.digest),
+            store,
+        );
+        Ok(())
     }
 }
 
-fn refusal(repository: &Repository, url: &str, reply: &Reply, search: &Search) -> Error {
-    let path = url.strip_prefix(repository.origin.as_str()).unwrap_or(url);
-    Error::refused(repository, &format!("`GET {path}`"), reply, search)
+/// The tag or digest by which `reference` is asked for.
+pub(super) fn name(reference: &Reference) -> String {
+    let tag = || reference.tag().unwrap_or("latest").to_owned();
+    reference.digest().map_or_else(tag, |digest| digest.to_string())
+}
+
+/// A request for any kind of manifest.
+pub(super) fn accepting(request: Request) -> Request {
+    let kinds = [INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST];
+    kinds.into_iter().fold(request, |request, media_type| request.with(ACCEPT, media_type))
 }
 
 /// Checks an answer: its digest, and that it is one kind of document only.

@@ -87,6 +87,11 @@ impl Credentials {
         Self { places }
     }
 
+    /// What is read of the machine.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// The credential for the repository `path` at `host`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::credentials::Search;
 use super::host::Repository;
 use crate::http::{self, Reply};
+use crate::oci::Digest;
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
 
@@ -42,13 +43,15 @@ pub enum Error {
         /// The registry's own words.
         code: String,
     },
-    /// A token server that is not asked.
-    #[error("{host} sends its clients for a token to {realm}, which is not asked: {reason}")]
-    Realm {
+    /// An address that is not asked.
+    #[error("{host} sends its clients {purpose} to {address}, which is not asked: {reason}")]
+    Elsewhere {
         /// The registry.
         host: String,
-        /// The token server.
-        realm: String,
+        /// `for a token`, `to go on`.
+        purpose: &'static str,
+        /// The address.
+        address: String,
         /// Why not.
         reason: &'static str,
     },
@@ -60,12 +63,28 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The registry has stored something else than what was sent.
+    #[error("{host} says that it has stored {found}, but {expected} was sent")]
+    Stored {
+        /// The registry.
+        host: String,
+        /// The digest of what was sent.
+        expected: Digest,
+        /// The digest in the answer.
+        found: Digest,
+    },
     /// A manifest that is none.
     #[error("`{reference}` cannot be read: {reason}")]
     Manifest {
         /// What was asked for.
         reference: String,
         /// What is wrong.
+        reason: String,
+    },
+    /// What is to be sent cannot be read.
+    #[error("{reason}")]
+    Unread {
+        /// What happened.
         reason: String,
     },
     /// Credentials that cannot be read.
@@ -149,8 +168,10 @@ impl Diagnose for Error {
             Self::Refused(_) => "registry/refused",
             Self::Missing { .. } => "registry/missing",
             Self::Status { .. } => "registry/status",
-            Self::Realm { .. } => "registry/realm",
+            Self::Elsewhere { .. } => "registry/elsewhere",
             Self::Token { .. } => "registry/token",
+            Self::Stored { .. } => "registry/stored",
+            Self::Unread { .. } => "registry/unread",
             Self::Manifest { .. } => "registry/manifest",
             Self::Credentials { .. } => "registry/credentials",
         }
@@ -161,7 +182,7 @@ impl Diagnose for Error {
             Self::Http(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Credentials { .. } => ExitCode::Usage,
-            Self::Manifest { .. } => ExitCode::Failed,
+            Self::Manifest { .. } | Self::Stored { .. } | Self::Unread { .. } => ExitCode::Failed,
             _ => ExitCode::Network,
         }
     }
@@ -191,7 +212,7 @@ impl Diagnose for Error {
                 refusal.repository
             )],
             Self::Missing { .. } => vec!["look at the spelling, and whether the tag still exists".to_owned()],
-            Self::Realm { .. } => vec![
+            Self::Elsewhere { .. } => vec![
                 "if the address is right, name the registry by an address of the same kind, or a mirror: \
                  `registry.mirrors.\"registry.example\" = \"https://mirror.example\"` in rpack.toml"
                     .to_owned(),

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::http::{Protection, is_loopback};
+use reqwest::Url;
+
+use super::error::Error;
+use crate::http::{Protection, is_internal, is_loopback, shown};
 use crate::oci::Reference;
 
 /// The name under which Docker Hub's images are known, and the host that serves them.
@@ -31,15 +34,20 @@ pub(super) struct Repository {
 }
 
 impl Repository {
-    /// Finds the place of `reference`.
+    /// Finds the place of `reference`: the host's mirror, if it has one.
     pub(super) fn of(reference: &Reference, settings: &Settings) -> Self {
         if let Some((mirror, _)) = settings.mirrors.get(reference.domain()) {
             return Self::mirrored(mirror, reference.path());
         }
+        Self::itself(reference, settings)
+    }
+
+    /// Finds the place of `reference`, whatever may stand for it.
+    pub(super) fn itself(reference: &Reference, settings: &Settings) -> Self {
         let host = if reference.domain() == HUB.0 { HUB.1 } else { reference.domain() };
         let plain = settings.insecure.contains(host) || settings.insecure.contains(reference.domain());
         let secure = format!("https://{host}");
-        let is_own = reqwest::Url::parse(&secure).is_ok_and(|url| is_loopback(&url));
+        let is_own = Url::parse(&secure).is_ok_and(|url| is_loopback(&url));
         Self {
             origin: if plain || is_own { format!("http://{host}") } else { secure },
             host: host.to_owned(),
@@ -71,12 +79,105 @@ impl Repository {
     pub(super) fn blob(&self, digest: &str) -> String {
         format!("{}/v2/{}/blobs/{digest}", self.origin, self.path)
     }
+
+    /// The address where uploads begin.
+    pub(super) fn uploads(&self) -> String {
+        format!("{}/v2/{}/blobs/uploads/", self.origin, self.path)
+    }
+
+    /// The address of the list of what refers to a manifest.
+    pub(super) fn referrers(&self, digest: &str) -> String {
+        format!("{}/v2/{}/referrers/{digest}", self.origin, self.path)
+    }
+
+    /// The address that `location`, in the answer from `asked`, stands for. A registry behind a proxy that ends TLS may
+    /// write its own address with `http`; nobody is asked that way who can be asked by `https`.
+    ///
+    /// # Errors
+    /// When nothing may be sent there.
+    pub(super) fn follow(&self, asked: &str, location: &str) -> Result<String, Error> {
+        let elsewhere = |reason| Error::Elsewhere {
+            host: self.host.clone(),
+            purpose: "to go on",
+            address: shown(location),
+            reason,
+        };
+        let own = Url::parse(asked).map_err(|_| elsewhere(NO_ADDRESS))?;
+        let mut target = own.join(location).map_err(|_| elsewhere(NO_ADDRESS))?;
+        let is_same_server = target.host_str() == own.host_str() && target.port() == own.port();
+        if own.scheme() == "https" && target.scheme() == "http" && is_same_server {
+            target = Url::parse(&target.as_str().replacen("http", "https", 1))
+                .map_err(|_| elsewhere(NO_ADDRESS))?;
+        }
+        may_lead(&self.origin, target.as_str()).map_err(elsewhere)?;
+        Ok(target.into())
+    }
+
+    /// Whether the address is one of this registry, so that credentials for it may go along.
+    pub(super) fn is_own(&self, address: &str) -> bool {
+        match (Url::parse(&self.origin), Url::parse(address)) {
+            (Ok(own), Ok(address)) => own.origin() == address.origin(),
+            _ => false,
+        }
+    }
+}
+
+const NO_ADDRESS: &str = "it is not an address";
+
+/// Whether a registry at `registry` may send its clients to `target`; the error says why not.
+///
+/// Credentials, or what is uploaded, go there, and the answer comes from wherever it points: it must not be less
+/// protected than the registry, and not an address of this machine or of a private network unless the registry is one.
+pub(super) fn may_lead(registry: &str, target: &str) -> Result<(), &'static str> {
+    let (Ok(registry), Ok(target)) = (Url::parse(registry), Url::parse(target)) else {
+        return Err(NO_ADDRESS);
+    };
+    if !matches!(target.scheme(), "http" | "https") || !target.has_host() {
+        return Err("it is not an http or https address");
+    }
+    let same_host = target.host_str() == registry.host_str();
+    let plain_is_fine = registry.scheme() == "http" && (same_host || is_loopback(&registry));
+    if target.scheme() == "http" && !plain_is_fine {
+        return Err("it is not protected by https");
+    }
+    if is_internal(&target) && !same_host && !is_internal(&registry) {
+        return Err("it is an address of this machine or of a private network");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Repository, Settings};
+    use super::{Repository, Settings, may_lead};
     use crate::http::Protection;
+
+    fn repository(reference: &str) -> Repository {
+        Repository::of(&reference.parse().unwrap(), &Settings::default())
+    }
+
+    #[test]
+    fn where_an_upload_goes_on() {
+        let repository = repository("r.example:5000/app");
+        let asked = repository.uploads();
+        for (location, expected) in [
+            (
+                "/v2/app/blobs/uploads/1?_state=x",
+                Ok("https://r.example:5000/v2/app/blobs/uploads/1?_state=x"),
+            ),
+            ("2", Ok("https://r.example:5000/v2/app/blobs/uploads/2")),
+            ("http://r.example:5000/u", Ok("https://r.example:5000/u")),
+            ("https://store.example/u?sig=1", Ok("https://store.example/u?sig=1")),
+            ("http://store.example/u?sig=1", Err("it is not protected by https")),
+            ("https://169.254.169.254/u", Err("it is an address of this machine or of a private network")),
+        ] {
+            let found = repository.follow(&asked, location);
+            let found =
+                found.as_deref().map_err(|error| error.to_string().rsplit_once(": ").unwrap().1.to_owned());
+            assert_eq!(found, expected.map_err(str::to_owned), "{location}");
+        }
+        assert!(repository.is_own("https://r.example:5000/u"));
+        assert!(!repository.is_own("https://r.example/u") && !repository.is_own("https://store.example/u"));
+    }
 
     #[test]
     fn the_host_the_mirror_and_the_scheme() {
@@ -97,6 +198,29 @@ mod tests {
         ] {
             let found = Repository::of(&reference.parse().unwrap(), &settings);
             assert_eq!((found.manifest("1").as_str(), found.protection), (url, protection), "{reference}");
+        }
+    }
+
+    #[test]
+    fn token_servers_are_at_least_as_protected_as_the_registry() {
+        let check = |registry: &str, realm: &str| may_lead(registry, realm).err();
+        let plain = Some("it is not protected by https");
+        let inside = Some("it is an address of this machine or of a private network");
+        for (registry, realm, expected) in [
+            ("https://r.example", "https://auth.example/token", None),
+            ("https://r.example", "http://auth.example/token", plain),
+            ("https://r.example", "http://r.example/token", plain),
+            ("http://r.example", "http://r.example/token", None),
+            ("http://r.example", "http://other.example/token", plain),
+            ("http://localhost:5000", "http://127.0.0.1:5001/token", None),
+            ("https://r.example", "https://127.0.0.1/token", inside),
+            ("https://r.example", "https://169.254.169.254/token", inside),
+            ("https://r.example", "https://[::ffff:10.0.0.1]/token", inside),
+            ("https://10.0.0.1", "https://10.0.0.2/token", None),
+            ("https://r.example", "file:///etc/passwd", Some("it is not an http or https address")),
+            ("https://r.example", "token", Some("it is not an address")),
+        ] {
+            assert_eq!(check(registry, realm), expected, "{registry} {realm}");
         }
     }
 }

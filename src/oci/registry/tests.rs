@@ -457,11 +457,11 @@ fn a_mirror_stands_for_the_host() {
 
 #[test]
 fn a_token_server_elsewhere_inside_is_not_asked() {
-    let error = super::challenge::check_realm("https://registry.example", "https://169.254.169.254/token");
+    let error = super::host::may_lead("https://registry.example", "https://169.254.169.254/token");
     assert_eq!(error, Err("it is an address of this machine or of a private network"));
     let server = Server::start(|_, _, _| {
         answer(401, &[("WWW-Authenticate", "Bearer realm=\"ftp://auth.example/token\"")], "")
     });
     let error = Machine::new().registry().manifest(&reference(&server)).unwrap_err();
-    assert!(matches!(error, Error::Realm { .. }), "{error}");
+    assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
 }

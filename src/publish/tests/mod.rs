@@ -10,8 +10,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Destination, Error, find, list, publish, unpack};
+use super::{Destination, Error, Tools, find, list, publish, unpack};
+use crate::http::{Client, Options};
 use crate::oci::image::{CONFIG, Descriptor, LAYER_GZIP, MANIFEST, Platform};
+use crate::oci::registry::{Credentials, Registry, Settings};
 use crate::oci::{Compression, Digest, to_canonical_json};
 use crate::package::{
     Image, Input, LayerDescriptor, LayerInput, Product, Time, index as make_index, package,
@@ -24,13 +26,16 @@ struct Fixture {
     folder: tempfile::TempDir,
     store: Store,
     reporter: Reporter,
+    registry: Registry,
 }
 
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
-        Self { folder, store, reporter: Reporter::new(Progress::Quiet) }
+        let client = Client::new(Options { offline: true, ..Options::default() });
+        let registry = Registry::new(client, Settings::default(), Credentials::default());
+        Self { folder, store, reporter: Reporter::new(Progress::Quiet), registry }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -75,6 +80,10 @@ impl Fixture {
         package(input, &self.store, &self.reporter).unwrap()
     }
 
+    fn tools(&self) -> Tools<'_> {
+        Tools { store: &self.store, registry: &self.registry, reporter: &self.reporter }
+    }
+
     fn publish(&self, image: &Image, destination: &str, reference: &str) -> Result<(), Error> {
         self.publish_all(&image.clone().into(), destination, reference)
     }
@@ -82,7 +91,7 @@ impl Fixture {
     fn publish_all(&self, product: &Product, destination: &str, reference: &str) -> Result<(), Error> {
         let destination =
             if destination.is_empty() { Destination::Store } else { destination.parse().unwrap() };
-        publish(product, &destination, &reference.parse().unwrap(), &self.store, &self.reporter)
+        publish(product, &destination, &[reference.parse().unwrap()], &self.tools())
     }
 
     /// An image of layers as other tools may write them.
@@ -248,7 +257,8 @@ fn the_store_finds_images_by_name_and_digest() {
     fixture.publish(&one, "", "app").unwrap();
     fixture.publish(&two, "", "app:v2").unwrap();
     fixture.publish(&two, "", "registry.example.com/team/app:v2").unwrap();
-    let manifest = |text: &str| find(text, "linux/amd64", &fixture.store).map(|image| image.manifest.digest);
+    let manifest =
+        |text: &str| find(text, "linux/amd64", &fixture.tools()).map(|image| image.manifest.digest);
     let (one, two) = (one.manifest.digest, two.manifest.digest);
     for (text, expected) in [
         ("app", one),
@@ -269,7 +279,7 @@ fn the_store_finds_images_by_name_and_digest() {
     );
     assert_eq!(error.hints(), ["known names: `app:latest`, `app:v2`, `registry.example.com/team/app:v2`"]);
     assert_eq!(manifest(&one.hex()[..5]).unwrap_err().id(), "publish/not-found");
-    let names: Vec<_> = list(&fixture.store).unwrap().into_iter().map(|stored| stored.name).collect();
+    let names: Vec<_> = list(&fixture.tools()).unwrap().into_iter().map(|stored| stored.name).collect();
     assert_eq!(names, ["app:latest", "app:v2", "registry.example.com/team/app:v2"]);
     let blob = fixture.store.images().join("blobs/sha256").join(one.hex());
     assert_eq!(fs::metadata(blob).unwrap().nlink(), 2, "the store holds each blob once");
@@ -315,10 +325,10 @@ fn archives_are_the_same_bytes_and_come_back() {
         format!("oci-archive:{}:v1", second.display()),
         format!("docker-archive:{}:team/app:v1", first.display()),
     ] {
-        assert_eq!(find(&text, "linux/amd64", &other.store).unwrap(), without_sizes(image.clone()));
+        assert_eq!(find(&text, "linux/amd64", &other.tools()).unwrap(), without_sizes(image.clone()));
     }
     let error =
-        find(&format!("oci-archive:{}:v2", second.display()), "linux/amd64", &other.store).unwrap_err();
+        find(&format!("oci-archive:{}:v2", second.display()), "linux/amd64", &other.tools()).unwrap_err();
     assert_eq!(error.hints(), ["known names: `v1`"]);
 }
 
@@ -335,16 +345,16 @@ fn layouts_that_lie_are_refused() {
     let mut bad = good.clone();
     bad[15] ^= 1;
     fs::write(&layer, &bad).unwrap();
-    assert_eq!(find(&text, "linux/amd64", &other.store).unwrap_err().id(), "store/digest");
+    assert_eq!(find(&text, "linux/amd64", &other.tools()).unwrap_err().id(), "store/digest");
     fs::write(&layer, [&good[..], b"more"].concat()).unwrap();
-    assert_eq!(find(&text, "linux/amd64", &other.store).unwrap_err().id(), "publish/unreadable");
+    assert_eq!(find(&text, "linux/amd64", &other.tools()).unwrap_err().id(), "publish/unreadable");
     fs::write(&layer, &good).unwrap();
-    find(&text, "linux/amd64", &other.store).unwrap();
+    find(&text, "linux/amd64", &other.tools()).unwrap();
     let mut index = index(&out);
     index["manifests"][0]["mediaType"] = "application/vnd.example.thing+json".into();
     fs::write(out.join("index.json"), index.to_string()).unwrap();
     assert_eq!(
-        find(&text, "linux/amd64", &other.store).unwrap_err().to_string(),
+        find(&text, "linux/amd64", &other.tools()).unwrap_err().to_string(),
         format!(
             "manifest {} cannot be read: its media type is `application/vnd.example.thing+json`, expected \
              one manifest for one platform",
@@ -448,15 +458,19 @@ fn an_index_is_one_tag_with_an_image_for_each_platform() {
     assert_eq!(index(&out)["manifests"][0]["platform"], Value::Null);
     for text in ["team/app:v1", &places[1], &places[2]] {
         for (platform, image) in [("linux/amd64", &amd64), ("linux/arm64", &arm64)] {
-            assert_eq!(find(text, platform, &fixture.store).unwrap(), without_sizes(image.clone()), "{text}");
+            assert_eq!(
+                find(text, platform, &fixture.tools()).unwrap(),
+                without_sizes(image.clone()),
+                "{text}"
+            );
         }
     }
-    let stored = list(&fixture.store).unwrap();
+    let stored = list(&fixture.tools()).unwrap();
     assert_eq!(
         stored.iter().map(|stored| (&*stored.name, stored.images.len())).collect::<Vec<_>>(),
         [("team/app:v1", 2)]
     );
-    let error = find("team/app:v1", "linux/riscv64", &fixture.store).unwrap_err();
+    let error = find("team/app:v1", "linux/riscv64", &fixture.tools()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`team/app:v1` has no image for linux/riscv64: it has linux/amd64, linux/arm64"
@@ -467,7 +481,7 @@ fn an_index_is_one_tag_with_an_image_for_each_platform() {
 fn an_image_for_another_platform_is_not_found_for_this_one() {
     let fixture = Fixture::new();
     fixture.publish(&fixture.image_for("linux/arm64", "1"), "", "app").unwrap();
-    let error = find("app:latest", "linux/amd64", &fixture.store).unwrap_err();
+    let error = find("app:latest", "linux/amd64", &fixture.tools()).unwrap_err();
     assert_eq!(error.id(), "publish/other-platform");
     assert_eq!(error.to_string(), "`app:latest` has no image for linux/amd64: it has linux/arm64");
     assert_eq!(error.hints(), ["build it for this machine: `rpack build --platform linux/amd64`"]);

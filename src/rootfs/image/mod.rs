@@ -12,9 +12,6 @@ mod platform;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use serde_json::Value;
 
@@ -24,7 +21,6 @@ pub use error::Error;
 use super::{Context, cache};
 use crate::oci::image::{Descriptor, ImageConfig, Platform, layer_type};
 use crate::oci::layout::read_capped;
-use crate::oci::registry;
 use crate::oci::unpack::{self, Limits};
 use crate::oci::{Digest, ImageSource};
 use crate::plan::model::{BaseImage, BaseLayer, Blob, ResolvedImage};
@@ -36,9 +32,6 @@ const MAX_CONFIG: u64 = 8 << 20;
 
 /// More layers than container engines can mount.
 const MAX_LAYERS: usize = 127;
-
-/// How many layers are fetched at once.
-const PARALLEL: usize = 4;
 
 /// The bundle of certificates that rpack's images name in `SSL_CERT_FILE`.
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -128,27 +121,9 @@ pub fn fetch(image: &BaseImage, context: &Context) -> Result<(), Error> {
         }
         return Ok(());
     };
-    let total = blobs.iter().map(|blob| blob.size).sum();
-    let progress = context.reporter.transfer(&format!("image {}", image.reference), total);
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<registry::Error>> = Mutex::new(None);
-    let work = || {
-        while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = context.registry.blob(reference, blob, &context.store, &progress) {
-                // No new transfer starts; those that run are let finish, the next attempt finds them.
-                next.store(blobs.len(), Ordering::Relaxed);
-                failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..PARALLEL.min(blobs.len()) {
-            scope.spawn(work);
-        }
-    });
-    progress.finish();
-    let failure = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    failure.map_or(Ok(()), |error| Err(error.into()))
+    let label = format!("image {}", image.reference);
+    context.registry.blobs(reference, &blobs, &label, (&context.store, &context.reporter))?;
+    Ok(())
 }
 
 /// The config of `image` as it is, with whatever fields it has.
