@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -50,8 +50,8 @@ pub enum Body {
         from: u64,
         /// The number of bytes.
         length: u64,
-        /// Told of each byte.
-        progress: Transfer,
+        /// Told of each byte, and counts them.
+        progress: Counted,
     },
 }
 
@@ -121,10 +121,34 @@ impl Body {
     }
 }
 
+/// What of one request has left this machine.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    progress: Transfer,
+    count: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// A request of which nothing has left.
+    pub fn new(progress: Transfer) -> Self {
+        Self { progress, count: Arc::default() }
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.count.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.advance(bytes);
+    }
+
+    /// It was in vain: nothing has arrived, as far as is known.
+    pub fn retract(&self) {
+        self.progress.retract(self.count.swap(0, Ordering::Relaxed));
+    }
+}
+
 /// A file on its way to a server.
 struct Part {
     bytes: io::Take<File>,
-    progress: Transfer,
+    progress: Counted,
     stopped: Arc<AtomicBool>,
 }
 

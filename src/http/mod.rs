@@ -31,7 +31,7 @@ use reqwest::StatusCode;
 use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RANGE};
 
-pub use ask::{Body, Reply, Request};
+pub use ask::{Body, Counted, Reply, Request};
 pub use download::Job;
 pub use error::{Error, join, shown};
 use pace::{Pace, Patience};

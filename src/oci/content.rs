@@ -32,12 +32,12 @@ impl Content {
     /// # Errors
     /// Those of `read`, and what `refuse` makes of a document that is none.
     pub fn follow<E>(
-        root: Descriptor,
+        root: &Descriptor,
         read: &dyn Fn(&Descriptor) -> Result<Vec<u8>, E>,
         refuse: &dyn Fn(&Descriptor, String) -> E,
     ) -> Result<Self, E> {
         let mut content = Self { root: root.clone(), manifests: Vec::new(), blobs: Vec::new() };
-        content.add(&root, DEPTH, read, refuse)?;
+        content.add(root, DEPTH, read, refuse)?;
         content.manifests.pop();
         Ok(content)
     }

@@ -22,16 +22,16 @@ pub enum Error {
     Unpack(#[from] unpack::Error),
     /// A registry does not give it.
     #[error(transparent)]
-    Registry(#[from] registry::Error),
+    Registry(Box<registry::Error>),
     /// A registry did not take it.
-    #[error("`{reference}` was not pushed: {source}")]
+    #[error("`{reference}` was not pushed: {error}")]
     Push {
         /// Where it was to go.
-        reference: Reference,
-        /// Its name in the store.
-        name: String,
+        reference: String,
+        /// Its name in the store, if it is there.
+        stored: Option<String>,
         /// What happened.
-        source: Box<registry::Error>,
+        error: Box<registry::Error>,
     },
     /// The text is not a destination.
     #[error("`{text}` is not a destination: {reason}")]
@@ -117,6 +117,12 @@ pub enum Error {
     },
 }
 
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
 impl Error {
     /// For `map_err` on file operations outside the store.
     pub(super) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self + use<> {
@@ -124,15 +130,15 @@ impl Error {
         move |source| Self::Io { action, path: path.clone(), source }
     }
 
-    /// What did not reach `reference`, with its name in the store.
-    pub(super) fn push(reference: &Reference, name: &Reference, source: registry::Error) -> Self {
-        Self::Push { reference: reference.clone(), name: name.familiar(), source: Box::new(source) }
+    /// What did not reach `reference`, with its name in the store if it is there.
+    pub(super) fn push(reference: &Reference, stored: Option<String>, error: registry::Error) -> Self {
+        Self::Push { reference: reference.to_string(), stored, error: Box::new(error) }
     }
 
     /// The same, for a push that cannot read what it is to send.
     pub(super) fn for_registry(self) -> registry::Error {
         match self {
-            Self::Registry(error) => error,
+            Self::Registry(error) => *error,
             Self::Store(error) => error.into(),
             other => registry::Error::Unread { reason: other.to_string() },
         }
@@ -155,8 +161,7 @@ impl Diagnose for Error {
             Self::Store(error)
             | Self::Layout(layout::Error::Store(error))
             | Self::Unpack(unpack::Error::Store(error)) => error.id(),
-            Self::Registry(error) => error.id(),
-            Self::Push { source, .. } => source.id(),
+            Self::Registry(error) | Self::Push { error, .. } => error.id(),
             Self::Destination { .. } => "publish/destination",
             Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
             Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
@@ -180,16 +185,14 @@ impl Diagnose for Error {
             | Self::OtherPlatform { .. }
             | Self::NotFound { .. }
             | Self::Ambiguous { .. } => ExitCode::Usage,
-            Self::Registry(error) => error.exit(),
-            Self::Push { source, .. } => source.exit(),
+            Self::Registry(error) | Self::Push { error, .. } => error.exit(),
             _ => self.of_store().map_or(ExitCode::Failed, Diagnose::exit),
         }
     }
 
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Registry(error) => error.detail(),
-            Self::Push { source, .. } => source.detail(),
+            Self::Registry(error) | Self::Push { error, .. } => error.detail(),
             _ => None,
         }
     }
@@ -197,11 +200,17 @@ impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Registry(error) => error.hints(),
-            Self::Push { reference, name, source } => {
-                let again = format!(
-                    "the image is in the store; send what is missing: `rpack copy {name} docker://{reference}`"
+            Self::Push { reference, stored, error } => {
+                let again = stored.as_ref().map_or_else(
+                    || "run the same command again: what has arrived is not sent again".to_owned(),
+                    |name| {
+                        format!("the image is in the store; send what is missing: `rpack copy {name} docker://{reference}`")
+                    },
                 );
-                source.hints().into_iter().chain([again]).collect()
+                // What it says about trying again is said better here.
+                let is_passing = error.exit() == ExitCode::Retry;
+                let others = if is_passing { Vec::new() } else { error.hints() };
+                others.into_iter().chain([again]).collect()
             }
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
             Self::OnePlatform { file, platforms } => vec![

@@ -65,7 +65,7 @@ pub fn publish(
     let content = Content::from(product);
     let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
     destination.holds(&platforms(product), &content.media_types())?;
-    put(&content, destination, references, &open, &mounts(&content, tools), tools)
+    put(&content, destination, references, &open, (&mounts(&content, tools), true), tools)
 }
 
 /// Puts `product` to the registries that `references` name, under all of them.
@@ -81,24 +81,24 @@ pub fn push(product: &Product, references: &[Reference], tools: &Tools<'_>) -> R
     while let Some(first) = left.first().copied() {
         let is_same = |other: &&Reference| (other.domain(), other.path()) == (first.domain(), first.path());
         let (together, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_same);
-        send(&content, &together, first, &way, tools)?;
+        send(&content, &together, references.first().map(Reference::familiar), &way, tools)?;
         left = others;
     }
     Ok(())
 }
 
-/// Pushes under references of one repository.
+/// Pushes under references of one repository; `stored` is the image's name in the store.
 fn send(
     content: &Content,
     references: &[&Reference],
-    name: &Reference,
+    stored: Option<String>,
     way: &Way<'_>,
     tools: &Tools<'_>,
 ) -> Result<(), Error> {
     let names: Vec<String> = references.iter().map(|reference| reference.familiar()).collect();
     let task = tools.reporter.task(&format!("push {}", names.join(", ")));
     let pushed = tools.registry.push(content, references, way);
-    let pushed = pushed.map_err(|error| Error::push(references[0], name, error))?;
+    let pushed = pushed.map_err(|error| Error::push(references[0], stored, error))?;
     task.done(&outcome(content, &pushed));
     Ok(())
 }
@@ -123,7 +123,7 @@ pub fn copy(
     let open = |part: &Descriptor| found.fetch(part).map_err(Error::for_registry);
     let mut from: Vec<Reference> = found.repository().into_iter().cloned().collect();
     from.extend(mounts(&content, tools));
-    put(&content, destination, references, &open, &from, tools)?;
+    put(&content, destination, references, &open, (&from, false), tools)?;
     Ok(content)
 }
 
@@ -136,14 +136,15 @@ fn put(
     destination: &Destination,
     references: &[Reference],
     open: &(dyn Fn(&Descriptor) -> Result<PathBuf, registry::Error> + Sync),
-    from: &[Reference],
+    (from, is_stored): (&[Reference], bool),
     tools: &Tools<'_>,
 ) -> Result<(), Error> {
     let Some(first) = references.first() else { return Ok(()) };
     let store = tools.store;
     if let Destination::Registry(reference) = destination {
         let way = Way { open, mounts: from, store, reporter: tools.reporter };
-        return send(content, &[reference], first, &way, tools);
+        let stored = is_stored.then(|| first.familiar());
+        return send(content, &[reference], stored, &way, tools);
     }
     let task = tools.reporter.task(&format!("publish to {destination}"));
     match destination {

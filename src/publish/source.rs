@@ -166,7 +166,7 @@ impl Found<'_> {
             digest: document.digest,
             reason,
         };
-        let mut content = Content::follow(self.entry.clone(), &read, &refuse)?;
+        let mut content = Content::follow(&self.entry, &read, &refuse)?;
         content.root.annotations.clear();
         if !content.is_index() && content.root.platform.is_none() {
             content.root.platform = self.read(&self.entry).ok().map(|image| image.platform);

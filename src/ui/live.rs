@@ -100,6 +100,10 @@ impl Bar {
         self.bar.inc(bytes);
     }
 
+    pub(super) fn retract(&self, bytes: u64) {
+        self.bar.dec(bytes);
+    }
+
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }

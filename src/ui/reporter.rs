@@ -307,6 +307,14 @@ impl Transfer {
         }
     }
 
+    /// `bytes` that were counted have not arrived.
+    pub fn retract(&self, bytes: u64) {
+        self.done.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.retract(bytes);
+        }
+    }
+
     /// Everything has arrived.
     pub fn finish(self) {
         let Self { reporter, label, done, bar, running } = self;

@@ -131,8 +131,8 @@ fn scopes(own: Vec<String>, challenge: Option<&str>, were_not_enough: bool) -> V
 fn covers(wide: &str, narrow: &str) -> bool {
     let parts = |scope: &str| scope.rsplit_once(':').map(|(of, what)| (of.to_owned(), what.to_owned()));
     match (parts(wide), parts(narrow)) {
-        (Some((of, all)), Some((same, some))) => {
-            of == same && some.split(',').all(|action| all.split(',').any(|other| other == action))
+        (Some((of, all)), Some((other, some))) => {
+            of == other && some.split(',').all(|action| all.split(',').any(|other| other == action))
         }
         _ => wide == narrow,
     }

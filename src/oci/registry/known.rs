@@ -57,7 +57,9 @@ pub(super) fn remember(repository: &Repository, blobs: impl IntoIterator<Item = 
     let excess = known.blobs.len().saturating_sub(MOST);
     let old: Vec<Digest> =
         known.blobs.keys().filter(|digest| !fresh.contains(digest)).take(excess).copied().collect();
-    old.iter().for_each(|digest| drop(known.blobs.remove(digest)));
+    for digest in old {
+        known.blobs.remove(&digest);
+    }
     if is_new && let Ok(bytes) = serde_json::to_vec(&known) {
         let _ = store.put_record(&name, &bytes);
     }

@@ -133,14 +133,14 @@ fn missing_names(
 fn has_manifest(session: &Session<'_>, name: &str, digest: Digest) -> Result<bool, Error> {
     let request = accepting(session.request(Method::HEAD, session.repository.manifest(name)));
     match session.ask(&request, LIMIT) {
-        Ok(reply) if reply.status == 200 => match stated(&reply) {
-            Some(found) => Ok(found == digest),
-            // The specification lets a registry leave the digest out.
-            None => {
-                let reply = session.ask(&Request { method: Method::GET, ..request }, MAX_MANIFEST)?;
-                Ok(reply.status == 200 && Digest::of(&reply.bytes) == digest)
+        Ok(reply) if reply.status == 200 => {
+            if let Some(found) = stated(&reply) {
+                return Ok(found == digest);
             }
-        },
+            // The specification lets a registry leave the digest out.
+            let reply = session.ask(&Request { method: Method::GET, ..request }, MAX_MANIFEST)?;
+            Ok(reply.status == 200 && Digest::of(&reply.bytes) == digest)
+        }
         Ok(_) => Ok(false),
         Err(Error::Refused(refusal)) if refusal.status == 403 => Ok(false),
         Err(error) => Err(error),
@@ -176,7 +176,7 @@ fn blobs(
     missing.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     let label = format!("push to {}/{}", session.repository.host, session.repository.path);
     let progress = way.reporter.transfer(&label, missing.iter().map(|blob| blob.size).sum());
-    let send = |blob: &&Descriptor| {
+    let bring = |blob: &&Descriptor| {
         let repository = &session.repository;
         let key = format!("{}/{}@{}", repository.origin, repository.path, blob.digest);
         let (_lock, waited) =
@@ -189,7 +189,7 @@ fn blobs(
         let (digest, size, store) = (blob.digest, blob.size, way.store);
         Upload { session, digest, size, open: &open, from: &from, store, progress: &progress }.run()
     };
-    let sent = in_lanes(&missing, send);
+    let sent = in_lanes(&missing, bring);
     progress.finish();
     for one in sent? {
         match one {
@@ -244,11 +244,11 @@ pub(super) fn in_lanes<I: Sync, R: Send>(
     let done: Mutex<Vec<(usize, R)>> = Mutex::default();
     let failure: Mutex<Option<Error>> = Mutex::default();
     let lane = || {
-        while let Some(item) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| Some(at + 1)).ok()
-        {
-            let Some(found) = items.get(item) else { return };
-            match work(found) {
-                Ok(result) => done.lock().unwrap_or_else(PoisonError::into_inner).push((item, result)),
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return };
+            match work(item) {
+                Ok(result) => done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result)),
                 Err(error) => {
                     next.store(items.len(), Ordering::Relaxed);
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);

@@ -33,7 +33,7 @@ impl Registry {
         let session = self.session(reference, Access::Pull);
         let found = match from_api(&session, digest, kind)? {
             Some(found) => found,
-            None => self.from_tag(reference, digest)?.manifests,
+            None => self.tagged_list(reference, digest)?.manifests,
         };
         let fits = |entry: &Descriptor| kind.is_none_or(|kind| entry.artifact_type.as_deref() == Some(kind));
         Ok(found.into_iter().filter(fits).collect())
@@ -56,7 +56,7 @@ impl Registry {
         if reply.header("oci-subject").is_some() {
             return Ok(());
         }
-        let mut index = self.from_tag(reference, subject)?;
+        let mut index = self.tagged_list(reference, subject)?;
         if index.manifests.iter().any(|other| other.digest == entry.digest) {
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl Registry {
     }
 
     /// The list that clients keep.
-    fn from_tag(&self, reference: &Reference, digest: Digest) -> Result<Index, Error> {
+    fn tagged_list(&self, reference: &Reference, digest: Digest) -> Result<Index, Error> {
         let tagged = reference.with_tag(&fallback_tag(digest));
         let tagged = tagged.map_err(|error| unreadable(reference, &error.to_string()))?;
         match self.manifest(&tagged) {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::push::stated;
 use super::session::{CHUNK_LENGTH, Session};
-use crate::http::{Attempts, Body, Failure, Reply, Request};
+use crate::http::{Attempts, Body, Counted, Failure, Reply, Request};
 use crate::oci::Digest;
 use crate::store::Store;
 use crate::ui::Transfer;
@@ -174,13 +174,15 @@ impl Upload<'_> {
     fn send_piece(&self, open: &Open, state: &mut State) -> Result<Open, Failure<Error>> {
         let left = self.size - state.have;
         let length = state.piece.map_or(left, |piece| piece.max(open.least).min(left));
-        let part = self.part(state.have, length)?;
+        let sent = Counted::new(self.progress.clone());
+        let part = self.part(state.have, length, &sent)?;
         let mut request = self.session.request(Method::PATCH, &open.location).sending(part);
         if state.have > 0 || length < left {
             let range = format!("{}-{}", state.have, state.have + length - 1);
             request = request.with(CONTENT_RANGE, &range);
         }
-        let reply = self.session.once(&request.with(CONTENT_TYPE, "application/octet-stream"), LIMIT)?;
+        let reply = self.session.once(&request.with(CONTENT_TYPE, "application/octet-stream"), LIMIT);
+        let reply = reply.inspect_err(|_| sent.retract())?;
         let request = self.session.request(Method::PATCH, &open.location);
         match reply.status {
             200..300 => {
@@ -188,7 +190,10 @@ impl Upload<'_> {
                 state.sent += length;
                 Ok(Open { location: self.location(&request, &reply)?, least: open.least })
             }
-            status => Err(self.interrupted(&request, &reply, status, state)),
+            status => {
+                sent.retract();
+                Err(self.interrupted(&request, &reply, status, state))
+            }
         }
     }
 
@@ -199,18 +204,22 @@ impl Upload<'_> {
         let digest = super::auth::encode(&[("digest", digest.as_str())]);
         let address = format!("{}{separator}{digest}", open.location);
         let mut request = self.session.request(Method::PUT, address).sending(Body::Bytes(Vec::new()));
-        let rest = self.size - state.have;
+        let (rest, sent) = (self.size - state.have, Counted::new(self.progress.clone()));
         if rest > 0 {
-            request =
-                request.sending(self.part(state.have, rest)?).with(CONTENT_TYPE, "application/octet-stream");
+            request = request
+                .sending(self.part(state.have, rest, &sent)?)
+                .with(CONTENT_TYPE, "application/octet-stream");
         }
-        let reply = self.session.once(&request, LIMIT)?;
+        let reply = self.session.once(&request, LIMIT).inspect_err(|_| sent.retract())?;
         match reply.status {
             200..300 => {
                 state.sent += rest;
                 self.check(&reply)
             }
-            status => Err(self.interrupted(&request, &reply, status, state)),
+            status => {
+                sent.retract();
+                Err(self.interrupted(&request, &reply, status, state))
+            }
         }
     }
 
@@ -235,6 +244,7 @@ impl Upload<'_> {
         state: &mut State,
     ) -> Failure<Error> {
         if status == 404 {
+            self.progress.retract(state.have);
             (state.open, state.have) = (None, 0);
         }
         if matches!(status, 404 | 416) {
@@ -253,6 +263,7 @@ impl Upload<'_> {
         state.is_unsure = false;
         let have = (reply.status == 204).then(|| range(reply.header("range"))).flatten();
         let Some(have) = have.filter(|have| *have <= self.size) else {
+            self.progress.retract(state.have);
             (state.open, state.have) = (None, 0);
             return Ok(());
         };
@@ -260,6 +271,7 @@ impl Upload<'_> {
             if state.piece.is_some() {
                 state.sent += have - state.have;
             }
+            self.progress.advance(have - state.have);
             attempts.progressed();
         }
         state.have = have;
@@ -278,9 +290,9 @@ impl Upload<'_> {
         self.session.repository.follow(&request.url, location).map_err(Failure::Final)
     }
 
-    fn part(&self, from: u64, length: u64) -> Result<Body, Failure<Error>> {
+    fn part(&self, from: u64, length: u64, sent: &Counted) -> Result<Body, Failure<Error>> {
         let file = (self.open)().map_err(Failure::Final)?;
-        Ok(Body::Part { file, from, length, progress: self.progress.clone() })
+        Ok(Body::Part { file, from, length, progress: sent.clone() })
     }
 
     /// The name of the note about this upload.

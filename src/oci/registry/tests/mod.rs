@@ -1,5 +1,8 @@
 //! A registry in this process, and everything it may do to its clients.
 
+mod memory;
+mod push;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

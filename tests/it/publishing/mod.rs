@@ -1,0 +1,4 @@
+//! Images to and from other places, with real servers and other people's clients.
+
+mod faults;
+mod push;
