@@ -145,7 +145,7 @@ fn tool_what_a_registry_answers_wrongly_is_not_taken() {
         (
             br#"{"schemaVersion":2,"config":{},"layers":[]}"#.to_vec(),
             "error[registry/manifest]: `[PROXY]/team/app:1` cannot be read: the answer has digest \
-             sha256:b9b04ac2bbaea0a2bb4c7a25e1a97d62d5ed0ad1ceb7dfe1b48a1ec04b0ba7ef, expected \
+             sha256:4108250765b19c4d5000be73d2bdd612bbb17a989972bcfd1adbf5085a9af46b, expected \
              sha256:0000000000000000000000000000000000000000000000000000000000000000",
         ),
     ] {

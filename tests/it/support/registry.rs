@@ -1,8 +1,9 @@
 //! `docker-registry` of Debian, started by a test.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,4 +79,37 @@ pub(crate) fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// go-containerregistry's registry in memory (`tests/servers/ggcr`), which keeps lists of referrers; it ends with this
+/// value.
+pub(crate) struct Ggcr {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    pub(crate) host: String,
+}
+
+impl Ggcr {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new(tools().join("ggcr-registry"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut host = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut host).unwrap();
+        Self { child, host: host.trim().to_owned() }
+    }
+}
+
+impl Drop for Ggcr {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of programs that `.ci/run` builds from the Go module proxy.
+pub(crate) fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }
