@@ -1,9 +1,9 @@
 //! One blob on its way to a repository
 //! (<https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs>).
 //!
-//! What is there is not sent, what another repository of the registry has is mounted, and the rest goes in one piece. After
-//! a fault the registry says how much it has, and the rest follows in smaller pieces; an upload that ended with the
-//! program goes on in the next run. Bytes that the registry has acknowledged are never sent again.
+//! What another repository of the registry has is mounted, and the rest goes in one piece, with the request that ends an
+//! upload. After a fault the registry says how much it has, and the rest follows in smaller pieces; an upload that ended
+//! with the program goes on in the next run. Bytes that the registry has acknowledged are never sent again.
 
 use std::path::PathBuf;
 
@@ -21,8 +21,6 @@ use crate::ui::Transfer;
 
 /// Answers to uploads say what they have to say in their headers, and errors in a few lines.
 const LIMIT: u64 = 64 << 10;
-/// Smaller blobs go along with the request that ends an upload.
-const SMALL: u64 = 64 << 10;
 /// Larger blobs leave a note that an upload is under way.
 const NOTED: u64 = 1 << 20;
 /// The pieces after the first fault; each further one without progress divides them by four.
@@ -72,7 +70,7 @@ struct State {
     have: u64,
     /// What was sent in all.
     sent: u64,
-    /// The largest piece; none: all at once.
+    /// The largest piece; none, before anything has failed: all at once.
     piece: Option<u64>,
     /// Whether the registry has to say how much it has.
     is_unsure: bool,
@@ -137,11 +135,12 @@ impl Upload<'_> {
             },
         };
         state.open = Some(open.clone());
-        if self.size > SMALL || state.have > 0 {
-            self.note(&open);
+        self.note(&open);
+        if state.have > 0 || state.piece.is_some() {
             while state.have < self.size {
                 open = self.send_piece(&open, state)?;
                 state.open = Some(open.clone());
+                self.note(&open);
                 attempts.progressed();
             }
         }
@@ -176,14 +175,10 @@ impl Upload<'_> {
         let length = state.piece.map_or(left, |piece| piece.max(open.least).min(left));
         let sent = Counted::new(self.progress.clone());
         let part = self.part(state.have, length, &sent)?;
-        let mut request = self.session.request(Method::PATCH, &open.location).sending(part);
-        if state.have > 0 || length < left {
-            let range = format!("{}-{}", state.have, state.have + length - 1);
-            request = request.with(CONTENT_RANGE, &range);
-        }
-        let reply = self.session.once(&request.with(CONTENT_TYPE, "application/octet-stream"), LIMIT);
-        let reply = reply.inspect_err(|_| sent.retract())?;
-        let request = self.session.request(Method::PATCH, &open.location);
+        let range = format!("{}-{}", state.have, state.have + length - 1);
+        let request = self.session.request(Method::PATCH, &open.location).sending(part);
+        let request = request.with(CONTENT_RANGE, &range).with(CONTENT_TYPE, "application/octet-stream");
+        let reply = self.session.once(&request, LIMIT).inspect_err(|_| sent.retract())?;
         match reply.status {
             200..300 => {
                 state.have += length;
@@ -197,7 +192,7 @@ impl Upload<'_> {
         }
     }
 
-    /// Says that this was all, with what is small enough to go along.
+    /// Sends what is left, and says that this was all.
     fn finish(&self, open: &Open, state: &mut State) -> Result<(), Failure<Error>> {
         let separator = if open.location.contains('?') { '&' } else { '?' };
         let digest = self.digest.to_string();

@@ -31,7 +31,7 @@ fn tool_what_is_there_is_not_sent() {
     let asked = proxy.take();
     let sent: u64 = asked.iter().map(|asked| asked.body).sum();
     let count = |method: &str| asked.iter().filter(|asked| asked.method == method).count();
-    assert_eq!((count("HEAD"), count("POST"), count("PATCH"), count("PUT"), count("GET")), (4, 3, 2, 4, 0));
+    assert_eq!((count("HEAD"), count("POST"), count("PATCH"), count("PUT"), count("GET")), (4, 3, 0, 4, 0));
 
     // Nothing changed: one request.
     context.rpack(&["copy", &source, &target("1")]).success();
@@ -60,7 +60,7 @@ fn tool_what_is_there_is_not_sent() {
     let mounts: Vec<_> = asked.iter().filter(|asked| asked.path.contains("?mount=")).collect();
     assert_eq!(mounts.len(), 3);
     assert!(mounts.iter().all(|asked| asked.path.ends_with("&from=team%2Fapp")));
-    assert!(asked.iter().all(|asked| asked.method != "PATCH"));
+    assert!(asked.iter().all(|asked| !asked.is_upload()));
     let path =
         format!("registry/docker/registry/v2/repositories/other/app/_layers/sha256/{}", hex(&dependencies));
     assert!(context.root().join(path).exists());
@@ -84,7 +84,7 @@ fn tool_a_copy_within_a_registry_moves_no_bytes() {
         asked.iter().filter(|asked| asked.method == "GET").map(|asked| asked.path.as_str()).collect();
     // The manifest, and the config, which says what the image is for.
     assert_eq!(gets.len(), 2, "{gets:?}");
-    assert!(asked.iter().all(|asked| asked.method != "PATCH"));
+    assert!(asked.iter().all(|asked| !asked.is_upload()));
     // By digest as well, without a tag.
     other.rpack(&["copy", &place("a:1"), &place(&format!("c@{digest}"))]).success();
     assert!(proxy.take_lines().contains(&format!("PUT /v2/c/manifests/{digest}")));
@@ -135,6 +135,7 @@ fn tool_eight_processes_push_one_image_and_each_blob_is_sent_once() {
         }
     });
     let asked = proxy.take();
-    let patched: u64 = asked.iter().filter(|asked| asked.method == "PATCH").map(|asked| asked.body).sum();
-    assert_eq!(patched, size);
+    // The config besides, which is small.
+    let sent: u64 = asked.iter().filter(|asked| asked.is_upload()).map(|asked| asked.body).sum();
+    assert!(sent > size && sent < size + 1000, "{sent}");
 }

@@ -15,8 +15,17 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     /// How many requests with this method came before.
     pub(crate) before: usize,
+    /// Bytes of its body, as it says.
+    pub(crate) length: u64,
     /// Bytes of its body that went on to the registry.
     pub(crate) body: u64,
+}
+
+impl Asked {
+    /// Whether it brings bytes of a blob.
+    pub(crate) fn is_upload(&self) -> bool {
+        self.length > 0 && self.path.contains("/blobs/uploads/")
+    }
 }
 
 /// What happens to a request.
@@ -104,7 +113,7 @@ fn serve(
     let length: u64 = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut asked = known.lock().unwrap();
     let before = asked.iter().filter(|other| other.method == method).count();
-    let (request, at) = (Asked { method, path, before, body: 0 }, asked.len());
+    let (request, at) = (Asked { method, path, before, length, body: 0 }, asked.len());
     asked.push(request.clone());
     drop(asked);
     let fault = fault(&request);

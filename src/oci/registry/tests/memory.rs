@@ -16,10 +16,12 @@ use crate::oci::image::INDEX;
 /// What it does beside its work.
 #[derive(Debug, Default)]
 pub(super) struct Manners {
-    /// A PATCH breaks after so many bytes of its body, as long as there are counts left: the first is taken each time.
+    /// An upload breaks after so many bytes of a body, as long as there are counts left: the first is taken each time.
     pub(super) cuts: Vec<usize>,
     /// All of them break after so many.
     pub(super) always_cut: Option<usize>,
+    /// Uploads break when they would grow beyond so many bytes.
+    pub(super) fills_at: Option<usize>,
     /// It says that pieces must not be smaller.
     pub(super) least: Option<u64>,
     /// It keeps lists of referrers, in pages of one.
@@ -120,7 +122,8 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let cut = (method == "PATCH").then(|| next_cut(state)).flatten().filter(|cut| *cut < length);
+    let is_upload = length > 0 && target.contains("/blobs/uploads/");
+    let cut = is_upload.then(|| next_cut(state, target, length)).flatten();
     let mut body = vec![0; cut.unwrap_or(length)];
     reader.read_exact(&mut body).ok()?;
     state.lock().unwrap().asked.push(Asked {
@@ -142,6 +145,8 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     if kind == "blobs/uploads" {
         name = if name.is_empty() { "new".to_owned() } else { name };
     }
+    // What breaks is no more than a piece, whatever it was to be.
+    let method = if cut.is_some() { "PATCH" } else { method };
     let asking = Asking { method, repository: parts.join("/"), kind, name, query, headers, body };
     let mut reply = respond(&asking, &mut state.lock().unwrap());
     if cut.is_some() {
@@ -162,9 +167,18 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     stream.write_all(&reply.body).ok()
 }
 
-fn next_cut(state: &Mutex<State>) -> Option<usize> {
-    let manners = &mut state.lock().unwrap().manners;
-    if manners.cuts.is_empty() { manners.always_cut } else { Some(manners.cuts.remove(0)) }
+/// After how many of `length` bytes the connection breaks.
+fn next_cut(state: &Mutex<State>, target: &str, length: usize) -> Option<usize> {
+    let state = &mut state.lock().unwrap();
+    if let Some(most) = state.manners.fills_at {
+        let id = target.split(['/', '?']).find(|part| state.uploads.contains_key(*part))?;
+        return Some(most.saturating_sub(state.uploads[id].len())).filter(|cut| *cut < length);
+    }
+    let manners = &mut state.manners;
+    match manners.cuts.first() {
+        Some(cut) if *cut < length => Some(manners.cuts.remove(0)),
+        _ => manners.always_cut.filter(|cut| *cut < length),
+    }
 }
 
 fn error(status: u16, code: &str) -> Answer {
