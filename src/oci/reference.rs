@@ -206,7 +206,10 @@ fn is_tag(tag: &str) -> bool {
 fn is_domain(domain: &str) -> bool {
     let (host, port) = match domain.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((host, port)) if host.parse::<std::net::Ipv6Addr>().is_ok() => (None, port),
+            // The grammar has no IPv4 inside IPv6, and no zones.
+            Some((host, port)) if !host.contains('.') && host.parse::<std::net::Ipv6Addr>().is_ok() => {
+                (None, port)
+            }
             _ => return false,
         },
         None => match domain.find(':') {
@@ -259,9 +262,21 @@ mod tests {
             ("Foo/bar", "Foo/bar:latest"),
             ("test_example/foo", "docker.io/test_example/foo:latest"),
             ("dock__er/docker---rules:A.b-c_D", "docker.io/dock__er/docker---rules:A.b-c_D"),
+            ("foo/foo_bar.example:8080", "docker.io/foo/foo_bar.example:8080"),
+            ("lowercase:Uppercase", "docker.io/library/lowercase:Uppercase"),
+            ("xn--n3h.example/image:xn--n3h.example", "xn--n3h.example/image:xn--n3h.example"),
+            ("docker.io/library/app", "docker.io/library/app:latest"),
+            ("[fc00::1]:5000/repo:tag", "[fc00::1]:5000/repo:tag"),
+            ("d/docker", "docker.io/d/docker:latest"),
+            ("registry.example:443/a/b", "registry.example:443/a/b:latest"),
         ] {
             assert_eq!(full(text), expected, "{text}");
         }
+        let longest = "a".repeat(255);
+        assert_eq!(
+            full(&format!("registry.example/{longest}")),
+            format!("registry.example/{longest}:latest")
+        );
         assert_eq!(
             full(&("a/".repeat(127) + "a:tag")),
             "docker.io/".to_owned() + &"a/".repeat(127) + "a:tag"
@@ -307,6 +322,15 @@ mod tests {
             "docker/",
             "[fe80::1%eth0]:5000/repo",
             "fc00::1:5000/debian",
+            "[2001:db8::1]",
+            "[fc00::1]:5000",
+            "[2001:db8:3:4::192.0.2.33]:5000/debian",
+            &format!("repo@sha256:{}", "f".repeat(34)),
+            &format!("repo@md5:{hex}"),
+            &format!("repo@sha256:{}", "F".repeat(64)),
+            "dock_.er/x",
+            "_docker/docker",
+            "docker/docker_",
             "app:",
             "app:-x",
             "a/../b",

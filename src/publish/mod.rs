@@ -120,7 +120,8 @@ pub fn copy(
     if !matches!(destination, Destination::Registry(_)) {
         found.fetch_all(&content)?;
     }
-    let open = |part: &Descriptor| found.fetch(part).map_err(Error::for_registry);
+    // A registry checks what it gets.
+    let open = |part: &Descriptor| found.file(part).map_err(Error::for_registry);
     let mut from: Vec<Reference> = found.repository().into_iter().cloned().collect();
     from.extend(mounts(&content, tools));
     put(&content, destination, references, &open, (&from, false), tools)?;

@@ -203,6 +203,24 @@ impl Found<'_> {
         }
     }
 
+    /// A file with the blob, wherever it is: to be read once, by somebody who checks it.
+    ///
+    /// # Errors
+    /// As [`Found::fetch`].
+    pub fn file(&self, descriptor: &Descriptor) -> Result<PathBuf, Error> {
+        if let Origin::Place(Place::Layout(layout)) = &self.origin
+            && !is_document(&descriptor.media_type)
+        {
+            let path = layout.blob_path(&descriptor.digest);
+            if std::fs::symlink_metadata(&path)
+                .is_ok_and(|found| found.is_file() && found.len() == descriptor.size)
+            {
+                return Ok(path);
+            }
+        }
+        self.fetch(descriptor)
+    }
+
     /// Brings all blobs and documents of `content` into the store.
     ///
     /// # Errors
