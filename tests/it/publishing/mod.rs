@@ -1,5 +1,6 @@
 //! Images to and from other places, with real servers and other people's clients.
 
+mod build;
 mod faults;
 mod push;
 mod servers;
