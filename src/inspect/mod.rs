@@ -80,7 +80,7 @@ pub fn inspect(name: &str, choice: Choice<'_>, tools: &Tools<'_>) -> Result<Repo
         digest: found.root().digest,
         media_type: found.root().media_type.clone(),
         platforms: entries.iter().map(member).collect(),
-        referrers: referrers(&found, &image, tools)?,
+        referrers: referrers(&found, &image, tools),
         details,
     })
 }
@@ -223,21 +223,27 @@ fn layer(layer: &LayerDescriptor, history: Option<&History>) -> Layer {
     }
 }
 
-/// What refers to the image and to its index, as its registry says.
-fn referrers(found: &Found<'_>, image: &Image, tools: &Tools<'_>) -> Result<Vec<Referrer>, Error> {
-    let Some(repository) = found.repository() else { return Ok(Vec::new()) };
+/// What refers to the image and to its index, as its registry says. One that refuses that has given the image all the same.
+fn referrers(found: &Found<'_>, image: &Image, tools: &Tools<'_>) -> Option<Vec<Referrer>> {
+    let repository = found.repository()?;
     let mut subjects: Vec<Digest> = vec![found.root().digest];
     subjects.extend((image.manifest.digest != found.root().digest).then_some(image.manifest.digest));
     let mut all = Vec::new();
     for subject in subjects {
-        let list = tools.registry.referrers(repository, subject, None)?;
-        all.extend(list.into_iter().map(|entry| Referrer {
-            subject,
-            digest: entry.digest,
-            artifact_type: entry.artifact_type,
-            size: entry.size,
-            annotations: entry.annotations,
-        }));
+        match tools.registry.referrers(repository, subject, None) {
+            Ok(list) => all.extend(list.into_iter().map(|entry| Referrer {
+                subject,
+                digest: entry.digest,
+                artifact_type: entry.artifact_type,
+                size: entry.size,
+                annotations: entry.annotations,
+            })),
+            Err(error) => {
+                let text = format!("what refers to the image is not shown: {error}");
+                tools.reporter.warn("inspect/referrers", &text, None);
+                return None;
+            }
+        }
     }
-    Ok(all)
+    Some(all)
 }

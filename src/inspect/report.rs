@@ -26,8 +26,9 @@ pub struct Report {
     /// The one that is shown.
     #[serde(flatten)]
     pub details: Details,
-    /// What refers to it in its registry: signatures, bills of materials.
-    pub referrers: Vec<Referrer>,
+    /// What refers to it in its registry: signatures, bills of materials. None when it is in no registry, or that does not
+    /// say.
+    pub referrers: Option<Vec<Referrer>>,
 }
 
 /// An image of an index.

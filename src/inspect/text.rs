@@ -10,6 +10,8 @@ use crate::ui::size;
 
 /// Packages of a layer that are named; the list of all follows.
 const NAMED: usize = 8;
+/// Files of a layer that are named; the JSON form has more.
+const LARGEST: usize = 3;
 /// The longest text of a setting or history that is shown.
 const WIDTH: usize = 160;
 /// What is shown of a digest, as in `docker images`.
@@ -60,7 +62,7 @@ impl Report {
     }
 
     fn referring(&self) -> Vec<String> {
-        let rows = self.referrers.iter().map(|referrer| {
+        let rows = self.referrers.iter().flatten().map(|referrer| {
             let kind = referrer.artifact_type.as_deref().unwrap_or("of no type");
             row(&[kind, &referrer.digest.to_string(), &size(referrer.size)])
         });
@@ -167,7 +169,7 @@ fn holds(details: &Details, layer: &Layer, index: usize) -> Vec<String> {
             lines.push(format!("{}: {}{rest}", kind.name(), named.join(", ")));
         }
     }
-    let largest = contents.largest.iter().filter(|file| file.size > 0);
+    let largest = contents.largest.iter().take(LARGEST).filter(|file| file.size > 0);
     let largest: Vec<String> =
         largest.map(|file| format!("{} {}", shown(&file.path), size(file.size))).collect();
     if !largest.is_empty() {
@@ -180,13 +182,17 @@ fn label(package: &Package) -> String {
     shown(&format!("{} {}", package.name, package.version))
 }
 
+/// A line for each; its folder is named where another folder has a package of this name.
 fn packages(details: &Details) -> Vec<String> {
+    let mut known: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
+    for package in &details.packages {
+        *known.entry((package.kind, &package.name)).or_default() += 1;
+    }
     let rows = details.packages.iter().map(|package| {
         let source = package.source.as_ref().map(|source| format!("source {source}"));
-        let facts: Vec<&str> = [source.as_deref(), package.licence.as_deref(), package.path.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let path = package.path.as_deref().filter(|_| known[&(package.kind, package.name.as_str())] > 1);
+        let facts = [source.as_deref(), package.licence.as_deref(), path];
+        let facts: Vec<&str> = facts.into_iter().flatten().collect();
         row(&[package.kind.name(), &package.name, &package.version, &facts.join(", ")])
     });
     table(&rows.collect::<Vec<_>>())

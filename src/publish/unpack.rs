@@ -61,12 +61,17 @@ pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, u
     Ok(found)
 }
 
-/// Each layer of `image` by itself, from the bottom up; contents lie in the store.
+/// What each layer of `image` adds, from the bottom up; contents lie in the store.
 ///
 /// # Errors
 /// As [`unpack()`].
 pub fn layers(image: &Image, store: &Store) -> Result<Vec<Tree>, Error> {
-    image.layers.iter().map(|one| layer(one, store)).collect()
+    let one = |one: &LayerDescriptor| {
+        let mut added = Tree::new();
+        added.apply(layer(one, store)?);
+        Ok(added)
+    };
+    image.layers.iter().map(one).collect()
 }
 
 /// One layer by itself, with what it removes from those below as whiteouts; contents lie in the store.

@@ -1,0 +1,3 @@
+//! Finished images: looking at them.
+
+mod look;
