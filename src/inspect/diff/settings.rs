@@ -73,9 +73,9 @@ fn add(found: &mut BTreeMap<String, Value>, name: &str, value: Option<&Value>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::compare;
+    use super::{Setting, compare};
 
     #[test]
     fn what_is_empty_says_nothing_and_order_of_variables_does_not_matter() {
@@ -89,10 +89,19 @@ mod tests {
         let one = json!({"created": "1", "config": {"Cmd": ["a"], "Env": ["A=1"], "Labels": {"x": "1"},
             "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}}});
         let other = json!({"created": "2", "config": {"Cmd": ["a", "b"], "Env": ["A=2"], "User": "1"}});
-        let lines: Vec<String> = compare(&one, &other)
-            .into_iter()
-            .map(|setting| format!("{}: {:?} {:?}", setting.name, setting.from, setting.to))
-            .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        let setting =
+            |name: &str, from: Option<Value>, to: Option<Value>| Setting { name: name.to_owned(), from, to };
+        assert_eq!(
+            compare(&one, &other),
+            [
+                setting("Volumes", Some(json!({"/data": {}})), None),
+                setting("arguments", Some(json!(["a"])), Some(json!(["a", "b"]))),
+                setting("created", Some(json!("1")), Some(json!("2"))),
+                setting("environment A", Some(json!("1")), Some(json!("2"))),
+                setting("label x", Some(json!("1")), None),
+                setting("port 80/tcp", Some(json!(true)), None),
+                setting("user", None, Some(json!("1"))),
+            ]
+        );
     }
 }

@@ -15,8 +15,12 @@ impl Difference {
     /// For people, with a line end behind every line.
     pub fn text(&self) -> String {
         if self.same {
-            let digest = self.from.manifest.unwrap_or(self.from.digest);
-            return format!("{digest}  both are the same image\n");
+            return match (self.from.manifest, &self.from.platform) {
+                (Some(manifest), Some(platform)) => {
+                    format!("{manifest}  both have the same image for {}\n", shown(platform))
+                }
+                _ => format!("{}  both are the same image\n", self.from.digest),
+            };
         }
         let mut text = format!("- {}\n+ {}\n", head(&self.from), head(&self.to));
         section(&mut text, "settings", table(&self.config.iter().map(setting).collect::<Vec<_>>()));

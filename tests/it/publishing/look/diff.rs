@@ -157,3 +157,22 @@ fn layers_of_both_are_not_fetched_from_a_registry() {
     let fetched = |digest: &str| requests.iter().filter(|path| path.ends_with(digest)).count();
     assert_eq!([&shared, &first, &second].map(|digest| fetched(digest)), [0, 1, 1], "{requests:?}");
 }
+
+#[test]
+fn an_index_and_its_image_for_this_platform_are_the_same() {
+    let context = TestContext::new();
+    let layout = foreign_image(&context);
+    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let mut member = index["manifests"][0].clone();
+    member["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [member]});
+    let other = context.root().join("index");
+    fs::create_dir(&other).unwrap();
+    crate::support::copy(&layout.join("blobs"), &other.join("blobs"));
+    let entry = foreign::blob(&other, media_type, &serde_json::to_vec(&index).unwrap());
+    foreign::name(&other, &entry);
+    let arguments = ["diff", "oci:../foreign", "oci:../index", "--platform", "linux/amd64", "--exit-code"];
+    let text = context.rpack(&arguments).success();
+    assert_eq!(without_digests(&text), "sha256:[DIGEST]  both have the same image for linux/amd64\n");
+}

@@ -55,6 +55,23 @@ fn a_reader_that_goes_away_is_no_failure() {
 }
 
 #[test]
+fn a_terminal_is_spared() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let context = TestContext::new();
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let output = context.command(&["export", "app"]).stdout(terminal).output().unwrap();
+    let refused = context.finish(output);
+    assert_eq!(refused.status, 2);
+    let expected = "error[export/terminal]: the files of `app` are not written to a terminal\n\nhint: name a file, or a \
+                    program that reads it: `rpack export app -o files.tar`\n";
+    assert_eq!(refused.stderr, expected);
+}
+
+#[test]
 fn what_cannot_be_written_is_said() {
     let context = TestContext::new();
     foreign_image(&context);

