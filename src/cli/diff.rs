@@ -21,7 +21,7 @@ Examples:
   rpack diff oci:a oci:b --exit-code                         fail when they differ
   rpack diff shop:1 shop:2 --json | jq -r '.packages[].name'")]
 pub(super) struct Arguments {
-    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://REFERENCE
+    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or `docker://REFERENCE`
     #[arg(value_name = "FROM")]
     from: String,
     /// The other image, named in the same way

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 /// An image to look at.
 #[derive(Args, Debug)]
 pub(super) struct ImageArguments {
-    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://REFERENCE
+    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or `docker://REFERENCE`
     #[arg(value_name = "IMAGE")]
     pub(super) name: String,
     #[command(flatten)]

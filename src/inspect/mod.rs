@@ -118,7 +118,9 @@ fn details(image: &Image, tools: &Tools<'_>) -> Result<Details, Error> {
         layers.map(|(contents, named)| Layer { contents, ..layer(named.layer, named.history) }).collect();
     let compressed = image.layers.iter().map(|layer| layer.size).sum();
     let size = Size { compressed, files: contents::bytes(&opened.tree) };
-    let processes = labels.get(PROCESSES).and_then(|text| serde_json::from_str(text).ok());
+    let processes = labels.get(PROCESSES);
+    let processes: Option<BTreeMap<String, Process>> =
+        processes.and_then(|text| serde_json::from_str(text).ok());
     let mut annotations = manifest.annotations;
     annotations.retain(|key, value| labels.get(key) != Some(value));
     Ok(Details {
@@ -128,7 +130,7 @@ fn details(image: &Image, tools: &Tools<'_>) -> Result<Details, Error> {
         created: config.created.clone(),
         size,
         start: start(&config),
-        processes: processes.unwrap_or_else(BTreeMap::<String, Process>::new),
+        processes: processes.unwrap_or_default(),
         versions: labels.get(VERSIONS).map(|text| provenance::read(text)).unwrap_or_default(),
         base: Base {
             release: rootfs::image::release(&opened.tree)?,

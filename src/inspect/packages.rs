@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::contents::Opened;
 use super::report::{Kind, Package};
 use crate::publish::Error;
-use crate::store::{Entry, Kind as EntryKind};
+use crate::store::{Entry, Kind as EntryKind, Tree};
 
 /// The largest `package.json` or `METADATA` that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -17,19 +17,18 @@ const LICENCE: usize = 80;
 
 /// All packages, by kind and name.
 pub(super) fn all(opened: &Opened) -> Result<Vec<Package>, Error> {
-    let mut packages: Vec<Package> = opened
-        .debian
-        .values()
-        .map(|(record, layer)| Package {
+    let mut packages = Vec::new();
+    for (record, layer) in opened.debian.values() {
+        packages.push(Package {
             kind: Kind::Debian,
             name: record.name.clone(),
             version: record.version.clone(),
             source: record.source.clone(),
-            licence: None,
+            licence: copyright(&opened.tree, &record.name)?,
             path: None,
             layer: *layer,
-        })
-        .collect();
+        });
+    }
     for (path, entry) in opened.tree.iter() {
         let found = if let Some(folder) = path.strip_suffix("/package.json") {
             npm(folder, entry)?
@@ -43,6 +42,29 @@ pub(super) fn all(opened: &Opened) -> Result<Vec<Package>, Error> {
     }
     packages.sort();
     Ok(packages)
+}
+
+/// The licence of most files of a Debian package, where its `copyright` is written for programs
+/// (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>).
+fn copyright(tree: &Tree, name: &str) -> Result<Option<String>, Error> {
+    let path = tree.locate(&format!("usr/share/doc/{name}/copyright"));
+    let Some(entry) = path.and_then(|path| tree.get(&path)) else { return Ok(None) };
+    let Some(text) = text(entry)? else { return Ok(None) };
+    if !text.starts_with("Format:") {
+        return Ok(None);
+    }
+    let field = |paragraph: &str, name: &str| {
+        let line = paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(|value| value.trim().to_owned())
+    };
+    let of_most = text.split("\n\n").find(|paragraph| field(paragraph, "Files").as_deref() == Some("*"));
+    let licence = of_most.and_then(|paragraph| field(paragraph, "License"));
+    Ok(licence.filter(|text| is_licence(text)))
+}
+
+/// Whether it is the name of a licence, not its text.
+fn is_licence(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LICENCE && text != "UNKNOWN"
 }
 
 /// The package in `folder`, which is `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`.
@@ -88,7 +110,7 @@ fn package(kind: Kind, name: &str, version: &str, licence: Option<&str>, folder:
         name: name.to_owned(),
         version: version.to_owned(),
         source: None,
-        licence: licence.filter(|text| text.len() <= LICENCE && *text != "UNKNOWN").map(str::to_owned),
+        licence: licence.filter(|text| is_licence(text)).map(str::to_owned),
         path: Some(format!("/{folder}")),
         layer: 0,
     }

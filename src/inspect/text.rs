@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::report::{Details, Kind, Layer, Package, Report};
+use super::{BASE_DIGEST, BASE_NAME};
+use crate::plan::model::PROCESSES;
+use crate::plan::provenance::VERSIONS;
 use crate::ui::columns::{count, quoted, section, shown, table};
 use crate::ui::size;
 
@@ -31,7 +34,7 @@ impl Report {
         section(&mut text, "base", base(details));
         section(&mut text, "layers", layers(details));
         section(&mut text, "packages", packages(details));
-        section(&mut text, "labels", pairs(&details.labels));
+        section(&mut text, "labels", labels(details));
         section(&mut text, "annotations", pairs(&details.annotations));
         section(&mut text, "other settings", others(&details.other));
         section(&mut text, "referrers", self.referring());
@@ -144,7 +147,7 @@ fn head(layer: &Layer) -> Vec<String> {
     let digest: String = layer.digest.hex().chars().take(DIGEST).collect();
     let made_by = layer.id.as_deref().unwrap_or(&layer.created_by);
     let comment = if layer.comment == made_by { "" } else { &layer.comment };
-    let what = [made_by, comment].into_iter().filter(|text| !text.is_empty()).map(|text| short(text));
+    let what = [made_by, comment].into_iter().filter(|text| !text.is_empty()).map(short);
     let what: Vec<String> = what.collect();
     vec![digest, size(layer.size), what.join("  ")]
 }
@@ -196,6 +199,17 @@ fn packages(details: &Details) -> Vec<String> {
         row(&[package.kind.name(), &package.name, &package.version, &facts.join(", ")])
     });
     table(&rows.collect::<Vec<_>>())
+}
+
+/// Those that no other section has shown.
+fn labels(details: &Details) -> Vec<String> {
+    let is_shown = |key: &str| match key {
+        VERSIONS => !details.versions.is_empty(),
+        PROCESSES => !details.processes.is_empty(),
+        _ => key == BASE_NAME || key == BASE_DIGEST,
+    };
+    let others = details.labels.iter().filter(|(key, _)| !is_shown(key));
+    pairs(&others.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 fn pairs(table_of: &BTreeMap<String, String>) -> Vec<String> {

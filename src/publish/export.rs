@@ -55,12 +55,11 @@ fn write<W: Write>(tree: &Tree, writer: &mut Writer<W>, name: &Path) -> Result<(
             Kind::File { size, content: Content::Path(file) } => {
                 let found = fs::symlink_metadata(file).map_err(store::Error::io("read", file))?;
                 links.add(tree, path, &found);
-                match links.first(path) {
-                    Some(first) => TarKind::Link(first),
-                    None => {
-                        content = Box::new(File::open(file).map_err(store::Error::io("read", file))?);
-                        TarKind::File(*size)
-                    }
+                if let Some(first) = links.first(path) {
+                    TarKind::Link(first)
+                } else {
+                    content = Box::new(File::open(file).map_err(store::Error::io("read", file))?);
+                    TarKind::File(*size)
                 }
             }
         };

@@ -58,6 +58,13 @@ fn lower() -> Layer {
         .file("etc/gone", "removed above")
         .file("usr/lib/first", "one file, two names")
         .hard_link("usr/lib/second", "usr/lib/first")
+        .file(
+            "usr/share/doc/libc6/copyright",
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: debian/*\nLicense: \
+             GPL-2\n\nFiles: *\nLicense: LGPL-2.1+\n the text\n",
+        )
+        .link("usr/share/doc/tool", "libc6")
+        .file("usr/share/doc/more/copyright", "Written by somebody.\nLicense: free\n")
         .file("opt/old/a", "a")
         .file("opt/old/b", "b")
         .directory("var/", 0o755, 0)
