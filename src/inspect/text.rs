@@ -135,10 +135,16 @@ fn base(details: &Details) -> Vec<String> {
 /// Two lines or more for each: what it is, and what is in it.
 fn layers(details: &Details) -> Vec<String> {
     let heads: Vec<Vec<String>> = details.layers.iter().map(head).collect();
+    let mut packages: BTreeMap<(usize, Kind), Vec<&Package>> = BTreeMap::new();
+    for package in &details.packages {
+        packages.entry((package.layer, package.kind)).or_default().push(package);
+    }
     let mut lines = Vec::new();
     for (index, (layer, head)) in details.layers.iter().zip(table(&heads)).enumerate() {
         lines.push(head);
-        lines.extend(holds(details, layer, index).into_iter().map(|line| format!("  {line}")));
+        let of_layer = packages.range((index, Kind::Debian)..=(index, Kind::Python));
+        let of_layer = of_layer.map(|((_, kind), packages)| (*kind, &packages[..]));
+        lines.extend(holds(layer, of_layer).into_iter().map(|line| format!("  {line}")));
     }
     lines
 }
@@ -152,25 +158,18 @@ fn head(layer: &Layer) -> Vec<String> {
     vec![digest, size(layer.size), what.join("  ")]
 }
 
-fn holds(details: &Details, layer: &Layer, index: usize) -> Vec<String> {
+fn holds<'a>(layer: &Layer, packages: impl Iterator<Item = (Kind, &'a [&'a Package])>) -> Vec<String> {
     let contents = &layer.contents;
     let mut numbers = vec![count(contents.entries, "file", "files"), size(contents.files)];
     if contents.removed > 0 {
         numbers.push(format!("{} removed", count(contents.removed, "path", "paths")));
     }
     let mut lines = vec![numbers.join(", ")];
-    for kind in [Kind::Debian, Kind::Npm, Kind::Python] {
-        let ours: Vec<&Package> = details
-            .packages
-            .iter()
-            .filter(|package| (package.kind, package.layer) == (kind, index))
-            .collect();
+    for (kind, ours) in packages {
         let named: Vec<String> = ours.iter().take(NAMED).map(|package| label(package)).collect();
         let more = ours.len().saturating_sub(NAMED);
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        if !named.is_empty() {
-            lines.push(format!("{}: {}{rest}", kind.name(), named.join(", ")));
-        }
+        lines.push(format!("{}: {}{rest}", kind.name(), named.join(", ")));
     }
     let largest = contents.largest.iter().take(LARGEST).filter(|file| file.size > 0);
     let largest: Vec<String> =

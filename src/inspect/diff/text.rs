@@ -1,5 +1,7 @@
 //! How two images differ, for people.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::files::{Aspect, Node, Touched};
@@ -32,15 +34,13 @@ impl Difference {
 
     /// The files of each layer, in the order of the layers.
     fn file_lines(&self) -> Vec<String> {
+        let mut of_layer: BTreeMap<&str, Vec<&Touched>> = BTreeMap::new();
+        for touched in &self.files.entries {
+            of_layer.entry(&touched.layer).or_default().push(touched);
+        }
         let mut lines = Vec::new();
-        let mut names: Vec<&str> = self.layers.iter().map(|pair| pair.name.as_str()).collect();
-        names.dedup();
-        let mut seen = std::collections::BTreeSet::new();
-        for name in names.into_iter().filter(|name| seen.insert(*name)) {
-            let ours: Vec<&Touched> = self.files.entries.iter().filter(|file| file.layer == name).collect();
-            if ours.is_empty() {
-                continue;
-            }
+        for name in self.layers.iter().map(|pair| pair.name.as_str()) {
+            let Some(ours) = of_layer.remove(name) else { continue };
             lines.push(format!("{}: {}", short(name), summary(&ours)));
             let rows: Vec<Vec<String>> = ours.iter().take(LISTED).map(|touched| file(touched)).collect();
             lines.extend(table(&rows).into_iter().map(|line| format!("  {line}")));
