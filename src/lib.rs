@@ -15,6 +15,7 @@
 //! | [`package`] | the plan's layers, the trees | [`package::Image`]: layers, config and manifest in the store |
 //! | [`publish`] | the image | a tag in the store, a layout, an archive |
 //! | [`rebase`](mod@rebase) | a finished image | the same on the base's packages of today, without the source |
+//! | [`inspect`](mod@inspect) | a finished image, or two | what it holds, or how they differ |
 //!
 //! Beside them: [`http`] is the one way to the network, [`store`] the one place on disk, [`oci`] the vocabulary,
 //! [`cache`] shows and prunes that and takes it elsewhere, [`ui`] is the one way to stderr, [`cli`] turns arguments
@@ -43,6 +44,7 @@ pub mod http;
 #[path = "../tests/it/support/http_server.rs"]
 mod http_server;
 pub mod init;
+pub mod inspect;
 pub mod interrupt;
 pub mod observe;
 pub mod oci;

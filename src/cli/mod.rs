@@ -5,9 +5,12 @@ mod build;
 mod cache;
 mod copy;
 mod detect;
+mod diff;
 mod doctor;
 mod explain;
+mod export;
 mod init;
+mod inspect;
 mod lock;
 mod plan;
 mod rebase;
@@ -105,6 +108,9 @@ enum Command {
     Lock(lock::Arguments),
     Rebase(rebase::Arguments),
     Copy(copy::Arguments),
+    Inspect(inspect::Arguments),
+    Diff(diff::Arguments),
+    Export(export::Arguments),
     Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -159,6 +165,9 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Lock(arguments) => lock::execute(&arguments, &session),
         Command::Rebase(arguments) => rebase::execute(&arguments, &session),
         Command::Copy(arguments) => copy::execute(&arguments, &session),
+        Command::Inspect(arguments) => inspect::execute(&arguments, &session),
+        Command::Diff(arguments) => diff::execute(&arguments, &session),
+        Command::Export(arguments) => export::execute(&arguments, &session),
         Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
@@ -258,6 +267,12 @@ enum Failure {
         /// As it was named.
         image: String,
     },
+    /// An archive would be written to a terminal.
+    #[error("the files of `{image}` are not written to a terminal")]
+    Terminal {
+        /// As it was named.
+        image: String,
+    },
     /// The image has no such process.
     #[error("the image has no process `{name}`")]
     NoProcess {
@@ -288,6 +303,7 @@ impl Diagnose for Failure {
             Self::NoProcess { .. } => "start/no-process",
             Self::Untagged { .. } => "rebase/no-tag",
             Self::Unnamed { .. } => "copy/no-name",
+            Self::Terminal { .. } => "export/terminal",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -304,6 +320,7 @@ impl Diagnose for Failure {
             | Self::Argument { .. }
             | Self::NoProcess { .. }
             | Self::Unnamed { .. }
+            | Self::Terminal { .. }
             | Self::Untagged { .. } => ExitCode::Usage,
         }
     }
@@ -325,6 +342,9 @@ impl Diagnose for Failure {
             Self::Untagged { image } => vec![format!("name it: `rpack rebase {image} --tag NAME:TAG`")],
             Self::Unnamed { image } => {
                 vec![format!("give it a name in the store first: `rpack copy {image} NAME:TAG`")]
+            }
+            Self::Terminal { image } => {
+                vec![format!("name a file, or a program that reads it: `rpack export {image} -o files.tar`")]
             }
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),

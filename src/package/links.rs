@@ -1,4 +1,4 @@
-//! Files with several names in a layer: the first in the order of paths is the file, the others are links to it.
+//! Files with several names in an archive: the first in the order of paths is the file, the others are links to it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 
 use crate::store::{Entry, Tree};
 
-/// The links of a layer.
+/// The links of an archive.
 #[derive(Default)]
-pub(super) struct Links {
+pub(crate) struct Links {
     /// The first path of each file, by its file system and number.
     files: HashMap<(u64, u64), String>,
     /// The first path of the same file, by path.
@@ -19,7 +19,7 @@ pub(super) struct Links {
 impl Links {
     /// Sees the next path and its file on disk. What the archive says of all names of a file must be equal; to link an
     /// empty one saves nothing.
-    pub(super) fn add(&mut self, tree: &Tree, path: &str, found: &Metadata) {
+    pub(crate) fn add(&mut self, tree: &Tree, path: &str, found: &Metadata) {
         if found.nlink() == 1 || found.size() == 0 {
             return;
         }
@@ -36,7 +36,7 @@ impl Links {
     }
 
     /// The path before `path` that is the same file.
-    pub(super) fn first(&self, path: &str) -> Option<&str> {
+    pub(crate) fn first(&self, path: &str) -> Option<&str> {
         self.first.get(path).map(String::as_str)
     }
 }

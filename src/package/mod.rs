@@ -15,7 +15,7 @@ mod error;
 mod groups;
 mod image;
 mod layers;
-mod links;
+pub(crate) mod links;
 mod made;
 mod outcome;
 mod plain;

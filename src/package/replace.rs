@@ -1,7 +1,7 @@
 //! Makes an image anew with some of its layers replaced: the blobs of the others stay, and so does everything in its
 //! documents that does not speak of a replaced layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ pub struct Replacement<'a> {
     pub replaced: BTreeSet<usize>,
     /// What its config says, as far as layers depend on it.
     pub settings: &'a plan::model::Image,
+    /// Labels with other texts than the image's; those that it has not are not added.
+    pub labels: BTreeMap<String, String>,
     /// The image's new time in seconds since 1970; none when it keeps its own.
     pub created: Option<i64>,
 }
@@ -39,7 +41,7 @@ pub struct Replacement<'a> {
 /// # Errors
 /// When the layers contradict each other, or when a file cannot be read or written.
 pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter) -> Result<Image, Error> {
-    let Replacement { name, image, layers, replaced, settings, created } = replacement;
+    let Replacement { name, image, layers, replaced, settings, mut labels, created } = replacement;
     let layers = layers::normalise(layers, settings, None)?;
     let platform = image.platform.to_string();
     let packing = Packing {
@@ -63,15 +65,15 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
         return Ok(image.clone());
     }
     let created = created.map(rfc3339).transpose()?;
+    labels.extend(created.iter().map(|time| (CREATED.to_owned(), time.clone())));
     let comments: Vec<&str> = layers.iter().map(|layer| layer.comment.as_str()).collect();
-    let config = config(read(&image.config.digest, store)?, &descriptors, &comments, created.as_deref());
+    let mut config = config(read(&image.config.digest, store)?, &descriptors, &comments, created.as_deref());
+    set(&mut config["config"]["Labels"], &labels);
     let config = put(store, CONFIG, "config", &config)?;
     let mut manifest = read(&image.manifest.digest, store)?;
     manifest["config"] = json!(config);
     manifest["layers"] = descriptors.iter().map(|layer| json!(layer.descriptor())).collect();
-    if let (Some(time), Some(stated)) = (&created, manifest["annotations"].get_mut(CREATED)) {
-        *stated = json!(time);
-    }
+    set(&mut manifest["annotations"], &labels);
     let manifest = put(store, MANIFEST, "manifest", &manifest)?;
     Ok(Image { platform: image.platform.clone(), manifest, config, layers: descriptors })
 }
@@ -87,11 +89,17 @@ fn config(mut config: Value, layers: &[LayerDescriptor], comments: &[&str], crea
     }
     if let Some(time) = created {
         config["created"] = json!(time);
-        if let Some(stated) = config["config"]["Labels"].get_mut(CREATED) {
-            *stated = json!(time);
-        }
     }
     config
+}
+
+/// Gives labels their new texts where they are.
+fn set(stated: &mut Value, labels: &BTreeMap<String, String>) {
+    for (key, text) in labels {
+        if let Some(stated) = stated.get_mut(key) {
+            *stated = json!(text);
+        }
+    }
 }
 
 /// A document of the image, which was checked when it came to the store.

@@ -20,7 +20,7 @@ use crate::observe::Observer;
 use crate::oci::registry::{Credentials, Places, Registry, Settings};
 use crate::package::{Image, Parts, Product};
 use crate::plan::lock::{self, Difference, Lock, Locked, Mode};
-use crate::plan::{Notice, Plan};
+use crate::plan::{Notice, Plan, provenance};
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
 use crate::source::{Seen, Source};
@@ -321,7 +321,7 @@ pub fn build(
     let made = making::make(plan, checkout, context, running, &history, session)?;
     let mut work = made.work;
     let planned = &plan.runtime_root;
-    let plan = &rebase::labelled(settled(plan, &work.tree, checkout, session)?);
+    let plan = &provenance::labelled(rebase::labelled(settled(plan, &work.tree, checkout, session)?));
     let runtime_root = match made.runtime_root {
         Ok(tree) if plan.runtime_root == *planned => tree,
         Err(error) if plan.runtime_root == *planned => return Err(boxed(error)),

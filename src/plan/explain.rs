@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::model::{Contents, Image, Plan, Process, Root, Statement, Step, Verdict};
+use crate::ui::columns::{quoted, section, table};
 
 /// Renders the plan as text, with a line end behind every line.
 pub fn explain(plan: &Plan) -> String {
@@ -46,36 +47,6 @@ pub fn explain(plan: &Plan) -> String {
     });
     section(&mut text, "notices", notices.collect());
     text
-}
-
-fn section(text: &mut String, title: &str, lines: Vec<String>) {
-    if lines.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\n{title}");
-    for line in lines {
-        let _ = writeln!(text, "  {line}");
-    }
-}
-
-/// Columns of equal width, two spaces apart.
-fn table(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    rows.iter()
-        .map(|row| {
-            let cells: Vec<String> =
-                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            cells.join("  ").trim_end().to_owned()
-        })
-        .collect()
 }
 
 /// A line for each tool, and below it who asked for what.
@@ -168,10 +139,4 @@ fn start(image: &Image) -> Vec<String> {
         image.writable.iter().map(|place| format!("may write to {}  ({})", place.path, place.origin)),
     );
     lines
-}
-
-/// The word so that its ends can be seen.
-fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "'\"\\".contains(c));
-    if plain { word.to_owned() } else { format!("{word:?}") }
 }

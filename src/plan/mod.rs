@@ -23,6 +23,7 @@ mod outcome;
 mod part;
 mod platform;
 mod program;
+pub mod provenance;
 pub mod prune;
 mod release;
 mod root;

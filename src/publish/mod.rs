@@ -6,14 +6,16 @@
 mod archive;
 mod destination;
 mod error;
+mod export;
 pub mod layout;
 mod source;
 mod unpack;
 
 pub use destination::Destination;
 pub use error::Error;
+pub use export::{export, export_to};
 pub use source::{Found, find, find_all, list, locate};
-pub use unpack::{Unpacked, layer_of_paths, layers, unpack};
+pub use unpack::{Unpacked, config, layer, layer_of_paths, layers, unpack};
 
 use std::path::PathBuf;
 

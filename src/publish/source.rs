@@ -46,28 +46,7 @@ enum Origin {
 /// When there is none or more than one, when it is for other platforms, or when it cannot be read.
 pub fn find(text: &str, platform: &str, tools: &Tools<'_>) -> Result<Image, Error> {
     let found = locate(text, tools)?;
-    let other = |available: Vec<String>| Error::OtherPlatform {
-        name: text.to_owned(),
-        platform: platform.to_owned(),
-        available,
-    };
-    let fits = |found: &Platform| {
-        Platform::parse(platform).is_some_and(|wanted| {
-            (wanted.os, wanted.architecture) == (found.os.clone(), found.architecture.clone())
-        })
-    };
-    let entry = if is_index(&found.entry.media_type) {
-        let parts = found.members()?;
-        let one = parts.iter().find(|part| part.platform.as_ref().is_some_and(fits)).cloned();
-        let platforms = || parts.iter().filter_map(|part| part.platform.as_ref()).map(ToString::to_string);
-        one.ok_or_else(|| other(platforms().collect()))?
-    } else {
-        found.entry.clone()
-    };
-    let image = found.read(&entry)?;
-    if !fits(&image.platform) {
-        return Err(other(vec![image.platform.to_string()]));
-    }
+    let image = found.choose(&found.entries()?, text, platform)?;
     found.fetch_layers(std::slice::from_ref(&image))?;
     Ok(image)
 }
@@ -139,6 +118,40 @@ impl Found<'_> {
             Origin::Registry(reference) => Some(reference),
             Origin::Place(_) => None,
         }
+    }
+
+    /// The manifests of its images: itself, unless it is an index.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn entries(&self) -> Result<Vec<Descriptor>, Error> {
+        if is_index(&self.entry.media_type) { self.members() } else { Ok(vec![self.entry.clone()]) }
+    }
+
+    /// The image for `platform` among `entries`, which the user calls `name`. Its layers need not be in the store.
+    ///
+    /// # Errors
+    /// When there is none, or when a document cannot be read.
+    pub fn choose(&self, entries: &[Descriptor], name: &str, platform: &str) -> Result<Image, Error> {
+        let other = |available: Vec<String>| Error::OtherPlatform {
+            name: name.to_owned(),
+            platform: platform.to_owned(),
+            available,
+        };
+        let fits = |found: &Platform| {
+            Platform::parse(platform).is_some_and(|wanted| {
+                (wanted.os, wanted.architecture) == (found.os.clone(), found.architecture.clone())
+            })
+        };
+        let entry = if is_index(&self.entry.media_type) {
+            let one = entries.iter().find(|part| part.platform.as_ref().is_some_and(fits));
+            let platforms = || entries.iter().filter_map(|part| part.platform.as_ref());
+            one.ok_or_else(|| other(platforms().map(ToString::to_string).collect()))?
+        } else {
+            &self.entry
+        };
+        let image = self.read(entry)?;
+        if fits(&image.platform) { Ok(image) } else { Err(other(vec![image.platform.to_string()])) }
     }
 
     /// Its images, whose layers need not be in the store.
@@ -235,7 +248,14 @@ impl Found<'_> {
     }
 
     fn fetch_layers(&self, images: &[Image]) -> Result<(), Error> {
-        let layers = images.iter().flat_map(|image| &image.layers);
+        self.fetch_some(images.iter().flat_map(|image| &image.layers))
+    }
+
+    /// Brings some of its layers into the store.
+    ///
+    /// # Errors
+    /// As [`Found::fetch`].
+    pub fn fetch_some<'l>(&self, layers: impl Iterator<Item = &'l LayerDescriptor>) -> Result<(), Error> {
         let layers =
             layers.map(|layer| Descriptor::new(&layer.media_type, layer.digest, layer.size)).collect();
         let root = self.entry.clone();
@@ -250,8 +270,11 @@ impl Found<'_> {
         Ok(index.manifests.into_iter().filter(is_image).collect())
     }
 
-    /// What the documents say about an image.
-    fn read(&self, entry: &Descriptor) -> Result<Image, Error> {
+    /// What the documents say about the image of the manifest `entry`. Its layers need not be in the store.
+    ///
+    /// # Errors
+    /// When a document cannot be read, or is not that of an image.
+    pub fn read(&self, entry: &Descriptor) -> Result<Image, Error> {
         if !matches!(&*entry.media_type, MANIFEST | DOCKER_MANIFEST) {
             let reason =
                 format!("its media type is `{}`, expected one manifest for one platform", entry.media_type);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
+
 use super::Error;
 use super::layout::check;
 use crate::oci::Digest;
@@ -59,19 +61,33 @@ pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, u
     Ok(found)
 }
 
-/// Each layer of `image` by itself, from the bottom up; contents lie in the store.
+/// What each layer of `image` adds, from the bottom up; contents lie in the store.
 ///
 /// # Errors
 /// As [`unpack()`].
 pub fn layers(image: &Image, store: &Store) -> Result<Vec<Tree>, Error> {
-    let one = |layer: &LayerDescriptor| {
-        let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
-        Ok(unpack::layer(&layer, Limits::IMAGE, store)?)
+    let one = |one: &LayerDescriptor| {
+        let mut added = Tree::new();
+        added.apply(layer(one, store)?);
+        Ok(added)
     };
     image.layers.iter().map(one).collect()
 }
 
-fn config(image: &Image, store: &Store) -> Result<ImageConfig, Error> {
+/// One layer by itself, with what it removes from those below as whiteouts; contents lie in the store.
+///
+/// # Errors
+/// As [`unpack()`].
+pub fn layer(layer: &LayerDescriptor, store: &Store) -> Result<Tree, Error> {
+    let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
+    Ok(unpack::layer(&layer, Limits::IMAGE, store)?)
+}
+
+/// The config of `image`, as a type that knows some of its fields or as a value that has all of them.
+///
+/// # Errors
+/// When it is damaged or no such document.
+pub fn config<T: DeserializeOwned>(image: &Image, store: &Store) -> Result<T, Error> {
     let path = store.blob_path(&image.config.digest);
     let bytes = read_capped(&path, MAX_CONFIG).map_err(store::Error::io("read", &path))?;
     check(&path, image.config.digest, Digest::of(&bytes))?;

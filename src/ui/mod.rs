@@ -1,5 +1,6 @@
 //! Everything people see: progress, warnings, errors. stdout is data and is written by `cli`, never here.
 
+pub(crate) mod columns;
 mod diagnostic;
 mod event;
 mod excerpt;

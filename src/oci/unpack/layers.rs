@@ -21,14 +21,18 @@ const MAX_COMPONENT: usize = 255;
 
 /// Reads `layers`, from the bottom up; the contents of their files go to `folder`.
 pub(super) fn read(layers: &[Layer], limits: Limits, folder: &Path, store: &Store) -> Result<Tree, Error> {
-    let buffer = vec![0; 64 * 1024];
-    let mut reader = Reader { folder, written: 0, entries: 0, names: 0, bytes: 0, buffer, limits };
+    let mut reader = Reader::new(folder, limits);
     let mut tree = Tree::new();
     for layer in layers {
         let upper = reader.layer(layer, &tree, store)?;
         tree.apply(upper);
     }
     Ok(tree)
+}
+
+/// Reads one layer as it is, with what it removes; the contents of its files go to `folder`.
+pub(super) fn read_one(layer: &Layer, limits: Limits, folder: &Path, store: &Store) -> Result<Tree, Error> {
+    Reader::new(folder, limits).layer(layer, &Tree::new(), store)
 }
 
 /// The paths in a layer that has been unpacked before, and is what its digest says.
@@ -55,7 +59,11 @@ struct Reader<'a> {
     limits: Limits,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(folder: &'a Path, limits: Limits) -> Self {
+        Self { folder, written: 0, entries: 0, names: 0, bytes: 0, buffer: vec![0; 64 * 1024], limits }
+    }
+
     fn layer(&mut self, layer: &Layer, below: &Tree, store: &Store) -> Result<Tree, Error> {
         let path = store.blob_path(&layer.digest);
         let unreadable = |reason: String| Error::Unreadable { digest: layer.digest, reason };

@@ -91,25 +91,27 @@ pub fn unpack(
 ) -> Result<(PathBuf, Tree), Error> {
     let key = format!("image-{}", manifest.hex());
     let about = || format!("files of image {}", manifest.short());
-    unpack_as(&key, about, manifest, layers, limits, store)
+    let read = |folder: &Path| layers::read(layers, limits, folder, store);
+    unpack_as(&key, about, manifest, &read, store)
 }
 
-/// One layer of an image as a tree whose contents lie in the store; unpacked only if the store does not have it.
+/// One layer of an image as a tree whose contents lie in the store; unpacked only if the store does not have it. What it
+/// removes of the layers below is there as whiteouts and opaque directories.
 ///
 /// # Errors
 /// As [`unpack`].
 pub fn layer(layer: &Layer, limits: Limits, store: &Store) -> Result<Tree, Error> {
     let key = format!("image-{}", layer.digest.hex());
     let about = || format!("files of layer {}", layer.digest.short());
-    unpack_as(&key, about, layer.digest, std::slice::from_ref(layer), limits, store).map(|(_, tree)| tree)
+    let read = |folder: &Path| layers::read_one(layer, limits, folder, store);
+    unpack_as(&key, about, layer.digest, &read, store).map(|(_, tree)| tree)
 }
 
 fn unpack_as(
     key: &str,
     about: impl FnOnce() -> String,
     digest: Digest,
-    layers: &[Layer],
-    limits: Limits,
+    read: &dyn Fn(&Path) -> Result<Tree, Error>,
     store: &Store,
 ) -> Result<(PathBuf, Tree), Error> {
     if let Some(found) = cached(key, store) {
@@ -120,7 +122,7 @@ fn unpack_as(
         return Ok(found);
     }
     let folder = store.temporary_folder()?;
-    let mut tree = layers::read(layers, limits, folder.path(), store)?;
+    let mut tree = read(folder.path())?;
     tree.add_parents();
     check_parents(digest, &tree)?;
     remember(key, &tree, store)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::{Error, Layer, Limits, unpack};
+use super::{Error, Layer, Limits, layer, unpack};
 use crate::oci::Digest;
 use crate::store::{Kind, Store, Tree};
 
@@ -230,6 +230,24 @@ fn whiteouts_cannot_be_used_to_hide_or_to_escape() {
     ];
     let (_, tree) = Place::new().unpack(&layers).unwrap();
     assert_eq!(tree.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["a", "a/keep"]);
+}
+
+#[test]
+fn a_layer_by_itself_keeps_what_it_removes() {
+    let place = Place::new();
+    let plain = archive(&[(b'0', "a/.wh.gone", ""), (b'0', "b/.wh..wh..opq", ""), (b'0', "b/new", "x")]);
+    let one = place.layer(&plain);
+    // The second time it comes from the store.
+    for _ in 0..2 {
+        let tree = layer(&one, Limits::IMAGE, &place.store).unwrap();
+        let marks = tree.iter().map(|(path, entry)| match entry.kind {
+            Kind::Whiteout => format!("{path} removed"),
+            Kind::Directory { opaque: true } => format!("{path} opaque"),
+            _ => path.to_owned(),
+        });
+        assert_eq!(marks.collect::<Vec<_>>(), ["a", "a/gone removed", "b opaque", "b/new"]);
+        place.check();
+    }
 }
 
 #[test]

@@ -6,16 +6,24 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::store::{Kind, Tree};
+use crate::store::{self, Kind, Tree};
 
 /// The largest of these files that is read.
 const LIMIT: u64 = 64 << 20;
+
+/// The one list of an installed system, relative to `/`.
+pub const STATUS: &str = "var/lib/dpkg/status";
+/// The lists of an image that is made from packages.
+const STATUS_FOLDER: &str = "var/lib/dpkg/status.d";
 
 /// Versions of the packages of an image, by name.
 pub(in crate::rootfs) type Installed = BTreeMap<String, String>;
 
 /// `debian-13`: id and version of the system; none when the image does not say.
-pub(super) fn release(tree: &Tree) -> Result<Option<String>, Error> {
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn release(tree: &Tree) -> Result<Option<String>, store::Error> {
     let mut text = None;
     for path in ["etc/os-release", "usr/lib/os-release"] {
         text = match text {
@@ -34,27 +42,47 @@ pub(super) fn release(tree: &Tree) -> Result<Option<String>, Error> {
     Ok(Some(value("VERSION_ID").map_or_else(|| id.clone(), |version| format!("{id}-{version}"))))
 }
 
+/// A package that an image has, as dpkg's record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its name.
+    pub name: String,
+    /// Its Debian version.
+    pub version: String,
+    /// `amd64`, `all`; empty when the record does not say.
+    pub architecture: String,
+    /// The source package, where that has another name.
+    pub source: Option<String>,
+}
+
 /// The packages that are installed; none in an image without dpkg's records.
 pub(super) fn installed(tree: &Tree) -> Result<Installed, Error> {
-    let mut found = Installed::new();
-    if let Some(text) = read(tree, "var/lib/dpkg/status")? {
-        text.split("\n\n").for_each(|record| add(record, true, &mut found));
+    Ok(records(tree)?.into_iter().map(|record| (record.name, record.version)).collect())
+}
+
+/// The records of the packages that are installed, in the order they are found; none in an image without dpkg's records.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn records(tree: &Tree) -> Result<Vec<Record>, store::Error> {
+    let mut found = Vec::new();
+    if let Some(text) = read(tree, STATUS)? {
+        found.extend(text.split("\n\n").filter_map(|record| parse(record, true)));
     }
-    let records: Vec<String> = tree
-        .below("var/lib/dpkg/status.d")
-        .map(|(path, _)| path.to_owned())
-        .filter(|path| path.strip_suffix(".md5sums").is_none())
-        .collect();
-    for path in records {
-        if let Some(text) = read(tree, &path)? {
-            add(&text, false, &mut found);
-        }
+    let paths = tree.below(STATUS_FOLDER).filter(|(path, _)| path.strip_suffix(".md5sums").is_none());
+    for (path, _) in paths {
+        found.extend(read(tree, path)?.and_then(|text| parse(&text, false)));
     }
     Ok(found)
 }
 
+/// Whether a change at `path` may change what [`records`] finds.
+pub fn is_record(path: &str) -> bool {
+    path == STATUS || path.strip_prefix(STATUS_FOLDER).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// A record counts when it says that the package is installed; in `status.d` records have no status.
-fn add(record: &str, needs_status: bool, found: &mut Installed) {
+fn parse(record: &str, needs_status: bool) -> Option<Record> {
     let field = |name: &str| {
         record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
     };
@@ -62,12 +90,19 @@ fn add(record: &str, needs_status: bool, found: &mut Installed) {
         Some(status) => status.ends_with(" installed"),
         None => !needs_status,
     };
-    if let (true, Some(name), Some(version)) = (is_installed, field("Package"), field("Version")) {
-        found.insert(name.to_owned(), version.to_owned());
-    }
+    let (true, Some(name), Some(version)) = (is_installed, field("Package"), field("Version")) else {
+        return None;
+    };
+    let source = field("Source").and_then(|source| source.split_whitespace().next());
+    Some(Record {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        architecture: field("Architecture").unwrap_or_default().to_owned(),
+        source: source.map(str::to_owned),
+    })
 }
 
-fn read(tree: &Tree, path: &str) -> Result<Option<String>, Error> {
+fn read(tree: &Tree, path: &str) -> Result<Option<String>, store::Error> {
     let entry = tree.locate(path).and_then(|path| tree.get(&path));
     let Some(Kind::File { size, content }) = entry.map(|entry| &entry.kind) else { return Ok(None) };
     if *size > LIMIT {

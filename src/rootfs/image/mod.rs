@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub(super) use debian::Installed;
+pub use debian::{Record, STATUS, is_record, records, release};
 pub use error::Error;
 
 use super::{Context, cache};

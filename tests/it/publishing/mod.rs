@@ -2,5 +2,6 @@
 
 mod build;
 mod faults;
+mod look;
 mod push;
 mod servers;
