@@ -9,6 +9,8 @@ mod doctor;
 mod explain;
 mod init;
 mod lock;
+mod login;
+mod logout;
 mod plan;
 mod rebase;
 mod run;
@@ -105,6 +107,8 @@ enum Command {
     Lock(lock::Arguments),
     Rebase(rebase::Arguments),
     Copy(copy::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
     Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -159,6 +163,8 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Lock(arguments) => lock::execute(&arguments, &session),
         Command::Rebase(arguments) => rebase::execute(&arguments, &session),
         Command::Copy(arguments) => copy::execute(&arguments, &session),
+        Command::Login(arguments) => login::execute(&arguments, &session),
+        Command::Logout(arguments) => logout::execute(&arguments, &session),
         Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
@@ -266,6 +272,26 @@ enum Failure {
         /// What there is.
         known: Vec<String>,
     },
+    /// The name of a registry is none.
+    #[error("`{text}` cannot be logged in to: {reason}")]
+    Registry {
+        /// What was typed.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// User or password are none.
+    #[error("cannot log in: {reason}")]
+    NoCredential {
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is nobody to ask.
+    #[error("cannot ask for user and password on a terminal")]
+    Terminal {
+        /// The system's answer.
+        source: io::Error,
+    },
     /// All ports are taken.
     #[error("port {port} is in use")]
     PortTaken {
@@ -288,6 +314,9 @@ impl Diagnose for Failure {
             Self::NoProcess { .. } => "start/no-process",
             Self::Untagged { .. } => "rebase/no-tag",
             Self::Unnamed { .. } => "copy/no-name",
+            Self::Registry { .. } => "login/registry",
+            Self::NoCredential { .. } => "login/credential",
+            Self::Terminal { .. } => "login/terminal",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -304,6 +333,9 @@ impl Diagnose for Failure {
             | Self::Argument { .. }
             | Self::NoProcess { .. }
             | Self::Unnamed { .. }
+            | Self::Registry { .. }
+            | Self::NoCredential { .. }
+            | Self::Terminal { .. }
             | Self::Untagged { .. } => ExitCode::Usage,
         }
     }
@@ -326,6 +358,11 @@ impl Diagnose for Failure {
             Self::Unnamed { image } => {
                 vec![format!("give it a name in the store first: `rpack copy {image} NAME:TAG`")]
             }
+            Self::Registry { .. } => vec!["name its host: `rpack login registry.example:5000`".to_owned()],
+            Self::NoCredential { .. } | Self::Terminal { .. } => vec![
+                "give it in a pipeline: `printf %s \"$TOKEN\" | rpack login REGISTRY -u USER --password-stdin`"
+                    .to_owned(),
+            ],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }
