@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// Writes the entry of `host` in the file under `key`, or removes it; whether something of it was there before. Other
+/// Writes the entry of `host` in the file under `key`, or removes it; whether a credential was there before. Other
 /// processes that do the same wait for each other.
 ///
 /// # Errors
@@ -111,7 +111,7 @@ pub(super) fn put(file: &Path, (host, key): (&str, &str), entry: Option<Entry>) 
     Ok(was_there)
 }
 
-/// The file with the entry, and whether one was there; none when nothing changes.
+/// The file with the entry, and whether a credential was there; none when nothing changes.
 fn changed(
     bytes: &[u8],
     (host, key): (&str, &str),
@@ -126,6 +126,10 @@ fn changed(
         _ => Members::default(),
     };
     let at = auths.0.iter().position(|(key, _)| is_for(key, host));
+    // An empty entry stands beside a helper and is no credential.
+    let is_filled =
+        |value: &Member| matches!(value, Member::Written(text) if !["{}", "null"].contains(&text.get()));
+    let was_there = auths.0.iter().any(|(key, value)| is_for(key, host) && is_filled(value));
     if at.is_none() && entry.is_none() {
         return Ok(None);
     }
@@ -144,7 +148,7 @@ fn changed(
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
     document.serialize(&mut serializer).map_err(|error| error.to_string())?;
     text.push(b'\n');
-    Ok(Some((text, at.is_some())))
+    Ok(Some((text, was_there)))
 }
 
 fn object(bytes: &[u8], what: &str) -> Result<Members, String> {

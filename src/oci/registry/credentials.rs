@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::docker_config::{DockerConfig, Lookup};
+use super::docker_config::DockerConfig;
 use super::error::Error;
 
 /// The variable that holds credentials, or names a file with them.
@@ -168,14 +168,11 @@ impl Credentials {
         let mut search = Search::default();
         for (origin, config) in self.configs()? {
             let lookup = config.find(host, path, self.programs());
-            match lookup.map_err(|reason| Error::Credentials { place: origin.clone(), reason })? {
-                Lookup::Found(secret, place) => {
-                    search.credential = Some(Credential { secret, origin: format!("{origin} {place}") });
-                    return Ok(search);
-                }
-                Lookup::Nothing(failures) => {
-                    search.failures.extend(failures.iter().map(|failure| format!("{origin}: {failure}")));
-                }
+            let lookup = lookup.map_err(|reason| Error::Credentials { place: origin.clone(), reason })?;
+            search.failures.extend(lookup.failures.iter().map(|failure| format!("{origin}: {failure}")));
+            if let Some((secret, place)) = lookup.found {
+                search.credential = Some(Credential { secret, origin: format!("{origin} {place}") });
+                break;
             }
         }
         Ok(search)

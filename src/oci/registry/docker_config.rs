@@ -44,11 +44,11 @@ impl std::fmt::Debug for Auth {
 
 /// What a file has for a repository.
 #[derive(Debug)]
-pub(super) enum Lookup {
+pub(super) struct Lookup {
     /// The secret, and the part of the file that led to it.
-    Found(Secret, String),
-    /// Nothing; helpers that failed.
-    Nothing(Vec<String>),
+    pub(super) found: Option<(Secret, String)>,
+    /// Helpers that failed before.
+    pub(super) failures: Vec<String>,
 }
 
 impl std::fmt::Debug for Secret {
@@ -68,25 +68,31 @@ impl DockerConfig {
         let of_all = self.store_of(host).map(|helper| (helper, "credsStore"));
         for (helper, part) in by_host.into_iter().chain(of_all) {
             match helper.get(programs) {
-                Ok(Some(secret)) => return Ok(Lookup::Found(secret, format!("{part} `{}`", helper.name))),
+                Ok(Some(secret)) => {
+                    let found = Some((secret, format!("{part} `{}`", helper.name)));
+                    return Ok(Lookup { found, failures });
+                }
                 Ok(None) => {}
                 Err(reason) => {
-                    failures.push(format!("the helper `docker-credential-{}` {reason}", helper.name))
+                    failures.push(format!("the helper `docker-credential-{}` {reason}", helper.name));
                 }
             }
         }
+        Ok(Lookup { found: self.in_auths(host, path)?, failures })
+    }
+
+    fn in_auths(&self, host: &str, path: &str) -> Result<Option<(Secret, String)>, String> {
         let auths = || self.auths.iter().flatten();
         for key in keys(host, path) {
             for (written, auth) in auths().filter(|(written, _)| plain(written) == key) {
-                let Some(auth) = auth else { continue };
-                let secret =
-                    auth.secret().map_err(|reason| format!("the entry `{written}` of `auths` {reason}"))?;
+                let secret = auth.as_ref().map_or(Ok(None), Auth::secret);
+                let secret = secret.map_err(|reason| format!("the entry `{written}` of `auths` {reason}"))?;
                 if let Some(secret) = secret {
-                    return Ok(Lookup::Found(secret, format!("auths `{written}`")));
+                    return Ok(Some((secret, format!("auths `{written}`"))));
                 }
             }
         }
-        Ok(Lookup::Nothing(failures))
+        Ok(None)
     }
 
     /// The helper that `credHelpers` names for the repository. It is asked by the key, as docker and podman do.

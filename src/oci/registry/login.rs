@@ -68,8 +68,8 @@ impl fmt::Display for Server {
 /// A credential that a registry has accepted.
 #[derive(Debug)]
 pub struct Proved {
-    server: Server,
-    secret: Secret,
+    pub(super) server: Server,
+    pub(super) secret: Secret,
     /// Whether the registry asked for it: one that answers everybody accepts anything.
     pub was_asked: bool,
 }
