@@ -14,6 +14,8 @@ fn help_of_every_command() {
         "plan",
         "lock",
         "rebase",
+        "login",
+        "logout",
         "explain",
         "cache",
         "cache ls",

@@ -2,7 +2,8 @@
 //!
 //! In the folder of a host, with its port, `*.crt` are authorities that may vouch for it, and `NAME.cert` with `NAME.key`
 //! is who this machine is (<https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md>,
-//! <https://docs.docker.com/engine/security/certificates/>). The first folder that exists counts.
+//! <https://docs.docker.com/engine/security/certificates/>). The first folder that exists counts. A
+//! registry on this machine that has a folder, if an empty one, is asked by https.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,9 +16,7 @@ use crate::http::Tls;
 /// What is known for `host`. A certificate without its key, or a key without its certificate, is named nevertheless: the
 /// first request then says which file is missing.
 pub(super) fn of(host: &str, places: &Places) -> Tls {
-    let folders =
-        names(host).into_iter().flat_map(|name| folders(places).into_iter().map(move |f| f.join(name)));
-    let Some(folder) = folders.into_iter().find(|folder| folder.is_dir()) else { return Tls::default() };
+    let Some(folder) = folder(host, places) else { return Tls::default() };
     let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     files.sort();
@@ -29,6 +28,12 @@ pub(super) fn of(host: &str, places: &Places) -> Tls {
         authorities: with("crt").cloned().collect(),
         identity: identity.map(|path| (path.with_extension("cert"), path.with_extension("key"))),
     }
+}
+
+/// The folder for `host`, the first that there is.
+pub(super) fn folder(host: &str, places: &Places) -> Option<PathBuf> {
+    let below = |name| folders(places).into_iter().map(move |folder| folder.join(name));
+    names(host).into_iter().flat_map(below).find(|folder| folder.is_dir())
 }
 
 /// Where the certificate of an authority for `host` may be put.

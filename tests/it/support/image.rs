@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use rpack::oci::Digest;
+use serde_json::{Value, json};
 
 /// An image in an OCI layout.
 pub(crate) struct Layout {
@@ -104,4 +105,66 @@ fn single_spaced(line: &str) -> String {
 fn blob(root: &Path, descriptor: &Value) -> PathBuf {
     let digest = descriptor["digest"].as_str().unwrap();
     root.join("blobs").join(digest.replace(':', "/"))
+}
+
+/// An OCI layout at `root` whose layers are these bytes, under the tag `1`. Returns the digest of its manifest.
+pub(crate) fn layout_of(root: &Path, layers: &[Vec<u8>]) -> String {
+    let entry = manifest_of(root, "amd64", layers);
+    finish(root, entry)
+}
+
+/// The same with an index for two platforms, of which the second has a layer more.
+pub(crate) fn index_of(root: &Path, layers: &[Vec<u8>]) -> String {
+    let part = |architecture: &str, layers: &[Vec<u8>]| {
+        let mut entry = manifest_of(root, architecture, layers);
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        entry
+    };
+    let more = [layers, &[noise(99, 512)]].concat();
+    let parts = [part("amd64", layers), part("arm64", &more)];
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": parts});
+    let entry = put(root, index.to_string().as_bytes(), media_type);
+    finish(root, entry)
+}
+
+fn put(root: &Path, bytes: &[u8], media_type: &str) -> Value {
+    let digest = Digest::of(bytes);
+    fs::create_dir_all(root.join("blobs/sha256")).unwrap();
+    fs::write(root.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+    json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+}
+
+fn manifest_of(root: &Path, architecture: &str, layers: &[Vec<u8>]) -> Value {
+    let digests: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let config = json!({
+        "architecture": architecture, "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": digests},
+    });
+    let config = put(root, config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+    let layers: Vec<Value> =
+        layers.iter().map(|layer| put(root, layer, "application/vnd.oci.image.layer.v1.tar")).collect();
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let document = json!({"schemaVersion": 2, "mediaType": manifest, "config": config, "layers": layers});
+    put(root, document.to_string().as_bytes(), manifest)
+}
+
+fn finish(root: &Path, mut entry: Value) -> String {
+    entry["annotations"] = json!({"org.opencontainers.image.ref.name": "1"});
+    let index = json!({"schemaVersion": 2, "manifests": [entry]});
+    fs::write(root.join("index.json"), index.to_string()).unwrap();
+    fs::write(root.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    entry["digest"].as_str().unwrap().to_owned()
+}
+
+/// Bytes that nothing compresses and that are the same in every run.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    std::iter::repeat_with(|| next().to_le_bytes()).flatten().take(length).collect()
 }

@@ -6,7 +6,9 @@ pub(crate) mod elf;
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 pub(crate) mod http_server;
 pub(crate) mod image;
+pub(crate) mod registry;
 pub(crate) mod server;
+pub(crate) mod token_server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
