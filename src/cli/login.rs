@@ -103,15 +103,14 @@ fn warn_if_hidden(server: &Server, kept: &Kept, registry: &Registry, session: &S
 fn ask(user: Option<&str>, server: &Server, registry: &Registry) -> Result<(String, String), Error> {
     let failed = |source: io::Error| boxed(Failure::Terminal { source });
     let terminal = Terminal::open().map_err(failed)?;
-    let user = match user {
-        Some(user) => user.to_owned(),
-        None => {
-            let known = registry.user(server).map_err(boxed)?;
-            let shown = known.as_ref().map(|known| format!(" ({known})")).unwrap_or_default();
-            let typed = terminal.ask(&format!("User name for {server}{shown}: ")).map_err(failed)?;
-            let typed = typed.trim().to_owned();
-            if typed.is_empty() { known.unwrap_or_default() } else { typed }
-        }
+    let user = if let Some(user) = user {
+        user.to_owned()
+    } else {
+        let known = registry.user(server).map_err(boxed)?;
+        let shown = known.as_ref().map(|known| format!(" ({known})")).unwrap_or_default();
+        let typed = terminal.ask(&format!("User name for {server}{shown}: ")).map_err(failed)?;
+        let typed = typed.trim().to_owned();
+        if typed.is_empty() { known.unwrap_or_default() } else { typed }
     };
     let password = terminal.ask_hidden("Password: ").map_err(failed)?;
     Ok((user, password))

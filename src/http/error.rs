@@ -98,7 +98,7 @@ pub enum Error {
         reason: String,
     },
     /// The server wants to know who this machine is, or does not believe it.
-    #[error("{url} asks for another client certificate: {reason}")]
+    #[error("{url} wants a client certificate that it accepts: {reason}")]
     Unidentified {
         /// What was asked.
         url: String,

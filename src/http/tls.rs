@@ -8,7 +8,7 @@ use reqwest::blocking::ClientBuilder;
 use reqwest::{Certificate, Identity};
 use rustls::{AlertDescription, CertificateError};
 
-use super::{Error, innermost, shown};
+use super::{Error, chain, innermost, shown};
 
 /// Files with certificates in PEM form, beside those of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,9 @@ impl Tls {
         *self == Self::default()
     }
 
-    pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Broken> {
+    pub(super) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, Broken> {
+        // A server that refuses a client closes the connection behind its reason; over HTTP/2 that is often lost.
+        let mut builder = builder.http1_only();
         for path in &self.authorities {
             let certificates = Certificate::from_pem_bundle(&read(path)?);
             let certificates = certificates.map_err(|error| unusable(path, &innermost(&error)))?;
@@ -76,8 +78,28 @@ fn unusable(path: &Path, reason: &str) -> Broken {
     Broken::File(path.to_owned(), reason.to_owned())
 }
 
+/// What servers say about the certificate of a client.
+const ABOUT_CLIENTS: [AlertDescription; 8] = [
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::CertificateRequired,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+];
+
 /// What TLS says against `url`, if that is why a request failed.
 pub(super) fn refusal(url: &str, error: &reqwest::Error) -> Option<Error> {
+    // It comes after the handshake, through parts of the client that pass errors on as texts.
+    let said = |text: String| {
+        let alerts = ABOUT_CLIENTS.map(|alert| rustls::Error::AlertReceived(alert).to_string());
+        alerts.into_iter().find(|alert| text.contains(alert))
+    };
+    if let Some(reason) = chain(error).find_map(said) {
+        return Some(Error::Unidentified { url: shown(url), reason });
+    }
     let found = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let error = found.into_iter().find_map(of_library)?;
     let (url, reason) = (shown(url), error.to_string());
@@ -85,25 +107,18 @@ pub(super) fn refusal(url: &str, error: &reqwest::Error) -> Option<Error> {
         rustls::Error::InvalidCertificate(kind) => {
             Some(Error::Untrusted { url, reason: words(kind).unwrap_or(reason) })
         }
-        rustls::Error::AlertReceived(
-            AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateRequired
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied,
-        ) => Some(Error::Unidentified { url, reason }),
         rustls::Error::InvalidMessage(_) => Some(Error::NotTls { url, reason }),
         _ => None,
     }
 }
 
-/// Errors of the library come wrapped into those of the system's interface.
+/// Errors of the library come wrapped into those of the system's interface, more than once.
 fn of_library<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.downcast_ref().or_else(|| inner.and_then(|inner| inner.downcast_ref()))
+    let mut found = error;
+    while let Some(inner) = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        found = inner;
+    }
+    found.downcast_ref()
 }
 
 /// What is wrong with a certificate, in words, for the common cases.

@@ -164,11 +164,9 @@ fn keys(host: &str, path: &str) -> Vec<String> {
 /// What a key names. One that is an address is for its whole host, whatever its path says: so docker and podman read
 /// it.
 fn plain(key: &str) -> &str {
-    match key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")) {
-        Some(address) => address.split('/').next().unwrap_or_default(),
-        None => {
-            let key = key.trim_end_matches('/');
-            ["/v1", "/v2"].iter().find_map(|end| key.strip_suffix(end)).unwrap_or(key)
-        }
+    if let Some(address) = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")) {
+        return address.split('/').next().unwrap_or_default();
     }
+    let key = key.trim_end_matches('/');
+    ["/v1", "/v2"].iter().find_map(|end| key.strip_suffix(end)).unwrap_or(key)
 }

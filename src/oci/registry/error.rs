@@ -200,6 +200,10 @@ pub(super) fn words(bytes: &[u8]) -> String {
     all.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
+fn is_here(host: &str) -> bool {
+    reqwest::Url::parse(&format!("http://{host}")).is_ok_and(|url| http::is_loopback(&url))
+}
+
 /// What to do about a failure of TLS where it can be done for one registry.
 fn about_tls(error: &http::Error) -> Option<String> {
     let host = |url: &str| {
@@ -277,6 +281,10 @@ impl Diagnose for Error {
             Self::Store(error) => error.hints(),
             Self::Refused(refusal) => refusal.hints(),
             Self::Missing { .. } => vec!["look at the spelling, and whether the tag still exists".to_owned()],
+            Self::Status { host, status: 400, .. } if is_here(host) => vec![format!(
+                "a registry on this machine is asked by plain http; if this one speaks https, make the folder that its \
+                 certificates may be in: `mkdir -p ~/.config/containers/certs.d/{host}`"
+            )],
             Self::Elsewhere { .. } => vec![
                 "if the address is right, name the registry by an address of the same kind, or a mirror: \
                  `registry.mirrors.\"registry.example\" = \"https://mirror.example\"` in rpack.toml"

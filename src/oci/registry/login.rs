@@ -13,7 +13,7 @@ use super::client::Registry;
 use super::config_file::{self, Entry};
 use super::credentials::{Credential, Keeping, Search, Secret, read};
 use super::docker_config::{DockerConfig, HUB_KEY, is_hub};
-use super::error::{Error, words};
+use super::error::Error;
 use super::helper::Helper;
 use super::host::HUB;
 use super::session::Session;
@@ -152,7 +152,7 @@ impl Registry {
         let kept = match &place.helper {
             Some(helper) => {
                 let stored = helper.store(&proved.secret, self.credentials.programs());
-                stored.map_err(|reason| unkept(host, Kept::Helper(helper.name.clone()), reason))?;
+                stored.map_err(|reason| unkept(host, &Kept::Helper(helper.name.clone()), reason))?;
                 Kept::Helper(helper.name.clone())
             }
             None => Kept::File(place.keeping.file.clone()),
@@ -165,7 +165,7 @@ impl Registry {
             (Some(_), true) => None,
         };
         config_file::put(&place.keeping.file, (host, place.key(host)), entry)
-            .map_err(|reason| unkept(host, Kept::File(place.keeping.file.clone()), reason))?;
+            .map_err(|reason| unkept(host, &Kept::File(place.keeping.file.clone()), reason))?;
         self.credentials.forget();
         Ok(kept)
     }
@@ -180,7 +180,7 @@ impl Registry {
         let mut erased = Vec::new();
         if let Some(helper) = &place.helper {
             let kept = Kept::Helper(helper.name.clone());
-            let failed = |reason| unkept(host, kept.clone(), reason);
+            let failed = |reason| unkept(host, &kept, reason);
             if helper.get(programs).map_err(failed)?.is_some() {
                 helper.erase(programs).map_err(failed)?;
                 erased.push(kept);
@@ -188,7 +188,7 @@ impl Registry {
         }
         let file = &place.keeping.file;
         let removed = config_file::put(file, (host, place.key(host)), None);
-        if removed.map_err(|reason| unkept(host, Kept::File(file.clone()), reason))? {
+        if removed.map_err(|reason| unkept(host, &Kept::File(file.clone()), reason))? {
             erased.push(Kept::File(file.clone()));
         }
         self.credentials.forget();
@@ -202,16 +202,11 @@ fn accepted(session: &Session<'_>, request: &Request, search: &Search) -> Result
     match reply.status {
         200 => Ok(()),
         401 | 403 => Err(Error::refused(&session.repository, &session.shown(request), &reply, search)),
-        status => Err(Error::Status {
-            host: session.repository.host.clone(),
-            request: session.shown(request),
-            status,
-            code: words(&reply.bytes),
-        }),
+        _ => Err(session.unexpected(request, &reply)),
     }
 }
 
-fn unkept(host: &str, place: Kept, reason: String) -> Error {
+fn unkept(host: &str, place: &Kept, reason: String) -> Error {
     Error::Unkept { host: host.to_owned(), place: place.to_string(), reason }
 }
 

@@ -80,6 +80,10 @@ fn tool_an_authority_of_ones_own() {
     let digest = layout_of(&context.root().join("image"), &[noise(1, 1000)]);
     let shown = |text: &str| text.replace(host, "HOST");
 
+    // What listens on this machine is taken for plain http.
+    let plain = push(&context, host, &[]);
+    assert_eq!(plain.status, 5);
+    insta::assert_snapshot!("tls_on_loopback", shown(&plain.stderr));
     // The folder is there and empty: nobody vouches for the registry.
     let certificates = certificates(&context, host);
     let refused = push(&context, host, &[]);
