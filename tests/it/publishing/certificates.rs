@@ -61,6 +61,12 @@ fn push(context: &TestContext, host: &str, variables: &[(&str, &str)]) -> Finish
     context.finish(command.envs(variables.iter().copied()).output().unwrap())
 }
 
+/// The error that it ended with, without what was told before.
+fn error(finished: &Finished, host: &str) -> String {
+    let at = finished.stderr.find("error[").unwrap();
+    finished.stderr[at..].replace(host, "HOST")
+}
+
 /// The folder of certificates for `host`, as podman has it.
 fn certificates(context: &TestContext, host: &str) -> PathBuf {
     let folder = context.root().join("home/.config/containers/certs.d").join(host);
@@ -78,17 +84,16 @@ fn tool_an_authority_of_ones_own() {
     let registry = registry(context.root(), &authority, false);
     let host = &registry.host;
     let digest = layout_of(&context.root().join("image"), &[noise(1, 1000)]);
-    let shown = |text: &str| text.replace(host, "HOST");
 
     // What listens on this machine is taken for plain http.
     let plain = push(&context, host, &[]);
     assert_eq!(plain.status, 5);
-    insta::assert_snapshot!("tls_on_loopback", shown(&plain.stderr));
+    insta::assert_snapshot!("tls_on_loopback", error(&plain, host));
     // The folder is there and empty: nobody vouches for the registry.
     let certificates = certificates(&context, host);
     let refused = push(&context, host, &[]);
     assert_eq!(refused.status, 5);
-    insta::assert_snapshot!("certificate_untrusted", shown(&refused.stderr));
+    insta::assert_snapshot!("certificate_untrusted", error(&refused, host));
     // The authority for everything.
     let ca = authority.path("ca.crt");
     let pushed = push(&context, host, &[("SSL_CERT_FILE", &ca)]);
@@ -107,7 +112,7 @@ fn tool_an_authority_of_ones_own() {
     fs::write(certificates.join("ca.crt"), "nothing").unwrap();
     let broken = push(&context, host, &[]);
     assert_eq!(broken.status, 2);
-    insta::assert_snapshot!("certificate_broken", shown(&broken.stderr));
+    insta::assert_snapshot!("certificate_broken", error(&broken, host));
 }
 
 #[test]
@@ -121,17 +126,16 @@ fn tool_a_registry_that_wants_to_know_its_clients() {
     let registry = registry(context.root(), &authority, true);
     let host = &registry.host;
     let digest = layout_of(&context.root().join("image"), &[noise(1, 1000)]);
-    let shown = |text: &str| text.replace(host, "HOST");
 
     let certificates = certificates(&context, host);
     fs::copy(authority.path("ca.crt"), certificates.join("ca.crt")).unwrap();
     let nobody = push(&context, host, &[]);
     assert_eq!(nobody.status, 5);
-    insta::assert_snapshot!("client_certificate_missing", shown(&nobody.stderr));
+    insta::assert_snapshot!("client_certificate_missing", error(&nobody, host));
     fs::copy(authority.path("client.cert"), certificates.join("client.cert")).unwrap();
     let half = push(&context, host, &[]);
     assert_eq!(half.status, 2);
-    insta::assert_snapshot!("client_key_missing", shown(&half.stderr));
+    insta::assert_snapshot!("client_key_missing", error(&half, host));
     fs::copy(authority.path("client.key"), certificates.join("client.key")).unwrap();
     assert_eq!(push(&context, host, &[]).success(), format!("{digest}\n"));
     fs::remove_file(certificates.join("client.cert")).unwrap();
@@ -145,7 +149,7 @@ fn tool_a_registry_that_wants_to_know_its_clients() {
     }
     let stranger = push(&context, host, &[]);
     assert_eq!(stranger.status, 5);
-    assert!(stranger.stderr.starts_with("error[network/client-certificate]"), "{}", stranger.stderr);
+    assert!(error(&stranger, host).starts_with("error[network/client-certificate]"), "{}", stranger.stderr);
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn tool_a_registry_without_tls_is_no_https_server() {
     certificates(&context, &registry.host);
     let refused = push(&context, &registry.host, &[]);
     assert_eq!(refused.status, 5);
-    insta::assert_snapshot!("not_tls", refused.stderr.replace(&registry.host, "HOST"));
+    insta::assert_snapshot!("not_tls", error(&refused, &registry.host));
     let pushed = push(&context, &registry.host, &[("RPACK_REGISTRY__INSECURE", &registry.host)]);
     assert_eq!(pushed.status, 0, "{}", pushed.stderr);
 }

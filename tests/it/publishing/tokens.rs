@@ -60,7 +60,8 @@ fn tool_tokens_for_exactly_what_is_done() {
     // Somebody else's repository: the refusal names the credential and its place.
     let foreign = rpack(&context, &["copy", &layout("image"), &place("foreign/app:1")]);
     assert_eq!(foreign.status, 5);
-    insta::assert_snapshot!("token_refused", foreign.stderr.replace(host, "HOST"));
+    let at = foreign.stderr.find("error[").unwrap();
+    insta::assert_snapshot!("token_refused", foreign.stderr[at..].replace(host, "HOST"));
 
     // What was stored has come to an end.
     let former = json!({"auths": {host.clone(): {"identitytoken": "former"}}});
