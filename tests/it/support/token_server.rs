@@ -164,8 +164,7 @@ fn granted(user: &str, scope: &str) -> Option<Value> {
     let (kind, name) = of.split_once(':')?;
     let may = |action: &&str| match (user, *action) {
         ("me", _) if name.starts_with("team/") => true,
-        (_, "pull") => name.starts_with("public/"),
-        ("me", "push") => name.starts_with("public/"),
+        (_, "pull") | ("me", "push") => name.starts_with("public/"),
         _ => false,
     };
     let actions: Vec<&str> = actions.split(',').filter(may).collect();
