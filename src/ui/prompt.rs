@@ -43,8 +43,9 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::ask`].
     pub fn ask_hidden(&self, question: &str) -> io::Result<String> {
-        (&self.file).write_all(question.as_bytes())?;
+        // First, so that nothing of an answer that comes at once is shown or lost.
         let silence = Silence::on(&self.file)?;
+        (&self.file).write_all(question.as_bytes())?;
         let line = self.line();
         drop(silence);
         // The line end was not shown either.

@@ -1,11 +1,9 @@
 //! `rpack login` and `rpack logout` at a real registry, beside other people's clients.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use crate::support::image::{layout_of, noise};
 use crate::support::registry::{Registry, tool};
@@ -142,8 +140,8 @@ fn tool_a_registry_that_answers_everybody_proves_nothing() {
     assert!(finished.stderr.contains(&expected), "{}", finished.stderr);
 }
 
-/// What a terminal shows while `script` runs on it and a person types `lines`, one every half second.
-fn typed(context: &TestContext, script: &str, lines: &[&str]) -> String {
+/// What a terminal shows while `script` runs on it and a person answers each question.
+fn typed(context: &TestContext, script: &str, answers: &[(&str, &str)]) -> String {
     let mut child = Command::new("script")
         .args(["-qec", script, "/dev/null"])
         .env("HOME", context.root().join("home"))
@@ -154,14 +152,19 @@ fn typed(context: &TestContext, script: &str, lines: &[&str]) -> String {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut keyboard = child.stdin.take().unwrap();
-    for line in lines {
-        thread::sleep(Duration::from_millis(1500));
-        keyboard.write_all(line.as_bytes()).unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    for (question, answer) in answers {
+        while !shown.ends_with(question.as_bytes()) {
+            let mut byte = [0];
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
+            shown.extend(byte);
+        }
+        keyboard.write_all(answer.as_bytes()).unwrap();
     }
-    let output = child.wait_with_output().unwrap();
-    drop(keyboard);
-    String::from_utf8(output.stdout).unwrap()
+    screen.read_to_end(&mut shown).unwrap();
+    child.wait().unwrap();
+    String::from_utf8(shown).unwrap()
 }
 
 #[test]
@@ -170,13 +173,14 @@ fn tool_a_person_is_asked_and_the_password_is_not_shown() {
     let context = TestContext::new();
     let registry = Registry::with_user(context.root());
     let host = &registry.host;
-    let shown = typed(&context, &format!("{RPACK} login {host}"), &["me\n", "secret\n"]);
+    let shown =
+        typed(&context, &format!("{RPACK} login {host}"), &[(": ", "me\n"), ("Password: ", "secret\n")]);
     assert!(shown.starts_with(&format!("User name for {host}: me\r\nPassword: \r\n")), "{shown:?}");
     assert!(shown.contains(&format!("logged in to {host} as me")) && !shown.contains("secret"), "{shown:?}");
 
     // Ctrl-C: the terminal shows again what is typed.
     let script = format!("{RPACK} login {host}; echo status $?; stty -a");
-    let shown = typed(&context, &script, &["\n", "\u{3}"]);
+    let shown = typed(&context, &script, &[("(me): ", "\n"), ("Password: ", "\u{3}")]);
     assert!(shown.starts_with(&format!("User name for {host} (me): \r\nPassword: ")), "{shown:?}");
     assert!(
         shown.contains("status 130") && shown.contains(" echo ") && !shown.contains("-echo "),
