@@ -12,6 +12,8 @@ mod export;
 mod init;
 mod inspect;
 mod lock;
+mod login;
+mod logout;
 mod plan;
 mod rebase;
 mod run;
@@ -111,6 +113,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Diff(diff::Arguments),
     Export(export::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
     Cache(cache::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -168,6 +172,8 @@ fn start(cli: Cli, environment: Environment, reporter: &Reporter) -> Result<u8, 
         Command::Inspect(arguments) => inspect::execute(&arguments, &session),
         Command::Diff(arguments) => diff::execute(&arguments, &session),
         Command::Export(arguments) => export::execute(&arguments, &session),
+        Command::Login(arguments) => login::execute(&arguments, &session),
+        Command::Logout(arguments) => logout::execute(&arguments, &session),
         Command::Cache(arguments) => cache::execute(&arguments, &session),
         Command::Doctor(arguments) => doctor::execute(&arguments, &session),
     }
@@ -281,6 +287,26 @@ enum Failure {
         /// What there is.
         known: Vec<String>,
     },
+    /// The name of a registry is none.
+    #[error("`{text}` cannot be logged in to: {reason}")]
+    Registry {
+        /// What was typed.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// User or password are none.
+    #[error("cannot log in: {reason}")]
+    NoCredential {
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is nobody to ask.
+    #[error("cannot ask for user and password on a terminal")]
+    NobodyToAsk {
+        /// The system's answer.
+        source: io::Error,
+    },
     /// All ports are taken.
     #[error("port {port} is in use")]
     PortTaken {
@@ -304,6 +330,9 @@ impl Diagnose for Failure {
             Self::Untagged { .. } => "rebase/no-tag",
             Self::Unnamed { .. } => "copy/no-name",
             Self::Terminal { .. } => "export/terminal",
+            Self::Registry { .. } => "login/registry",
+            Self::NoCredential { .. } => "login/credential",
+            Self::NobodyToAsk { .. } => "login/terminal",
             Self::PortTaken { .. } => "run/port-taken",
         }
     }
@@ -320,7 +349,10 @@ impl Diagnose for Failure {
             | Self::Argument { .. }
             | Self::NoProcess { .. }
             | Self::Unnamed { .. }
+            | Self::Registry { .. }
+            | Self::NoCredential { .. }
             | Self::Terminal { .. }
+            | Self::NobodyToAsk { .. }
             | Self::Untagged { .. } => ExitCode::Usage,
         }
     }
@@ -346,6 +378,11 @@ impl Diagnose for Failure {
             Self::Terminal { image } => {
                 vec![format!("name a file, or a program that reads it: `rpack export {image} -o files.tar`")]
             }
+            Self::Registry { .. } => vec!["name its host: `rpack login registry.example:5000`".to_owned()],
+            Self::NoCredential { .. } | Self::NobodyToAsk { .. } => vec![
+                "give it in a pipeline: `printf %s \"$TOKEN\" | rpack login REGISTRY -u USER --password-stdin`"
+                    .to_owned(),
+            ],
             Self::PortTaken { .. } => vec!["choose another: `rpack run --port 8081`".to_owned()],
             _ => Vec::new(),
         }

@@ -17,7 +17,7 @@ pub(super) const MACHINE: [(&str, &str); 3] = [
     (
         "RPACK_REGISTRY_AUTH",
         "Credentials of registries: the text of a docker `config.json`, or the path of one. Default: what \
-         `docker login` and `podman login` wrote.",
+         `rpack login`, `docker login` and `podman login` wrote.",
     ),
     (
         "RPACK_STORE",

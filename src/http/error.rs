@@ -89,6 +89,38 @@ pub enum Error {
         /// The TLS library's answer.
         reason: String,
     },
+    /// Nobody who is trusted vouches for the server.
+    #[error("the certificate of {url} is not trusted: {reason}")]
+    Untrusted {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server wants to know who this machine is, or does not believe it.
+    #[error("{url} wants a client certificate that it accepts: {reason}")]
+    Unidentified {
+        /// What was asked.
+        url: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// Something else than TLS is spoken there.
+    #[error("{url} does not answer as an https server does: {reason}")]
+    NotTls {
+        /// What was asked.
+        url: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// A file with a certificate or a key for a server cannot be used.
+    #[error("the certificate file {path} cannot be used: {reason}")]
+    CertificateFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// What is to be sent there cannot be read.
     #[error("what is to be sent to {url} cannot be read: {reason}")]
     Unsent {
@@ -137,6 +169,10 @@ impl Diagnose for Error {
             Self::Plain { .. } => "network/plain-http",
             Self::Address { .. } => "network/address",
             Self::Roots { .. } => "network/tls-roots",
+            Self::Untrusted { .. } => "network/untrusted",
+            Self::Unidentified { .. } => "network/client-certificate",
+            Self::NotTls { .. } => "network/not-tls",
+            Self::CertificateFile { .. } => "network/certificate-file",
             Self::Unsent { .. } => "network/unsent",
             Self::Stopped { .. } => "network/stopped",
             Self::Store(error) => error.id(),
@@ -147,7 +183,7 @@ impl Diagnose for Error {
         match self {
             Self::Transient { .. } => ExitCode::Retry,
             Self::Digest { .. } | Self::Size { .. } | Self::Unsent { .. } => ExitCode::Failed,
-            Self::Plain { .. } | Self::Address { .. } => ExitCode::Usage,
+            Self::Plain { .. } | Self::Address { .. } | Self::CertificateFile { .. } => ExitCode::Usage,
             Self::Store(error) => error.exit(),
             _ => ExitCode::Network,
         }
@@ -177,6 +213,11 @@ impl Diagnose for Error {
                 "name a file with certificates: `export SSL_CERT_FILE=/path/to/ca-certificates.crt`"
                     .to_owned(),
                 "or install them: `apt-get install ca-certificates`".to_owned(),
+            ],
+            Self::Untrusted { .. } => vec![
+                "if an authority of your own vouches for it, name a file with its certificate: \
+                 `export SSL_CERT_FILE=/path/to/ca.crt`; the certificates of the system count no more then"
+                    .to_owned(),
             ],
             Self::Plain { url } => vec![format!("use {}", url.replacen("http://", "https://", 1))],
             Self::Store(error) => error.hints(),

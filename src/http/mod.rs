@@ -71,7 +71,7 @@ pub enum Protection {
 pub struct Client {
     options: Options,
     patience: Patience,
-    inner: Arc<OnceLock<Result<reqwest::blocking::Client, String>>>,
+    inner: Arc<OnceLock<Result<reqwest::blocking::Client, tls::Broken>>>,
     stopped: Arc<AtomicBool>,
     tls: Option<Arc<Tls>>,
 }
@@ -116,10 +116,10 @@ impl Client {
     /// The way to the network, for a client that may use it.
     fn connector(&self) -> Result<&reqwest::blocking::Client, Error> {
         let inner = self.inner.get_or_init(|| Self::connect(self.patience, self.tls.as_deref()));
-        inner.as_ref().map_err(|reason| Error::Roots { reason: reason.clone() })
+        inner.as_ref().map_err(tls::Broken::error)
     }
 
-    fn connect(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::blocking::Client, String> {
+    fn connect(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::blocking::Client, tls::Broken> {
         // Another part of the process may have installed the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::blocking::Client::builder();
@@ -133,7 +133,7 @@ impl Client {
             .tcp_user_timeout(patience.silence)
             .redirect(reqwest::redirect::Policy::custom(follow))
             .build()
-            .map_err(|error| innermost(&error))
+            .map_err(|error| tls::Broken::Library(innermost(&error)))
     }
 
     /// Whether the network may not be used.
@@ -352,9 +352,12 @@ impl Failure {
         if error.is_redirect() || error.is_builder() {
             return Self::Final(Error::Unreachable { url: shown(url), reason });
         }
-        // A name that does not exist or a certificate that is not trusted stays so for the next seconds; a name
-        // server that does not answer may recover.
-        let hopeless = ["lookup address", "certificate", "refused"];
+        // A certificate that is not trusted stays so for the next seconds.
+        if let Some(refusal) = tls::refusal(url, error) {
+            return Self::Final(refusal);
+        }
+        // So does a name that does not exist; a name server that does not answer may recover.
+        let hopeless = ["lookup address", "refused"];
         let is_hopeless = |text: String| {
             hopeless.iter().any(|part| text.contains(part)) && !text.contains("Temporary failure")
         };

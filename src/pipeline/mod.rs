@@ -440,6 +440,7 @@ fn credentials(session: &Session) -> Credentials {
     Credentials::new(Places {
         home: session.environment.home().map(Path::to_owned),
         environment: texts(&session.environment),
+        runtime: Some(PathBuf::from(format!("/run/containers/{}", rustix::process::getuid()))),
     })
 }
 

@@ -17,6 +17,8 @@ fn help_of_every_command() {
         "inspect",
         "diff",
         "export",
+        "login",
+        "logout",
         "explain",
         "cache",
         "cache ls",

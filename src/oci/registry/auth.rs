@@ -18,6 +18,9 @@ use crate::http::{Body, Protection, Reply, Request};
 /// The largest answer of a token server.
 const LIMIT: u64 = 64 << 10;
 
+/// The name of this program to token servers.
+const CLIENT: &str = "rpack";
+
 /// What is done in a repository.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Access {
@@ -54,10 +57,62 @@ pub(super) struct Tokens {
     known: Mutex<BTreeMap<(String, Access), Slot>>,
 }
 
+/// What a token server gives.
 #[derive(Deserialize)]
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
+    refresh_token: Option<String>,
+    #[serde(skip)]
+    realm: String,
+}
+
+impl Answer {
+    /// The token for the registry.
+    fn bearer(&self) -> Result<&str, Error> {
+        let token = [&self.token, &self.access_token].into_iter().flatten().find(|token| !token.is_empty());
+        token
+            .map(String::as_str)
+            .ok_or_else(|| Error::Token { realm: self.realm.clone(), reason: "it holds no token".to_owned() })
+    }
+}
+
+/// What answers the challenge of a registry where somebody logs in.
+pub(super) struct Pass {
+    /// The header for the registry.
+    pub(super) header: String,
+    /// What the token server wants to see from now on instead of the password.
+    pub(super) identity: Option<String>,
+}
+
+/// Shows user and password to whoever `challenge` names. A token server is asked for an identity token, which some give.
+pub(super) fn pass(
+    challenge: &Challenge,
+    (username, password): (&str, &str),
+    session: &Session<'_>,
+    search: &Search,
+) -> Result<Pass, Error> {
+    let Challenge::Bearer { realm, service, scope } = challenge else {
+        return Ok(Pass { header: basic(username, password), identity: None });
+    };
+    may_be_asked(&session.repository, realm)?;
+    let scopes = scope.iter().flat_map(|scope| scope.split_whitespace()).map(str::to_owned).collect();
+    let (service, protection) = (service.as_deref(), session.repository.protection);
+    let ask = Ask { realm, service, scopes, login: Some(username), protection };
+    let secret = Secret::Password { username: username.to_owned(), password: password.to_owned() };
+    let answer = ask.token(Some(&secret), session, search)?;
+    let header = format!("Bearer {}", answer.bearer()?);
+    Ok(Pass { header, identity: answer.refresh_token.filter(|token| !token.is_empty()) })
+}
+
+/// Refuses a token server that `repository` may not lead to.
+fn may_be_asked(repository: &super::host::Repository, realm: &str) -> Result<(), Error> {
+    may_lead(&repository.origin, realm).map_err(|reason| Error::Elsewhere {
+        host: repository.host.clone(),
+        purpose: "for a token",
+        address: crate::http::shown(realm),
+        reason,
+    })
 }
 
 impl Tokens {
@@ -92,17 +147,12 @@ impl Tokens {
             (Challenge::Bearer { .. }, Some(Secret::Registry(token))) => format!("Bearer {token}"),
             (Challenge::Bearer { realm, service, scope }, secret) => {
                 let repository = &session.repository;
-                may_lead(&repository.origin, realm).map_err(|reason| Error::Elsewhere {
-                    host: repository.host.clone(),
-                    purpose: "for a token",
-                    address: crate::http::shown(realm),
-                    reason,
-                })?;
+                may_be_asked(repository, realm)?;
                 let own = session.access.scopes(&repository.path);
                 let scopes = scopes(own, scope.as_deref(), used.is_some());
                 let service = service.as_deref();
-                let ask = Ask { realm, service, scopes, protection: repository.protection };
-                format!("Bearer {}", ask.token(secret, session, search)?)
+                let ask = Ask { realm, service, scopes, login: None, protection: repository.protection };
+                format!("Bearer {}", ask.token(secret, session, search)?.bearer()?)
             }
         };
         *known = Some(header.clone());
@@ -147,6 +197,8 @@ struct Ask<'a> {
     realm: &'a str,
     service: Option<&'a str>,
     scopes: Vec<String>,
+    /// The user, for a login.
+    login: Option<&'a str>,
     protection: Protection,
 }
 
@@ -159,7 +211,12 @@ impl Ask<'_> {
     fn get(&self, secret: Option<&Secret>) -> Request {
         let separator = if self.realm.contains('?') { '&' } else { '?' };
         let scopes = self.scopes.iter().map(|scope| ("scope", scope.as_str()));
-        let fields: Vec<_> = self.service().chain(scopes).collect();
+        // As docker asks: servers that give identity tokens want to know for whom and what.
+        let login = self
+            .login
+            .into_iter()
+            .flat_map(|user| [("account", user), ("client_id", CLIENT), ("offline_token", "true")]);
+        let fields: Vec<_> = self.service().chain(scopes).chain(login).collect();
         let url = format!("{}{separator}{}", self.realm, encode(&fields));
         let request = Request::get(url, self.protection);
         match secret {
@@ -174,7 +231,7 @@ impl Ask<'_> {
     /// <https://distribution.github.io/distribution/spec/auth/oauth/>
     fn refresh(&self, token: &str) -> Request {
         let mut fields =
-            vec![("grant_type", "refresh_token"), ("client_id", "rpack"), ("refresh_token", token)];
+            vec![("grant_type", "refresh_token"), ("client_id", CLIENT), ("refresh_token", token)];
         let scopes = self.scopes.join(" ");
         fields.extend(self.service());
         fields.push(("scope", &scopes));
@@ -188,7 +245,7 @@ impl Ask<'_> {
         secret: Option<&Secret>,
         session: &Session<'_>,
         search: &Search,
-    ) -> Result<String, Error> {
+    ) -> Result<Answer, Error> {
         let mut reply = self.reply(secret, session)?;
         if matches!(reply.status, 400 | 401 | 403) && self.scopes.len() > 1 {
             let first = Self { scopes: self.scopes[..1].to_vec(), ..*self };
@@ -199,11 +256,9 @@ impl Ask<'_> {
             let request = format!("asking {realm} for a token");
             return Err(Error::refused(&session.repository, &request, &reply, search));
         }
-        let unreadable = |reason: &str| Error::Token { realm: realm.clone(), reason: reason.to_owned() };
-        let answer: Answer =
-            serde_json::from_slice(&reply.bytes).map_err(|_| unreadable("it is not JSON"))?;
-        let token = answer.token.filter(|token| !token.is_empty()).or(answer.access_token);
-        token.filter(|token| !token.is_empty()).ok_or_else(|| unreadable("it holds no token"))
+        let answer: Answer = serde_json::from_slice(&reply.bytes)
+            .map_err(|_| Error::Token { realm: realm.clone(), reason: "it is not JSON".to_owned() })?;
+        Ok(Answer { realm, ..answer })
     }
 
     fn reply(&self, secret: Option<&Secret>, session: &Session<'_>) -> Result<Reply, Error> {

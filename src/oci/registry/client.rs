@@ -58,11 +58,14 @@ impl Registry {
 
     /// The repository of `reference`, for `access`.
     pub(super) fn session(&self, reference: &Reference, access: Access) -> Session<'_> {
-        let repository = match access {
+        let mut repository = match access {
             Access::Pull => Repository::of(reference, &self.settings),
             // A mirror serves what it has fetched itself.
             Access::Push { .. } => Repository::itself(reference, &self.settings),
         };
+        if certificates::folder(&repository.host, self.credentials.places()).is_some() {
+            repository.protect();
+        }
         let client = self.client_for(&repository.host);
         Session { registry: self, repository, access, client }
     }
@@ -175,7 +178,7 @@ impl Registry {
         progress.finish();
         fetched?;
         known::remember(
-            &Repository::of(reference, &self.settings),
+            &self.session(reference, Access::Pull).repository,
             blobs.iter().map(|blob| blob.digest),
             store,
         );

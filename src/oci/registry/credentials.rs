@@ -1,20 +1,29 @@
-//! Who this machine is to a registry: what `docker login` and `podman login` wrote down.
+//! Who this machine is to a registry: what `rpack login`, `docker login` and `podman login` wrote down.
 //!
 //! Asked in this order, on to the next place when one has nothing for the registry: `RPACK_REGISTRY_AUTH` (the text of
-//! a docker `config.json`, or the path of one), docker's own file, `REGISTRY_AUTH_FILE`, podman's files
-//! (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>).
+//! a docker `config.json`, or the path of one), `REGISTRY_AUTH_FILE`, docker's own file, podman's files
+//! (<https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>). What a variable names comes
+//! before what every machine has.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::docker_config::{DockerConfig, Lookup};
+use super::docker_config::DockerConfig;
 use super::error::Error;
 
 /// The variable that holds credentials, or names a file with them.
 const VARIABLE: &str = "RPACK_REGISTRY_AUTH";
+
+/// The variable that names podman's file.
+const PODMAN: &str = "REGISTRY_AUTH_FILE";
+
+/// A helper that asks a person or a locked keyring must not hold up a build.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is read of the machine to find credentials.
 #[derive(Clone, Debug, Default)]
@@ -23,12 +32,34 @@ pub struct Places {
     pub home: Option<PathBuf>,
     /// The environment variables.
     pub environment: BTreeMap<String, String>,
+    /// Where podman keeps what lasts until the machine is restarted when `XDG_RUNTIME_DIR` does not say.
+    pub runtime: Option<PathBuf>,
 }
 
-/// Finds credentials.
-#[derive(Clone, Debug, Default)]
+/// Finds credentials. Each is looked up once: helpers may be slow, and may ask a person.
+#[derive(Clone, Debug)]
 pub struct Credentials {
     places: Places,
+    patience: Duration,
+    known: Arc<Mutex<BTreeMap<(String, String), Search>>>,
+}
+
+/// Programs that keep passwords: where they are, and how long they have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Programs<'a> {
+    /// The folders, as in `PATH`.
+    pub(super) path: &'a str,
+    /// How long one may take.
+    pub(super) patience: Duration,
+}
+
+/// Where a login is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keeping {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Whether it is podman's, which knows no helper for all registries and has another name for Docker Hub.
+    pub(super) is_podmans: bool,
 }
 
 /// A credential with the place it comes from.
@@ -81,10 +112,21 @@ pub(super) struct Search {
     pub(super) failures: Vec<String>,
 }
 
+impl Default for Credentials {
+    fn default() -> Self {
+        Self::new(Places::default())
+    }
+}
+
 impl Credentials {
     /// Looks in `places`.
     pub fn new(places: Places) -> Self {
-        Self { places }
+        Self::with_patience(places, PATIENCE)
+    }
+
+    /// As [`Credentials::new`]; helpers have this long.
+    pub(super) fn with_patience(places: Places, patience: Duration) -> Self {
+        Self { places, patience, known: Arc::default() }
     }
 
     /// What is read of the machine.
@@ -92,29 +134,67 @@ impl Credentials {
         &self.places
     }
 
-    /// The credential for the repository `path` at `host`.
+    /// The programs that may keep passwords.
+    pub(super) fn programs(&self) -> Programs<'_> {
+        Programs { path: self.variable("PATH").unwrap_or_default(), patience: self.patience }
+    }
+
+    /// The credential for the repository `path` at `host`; `path` is empty for the registry itself.
     ///
     /// # Errors
     /// When a file exists and cannot be read: going on without it would look like a refusal by the registry.
     pub(super) fn find(&self, host: &str, path: &str) -> Result<Search, Error> {
+        self.find_once(host, path, false)
+    }
+
+    /// As [`Credentials::find`], after what was found has been refused: tokens that helpers give come to an end.
+    pub(super) fn find_again(&self, host: &str, path: &str) -> Result<Search, Error> {
+        self.find_once(host, path, true)
+    }
+
+    fn find_once(&self, host: &str, path: &str, again: bool) -> Result<Search, Error> {
+        // Held while helpers run: several transfers that begin at once are one question to a person.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (host.to_owned(), path.to_owned());
+        if let Some(search) = known.get(&key).filter(|_| !again) {
+            return Ok(search.clone());
+        }
+        let search = self.search(host, path)?;
+        known.insert(key, search.clone());
+        Ok(search)
+    }
+
+    fn search(&self, host: &str, path: &str) -> Result<Search, Error> {
         let mut search = Search::default();
-        let programs = self.variable("PATH").unwrap_or_default();
         for (origin, config) in self.configs()? {
-            match config.find(host, path, programs) {
-                Lookup::Found(secret, place) => {
-                    search.credential = Some(Credential { secret, origin: format!("{origin} {place}") });
-                    return Ok(search);
-                }
-                Lookup::Nothing(failures) => {
-                    search.failures.extend(failures.iter().map(|failure| format!("{origin}: {failure}")));
-                }
+            let lookup = config.find(host, path, self.programs());
+            let lookup = lookup.map_err(|reason| Error::Credentials { place: origin.clone(), reason })?;
+            search.failures.extend(lookup.failures.iter().map(|failure| format!("{origin}: {failure}")));
+            if let Some((secret, place)) = lookup.found {
+                search.credential = Some(Credential { secret, origin: format!("{origin} {place}") });
+                break;
             }
         }
         Ok(search)
     }
 
+    /// Where a login is written: where docker would, or podman if its variable is set.
+    pub(super) fn keeping(&self) -> Option<Keeping> {
+        let podmans = self.folder(PODMAN).map(|file| Keeping { file, is_podmans: true });
+        podmans.or_else(|| Some(Keeping { file: self.dockers()?, is_podmans: false }))
+    }
+
+    /// Forgets what was found: something was written.
+    pub(super) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         self.places.environment.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    fn folder(&self, name: &str) -> Option<PathBuf> {
+        self.variable(name).map(PathBuf::from)
     }
 
     fn configs(&self) -> Result<Vec<(String, DockerConfig)>, Error> {
@@ -132,31 +212,41 @@ impl Credentials {
         Ok(found)
     }
 
+    fn dockers(&self) -> Option<PathBuf> {
+        let home = || self.places.home.as_deref().map(|home| home.join(".docker"));
+        self.folder("DOCKER_CONFIG").or_else(home).map(|folder| folder.join("config.json"))
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let home = self.places.home.as_deref();
-        let folder = |name: &str| self.variable(name).map(PathBuf::from);
-        let docker = folder("DOCKER_CONFIG").or_else(|| home.map(|home| home.join(".docker")));
-        let config = folder("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
+        let runtime = self.folder("XDG_RUNTIME_DIR").map(|folder| folder.join("containers"));
+        let config = self.folder("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
         let files = [
-            docker.map(|folder| folder.join("config.json")),
-            folder("REGISTRY_AUTH_FILE"),
-            folder("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+            self.folder(PODMAN),
+            self.dockers(),
+            runtime.or_else(|| self.places.runtime.clone()).map(|folder| folder.join("auth.json")),
             config.map(|folder| folder.join("containers/auth.json")),
         ];
         files.into_iter().flatten().collect()
     }
 }
 
-fn read(path: &Path, must_exist: bool) -> Result<Option<(String, DockerConfig)>, Error> {
+/// What the file says. One that is not there says nothing, unless it was named.
+pub(super) fn read(path: &Path, must_exist: bool) -> Result<Option<(String, DockerConfig)>, Error> {
     let origin = path.display().to_string();
+    let is_absent = |kind| matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     match fs::read(path) {
         Ok(bytes) => Ok(Some((origin.clone(), parse(&origin, &bytes)?))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
+        Err(error) if is_absent(error.kind()) && !must_exist => Ok(None),
         Err(error) => Err(Error::Credentials { place: origin, reason: error.to_string() }),
     }
 }
 
-fn parse(origin: &str, bytes: &[u8]) -> Result<DockerConfig, Error> {
+/// Reads a file of docker or podman; an empty one is one without entries, as it is to them.
+pub(super) fn parse(origin: &str, bytes: &[u8]) -> Result<DockerConfig, Error> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(DockerConfig::default());
+    }
     serde_json::from_slice(bytes).map_err(|error| Error::Credentials {
         place: origin.to_owned(),
         // The message of the parser may quote the file.

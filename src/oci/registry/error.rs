@@ -1,5 +1,6 @@
 //! What can go wrong between this machine and a registry.
 
+use super::certificates;
 use super::credentials::Search;
 use super::host::Repository;
 use crate::http::{self, Reply};
@@ -87,6 +88,16 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// A credential that cannot be written or removed.
+    #[error("the credential for {host} in {place} cannot be changed: {reason}")]
+    Unkept {
+        /// The registry.
+        host: String,
+        /// The file or helper.
+        place: String,
+        /// What it says.
+        reason: String,
+    },
     /// Credentials that cannot be read.
     #[error("the credentials in {place} cannot be read: {reason}")]
     Credentials {
@@ -99,11 +110,11 @@ pub enum Error {
 
 /// A refusal, with who asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} refuses `{repository}`: {request} answered `{status}`{}", because(code))]
+#[error("{host} refuses {}: {request} answered `{status}`{}", self.what(), because(code))]
 pub struct Refusal {
     /// The registry.
     pub host: String,
-    /// The repository there.
+    /// The repository there; empty for a login.
     pub repository: String,
     /// What was tried.
     pub request: String,
@@ -115,6 +126,35 @@ pub struct Refusal {
     pub credential: Option<String>,
     /// Helpers that failed before.
     pub failures: Vec<String>,
+}
+
+impl Refusal {
+    fn what(&self) -> String {
+        if self.repository.is_empty() { "the login".to_owned() } else { format!("`{}`", self.repository) }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let host = &self.host;
+        if self.credential.is_none() {
+            return vec![
+                format!("log in: `rpack login {host}`"),
+                "in a pipeline: `RPACK_REGISTRY_AUTH='{\"auths\":{\"registry.example\":{\"auth\":\"…\"}}}'`, the \
+                 text of a docker config.json"
+                    .to_owned(),
+            ];
+        }
+        if self.repository.is_empty() {
+            return vec![
+                "look at the user name and the password; registries with a second factor, and many others, want an \
+                 access token as the password"
+                    .to_owned(),
+            ];
+        }
+        vec![
+            format!("the credential is not the right one for `{}`, or is out of date", self.repository),
+            format!("write another: `rpack login {host}`; a public image needs none: `rpack logout {host}`"),
+        ]
+    }
 }
 
 fn because(code: &str) -> String {
@@ -160,6 +200,41 @@ pub(super) fn words(bytes: &[u8]) -> String {
     all.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
+fn is_here(host: &str) -> bool {
+    reqwest::Url::parse(&format!("http://{host}")).is_ok_and(|url| http::is_loopback(&url))
+}
+
+/// What to do about a failure of TLS where it can be done for one registry.
+fn about_tls(error: &http::Error) -> Option<String> {
+    let host = |url: &str| {
+        let url = reqwest::Url::parse(url).ok()?;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}{port}", url.host_str()?))
+    };
+    match error {
+        http::Error::Untrusted { url, .. } => {
+            let places = certificates::advice(&host(url)?);
+            Some(format!("for this registry alone, put the certificate of its authority into {places}"))
+        }
+        http::Error::Unidentified { url, .. } => Some(format!(
+            "put a certificate that it accepts and its key, in PEM form, into \
+             ~/.config/containers/certs.d/{0}/client.cert and ~/.config/containers/certs.d/{0}/client.key",
+            host(url)?
+        )),
+        http::Error::CertificateFile { .. } => Some(
+            "`*.crt` are authorities; `NAME.cert` is the certificate of this machine and `NAME.key` its key, and \
+             neither is of use without the other"
+                .to_owned(),
+        ),
+        http::Error::NotTls { url, .. } => Some(format!(
+            "if it speaks plain http, and you trust the network in between: `registry.insecure = [\"{0}\"]` in \
+             rpack.toml, or `RPACK_REGISTRY__INSECURE={0}`",
+            host(url)?
+        )),
+        _ => None,
+    }
+}
+
 impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
@@ -174,6 +249,7 @@ impl Diagnose for Error {
             Self::Unread { .. } => "registry/unread",
             Self::Manifest { .. } => "registry/manifest",
             Self::Credentials { .. } => "registry/credentials",
+            Self::Unkept { .. } => "registry/unkept",
         }
     }
 
@@ -182,7 +258,9 @@ impl Diagnose for Error {
             Self::Http(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::Credentials { .. } => ExitCode::Usage,
-            Self::Manifest { .. } | Self::Stored { .. } | Self::Unread { .. } => ExitCode::Failed,
+            Self::Manifest { .. } | Self::Stored { .. } | Self::Unread { .. } | Self::Unkept { .. } => {
+                ExitCode::Failed
+            }
             _ => ExitCode::Network,
         }
     }
@@ -199,26 +277,26 @@ impl Diagnose for Error {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Http(error) => error.hints(),
+            Self::Http(error) => about_tls(error).into_iter().chain(error.hints()).collect(),
             Self::Store(error) => error.hints(),
-            Self::Refused(refusal) if refusal.credential.is_none() => vec![
-                format!("log in: `docker login {0}` or `podman login {0}`", refusal.host),
-                "in a pipeline: `RPACK_REGISTRY_AUTH='{\"auths\":{\"registry.example\":{\"auth\":\"…\"}}}'`, the \
-                 text of a docker config.json"
-                    .to_owned(),
-            ],
-            Self::Refused(refusal) => vec![format!(
-                "the credential is not the right one for `{}`, or is out of date",
-                refusal.repository
-            )],
+            Self::Refused(refusal) => refusal.hints(),
             Self::Missing { .. } => vec!["look at the spelling, and whether the tag still exists".to_owned()],
+            Self::Status { host, status: 400, .. } if is_here(host) => vec![format!(
+                "a registry on this machine is asked by plain http; if this one speaks https, make the folder that its \
+                 certificates may be in: `mkdir -p ~/.config/containers/certs.d/{host}`"
+            )],
             Self::Elsewhere { .. } => vec![
                 "if the address is right, name the registry by an address of the same kind, or a mirror: \
                  `registry.mirrors.\"registry.example\" = \"https://mirror.example\"` in rpack.toml"
                     .to_owned(),
             ],
+            Self::Unkept { .. } => vec![
+                "keep credentials in another folder: `export DOCKER_CONFIG=/path/to/folder`; without a file, in a \
+                 pipeline: `RPACK_REGISTRY_AUTH`"
+                    .to_owned(),
+            ],
             Self::Credentials { .. } => {
-                vec!["write it anew: `docker login registry.example`, or remove it".to_owned()]
+                vec!["repair or remove it, then log in again: `rpack login REGISTRY`".to_owned()]
             }
             _ => Vec::new(),
         }

@@ -70,6 +70,13 @@ impl Repository {
         }
     }
 
+    /// Has it asked by https on this machine's own interface too, unless plain http is configured.
+    pub(super) fn protect(&mut self) {
+        if self.protection == Protection::Transport && self.origin.starts_with("http://") {
+            self.origin = format!("https://{}", self.host);
+        }
+    }
+
     /// The address of a manifest, by tag or digest.
     pub(super) fn manifest(&self, name: &str) -> String {
         format!("{}/v2/{}/manifests/{name}", self.origin, self.path)

@@ -67,11 +67,23 @@ impl Session<'_> {
     /// The header that answers a 401.
     fn answer(&self, request: &Request, reply: &Reply, used: Option<&str>) -> Result<String, Error> {
         let repository = &self.repository;
-        let search = self.registry.credentials.find(&repository.host, &repository.path)?;
-        let refused = || Error::refused(repository, &self.shown(request), reply, &search);
-        let challenge = challenge::read(&reply.headers).ok_or_else(refused)?;
-        let answer = self.registry.tokens.renew(&challenge, used, self, &search)?;
-        answer.ok_or_else(refused)
+        let credentials = &self.registry.credentials;
+        let mut search = match used {
+            Some(_) => credentials.find_again(&repository.host, &repository.path)?,
+            None => credentials.find(&repository.host, &repository.path)?,
+        };
+        let challenge = challenge::read(&reply.headers);
+        if let Some(challenge) = &challenge
+            && let Some(header) = self.registry.tokens.renew(challenge, used, self, &search)?
+        {
+            return Ok(header);
+        }
+        if challenge.is_some() && search.credential.is_some() {
+            search
+                .failures
+                .push("the registry asks for a user name and a password, which that is not".to_owned());
+        }
+        Err(Error::refused(repository, &self.shown(request), reply, &search))
     }
 
     fn checked(&self, request: &Request, reply: Reply) -> Result<Reply, Failure<Error>> {
@@ -102,7 +114,7 @@ impl Session<'_> {
     }
 
     /// The request for messages: without what registries append to addresses.
-    fn shown(&self, request: &Request) -> String {
+    pub(super) fn shown(&self, request: &Request) -> String {
         let url = http::shown(&request.url);
         let path = url.strip_prefix(self.repository.origin.as_str()).unwrap_or(&url);
         format!("`{} {path}`", request.method)

@@ -1,7 +1,10 @@
 //! Images to and from other places, with real servers and other people's clients.
 
 mod build;
+mod certificates;
 mod faults;
+mod login;
 mod look;
 mod push;
 mod servers;
+mod tokens;

@@ -1,7 +1,5 @@
 //! The same with registries of different make, and with other people's clients on both sides.
 
-use std::collections::BTreeMap;
-
 use rpack::http::{Client, Options};
 use rpack::oci::image::{Descriptor, MANIFEST};
 use rpack::oci::registry::{Credentials, Places, Registry as RegistryClient, Settings};
@@ -68,7 +66,7 @@ fn refer(host: &str, keeps_lists: bool) {
     let client = RegistryClient::new(
         Client::new(Options::default()),
         Settings::default(),
-        Credentials::new(Places { home: None, environment: BTreeMap::new() }),
+        Credentials::new(Places::default()),
     );
     let reference: Reference = format!("{host}/app:1").parse().unwrap();
     let subject = client.manifest(&reference).unwrap();

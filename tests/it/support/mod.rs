@@ -10,6 +10,7 @@ pub(crate) mod image;
 pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod server;
+pub(crate) mod token_server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

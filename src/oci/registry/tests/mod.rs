@@ -1,5 +1,7 @@
 //! A registry in this process, and everything it may do to its clients.
 
+mod credentials;
+mod login;
 mod memory;
 mod push;
 
@@ -7,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -128,7 +129,7 @@ impl Machine {
     fn registry(&self) -> Registry {
         let client = Client::new(Options { pause: Duration::ZERO, ..Options::default() });
         let home = Some(self.folder.path().join("home"));
-        let places = Places { home, environment: self.environment.clone() };
+        let places = Places { home, environment: self.environment.clone(), runtime: None };
         Registry::new(client, self.settings.clone(), Credentials::new(places))
     }
 
@@ -227,7 +228,7 @@ fn a_refusal_says_who_asked_and_where_that_was_found() {
     );
     let nobody = Machine::new().registry().manifest(&reference(&server)).unwrap_err();
     assert_eq!(nobody.detail().unwrap(), "asked as nobody: no credential for it was found");
-    assert_eq!(nobody.hints()[0], format!("log in: `docker login {host}` or `podman login {host}`"));
+    assert_eq!(nobody.hints()[0], format!("log in: `rpack login {host}`"));
 }
 
 #[test]
@@ -237,112 +238,6 @@ fn an_identity_token_is_exchanged() {
     let registry = Machine::new().with("RPACK_REGISTRY_AUTH", &text).registry();
     registry.manifest(&reference(&server)).unwrap();
     assert_eq!(server.take_requests()[1], "POST /token");
-}
-
-/// What a registry with Basic is told, by the machine's credentials for `HOST`.
-fn told(machine: impl Fn(&str) -> Machine) -> Vec<String> {
-    let server = Server::start(|_, authorization, _| match authorization {
-        Some(_) => manifest(),
-        None => answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""),
-    });
-    let machine = machine(&server.host);
-    let _ = machine.registry().manifest(&reference(&server));
-    server
-        .take_requests()
-        .into_iter()
-        .filter_map(|request| Some(request.split_once(" as ")?.1.to_owned()))
-        .collect()
-}
-
-#[test]
-fn the_most_specific_credential_of_the_first_place_wins() {
-    let entry = |name: &str| json!({"username": name, "password": "p"});
-    let basic = |text: &str| vec![format!("Basic {text}")];
-    // A repository's own key over its group's, over the host's.
-    let specific = told(|host| {
-        let keys = [format!("https://{host}/v2/"), format!("{host}/org"), format!("{host}/org/base")];
-        let all: serde_json::Map<_, _> =
-            keys.iter().map(|key| (key.clone(), entry(&key.len().to_string()))).collect();
-        Machine::new().file("home/.config/containers/auth.json", &json!({ "auths": all }).to_string())
-    });
-    assert_eq!(specific.len(), 1);
-    // A file without an entry is passed over.
-    let next = told(|host| {
-        Machine::new()
-            .file(
-                "home/.docker/config.json",
-                r#"{"auths":{"other.example":{"auth":"YTpi"}},"HttpHeaders":{}}"#,
-            )
-            .file("home/.config/containers/auth.json", &auths(host, &entry("podman")))
-    });
-    assert_eq!(next, basic("cG9kbWFuOnA="));
-    // The variable over all files; it may name a file.
-    let variable = told(|host| {
-        let machine = Machine::new()
-            .file("home/.docker/config.json", &auths(host, &entry("docker")))
-            .file("mine.json", &auths(host, &entry("mine")));
-        let path = machine.folder.path().join("mine.json");
-        machine.with("RPACK_REGISTRY_AUTH", path.to_str().unwrap())
-    });
-    assert_eq!(variable, basic("bWluZTpw"));
-}
-
-fn helper(machine: Machine, name: &str, script: &str) -> Machine {
-    let path = format!("bin/docker-credential-{name}");
-    let machine = machine.file(&path, &format!("#!/bin/sh\n{script}\n"));
-    let path = machine.folder.path().join(path);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    let bin = path.parent().unwrap().to_str().unwrap().to_owned();
-    machine.with("PATH", &bin)
-}
-
-#[test]
-fn helpers_are_asked_before_the_file_and_may_know_nothing() {
-    let entry = json!({"username": "file", "password": "p"});
-    let answering = r#"read -r server; echo "{\"Username\":\"$server\",\"Secret\":\"s\"}""#;
-    let config = |host: &str, part: &str| {
-        let mut config = json!({ "auths": { host: entry } });
-        config[part] = if part == "credHelpers" { json!({ host: "test" }) } else { json!("test") };
-        config.to_string()
-    };
-    for part in ["credHelpers", "credsStore"] {
-        let found = told(|host| {
-            helper(Machine::new().file("home/.docker/config.json", &config(host, part)), "test", answering)
-        });
-        assert_eq!(found.len(), 1);
-        assert!(found[0] != "Basic ZmlsZTpw", "the helper answers first");
-        let silent = "echo 'credentials not found in native keychain'; exit 1";
-        let found = told(|host| {
-            helper(Machine::new().file("home/.docker/config.json", &config(host, part)), "test", silent)
-        });
-        assert_eq!(found, ["Basic ZmlsZTpw"]);
-    }
-}
-
-#[test]
-fn a_helper_that_fails_is_named_when_the_registry_refuses() {
-    let server = guarded();
-    let config = json!({ "credHelpers": { &server.host: "test" } }).to_string();
-    let machine = helper(
-        Machine::new().file("home/.docker/config.json", &config),
-        "test",
-        "echo 'the keyring is locked'; exit 1",
-    );
-    let error = machine.registry().manifest(&reference(&server)).unwrap_err();
-    assert_eq!(
-        machine.shown(&error.detail().unwrap()),
-        "asked as nobody: no credential for it was found\n\
-         [ROOT]/home/.docker/config.json: the helper `docker-credential-test` failed: the keyring is locked"
-    );
-}
-
-#[test]
-fn a_damaged_file_is_an_error_that_does_not_show_it() {
-    let machine = Machine::new().file("home/.docker/config.json", r#"{"auths": "secret"#);
-    let server = guarded();
-    let error = machine.registry().manifest(&reference(&server)).unwrap_err();
-    assert_eq!(error.id(), "registry/credentials");
-    assert!(!format!("{error} {error:?}").contains("secret"));
 }
 
 #[test]
