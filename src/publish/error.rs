@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::destination::FORMS;
+use super::destination::{Destination, FORMS};
+use super::engine;
 use crate::oci::{Digest, Reference, layout, registry, unpack};
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
@@ -32,6 +33,19 @@ pub enum Error {
         name: String,
         /// What happened.
         source: Box<registry::Error>,
+    },
+    /// An engine of this machine does not take it or give it.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// An engine of this machine did not take an image that is in the store.
+    #[error("`{name}` is not in {destination}: {source}")]
+    Load {
+        /// As it may be written again.
+        destination: String,
+        /// Its name in the store.
+        name: String,
+        /// What happened.
+        source: Box<engine::Error>,
     },
     /// The text is not a destination.
     #[error("`{text}` is not a destination: {reason}")]
@@ -129,6 +143,18 @@ impl Error {
         Self::Push { reference: reference.clone(), name: name.familiar(), source: Box::new(source) }
     }
 
+    /// An engine's error, for an image that is in the store under the first of `references`.
+    pub(super) fn loading(self, destination: &Destination, references: &[Reference]) -> Self {
+        match (self, references) {
+            (Self::Engine(source), [first, ..]) => Self::Load {
+                destination: destination.to_string(),
+                name: first.familiar(),
+                source: Box::new(source),
+            },
+            (error, _) => error,
+        }
+    }
+
     /// The same, for a push that cannot read what it is to send.
     pub(super) fn for_registry(self) -> registry::Error {
         match self {
@@ -157,6 +183,8 @@ impl Diagnose for Error {
             | Self::Unpack(unpack::Error::Store(error)) => error.id(),
             Self::Registry(error) => error.id(),
             Self::Push { source, .. } => source.id(),
+            Self::Engine(error) => error.id(),
+            Self::Load { source, .. } => source.id(),
             Self::Destination { .. } => "publish/destination",
             Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
             Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
@@ -182,6 +210,8 @@ impl Diagnose for Error {
             | Self::Ambiguous { .. } => ExitCode::Usage,
             Self::Registry(error) => error.exit(),
             Self::Push { source, .. } => source.exit(),
+            Self::Engine(error) => error.exit(),
+            Self::Load { source, .. } => source.exit(),
             _ => self.of_store().map_or(ExitCode::Failed, Diagnose::exit),
         }
     }
@@ -190,6 +220,8 @@ impl Diagnose for Error {
         match self {
             Self::Registry(error) => error.detail(),
             Self::Push { source, .. } => source.detail(),
+            Self::Engine(error) => error.detail(),
+            Self::Load { source, .. } => source.detail(),
             _ => None,
         }
     }
@@ -201,6 +233,12 @@ impl Diagnose for Error {
                 let again = format!(
                     "the image is in the store; send what is missing: `rpack copy {name} docker://{reference}`"
                 );
+                source.hints().into_iter().chain([again]).collect()
+            }
+            Self::Engine(error) => error.hints(),
+            Self::Load { destination, name, source } => {
+                let again =
+                    format!("the image is in the store; `rpack copy {name} {destination}` is enough then");
                 source.hints().into_iter().chain([again]).collect()
             }
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],

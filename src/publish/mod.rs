@@ -5,6 +5,7 @@
 
 mod archive;
 mod destination;
+mod engine;
 mod error;
 pub mod layout;
 mod source;
@@ -65,7 +66,8 @@ pub fn publish(
     let content = Content::from(product);
     let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
     destination.holds(&platforms(product), &content.media_types())?;
-    put(&content, destination, references, &open, &mounts(&content, tools), tools)
+    let put = put(&content, destination, references, &open, &mounts(&content, tools), tools);
+    put.map_err(|error| error.loading(destination, references))
 }
 
 /// Puts `product` to the registries that `references` name, under all of them.
@@ -163,6 +165,11 @@ fn put(
         Destination::DockerArchive { file, reference } => {
             let names = Names::loaded_as(reference.as_ref().unwrap_or(first));
             archive::write(content, &names, file, store)?;
+        }
+        Destination::Engine { engine, reference } => {
+            let names = reference.as_ref().map_or(references, std::slice::from_ref);
+            task.done(&engine::put(*engine, content, names, tools)?);
+            return Ok(());
         }
         Destination::Registry(_) => unreachable!("registries are sent to above"),
     }
