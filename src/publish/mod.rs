@@ -5,7 +5,7 @@
 
 mod archive;
 mod destination;
-mod engine;
+pub mod engine;
 mod error;
 pub mod layout;
 mod source;
@@ -147,7 +147,7 @@ fn put(
         let way = Way { open, mounts: from, store, reporter: tools.reporter };
         return send(content, &[reference], first, &way, tools);
     }
-    let task = tools.reporter.task(&format!("publish to {destination}"));
+    let task = tools.reporter.task(&format!("publish to {}", named(destination, references)));
     match destination {
         Destination::Store => {
             let layout = Layout::create(store.images())?;
@@ -175,6 +175,17 @@ fn put(
     }
     task.done(&content.root.digest.to_string());
     Ok(())
+}
+
+/// A destination with the names that an image gets there, for people.
+fn named(destination: &Destination, references: &[Reference]) -> String {
+    match destination {
+        Destination::Engine { reference: None, .. } => {
+            let names: Vec<String> = references.iter().map(Reference::familiar).collect();
+            format!("{destination}{}", names.join(", "))
+        }
+        _ => destination.to_string(),
+    }
 }
 
 /// What a push did, for people.

@@ -19,7 +19,7 @@ pub enum Way {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no program to ask.
-    #[error("`{}:` needs {}, which is not on PATH", .engine.kind(), programs(*.engine))]
+    #[error("`{}:` needs {} on PATH", .engine.kind(), programs(*.engine))]
     Missing {
         /// The engine that was asked for.
         engine: Engine,
@@ -89,7 +89,7 @@ pub enum Error {
 fn programs(engine: Engine) -> &'static str {
     match engine {
         Engine::Docker => "the program `docker`",
-        Engine::Containers => "one of the programs `podman` and `skopeo`",
+        Engine::Containers => "the program `podman` or `skopeo`",
     }
 }
 
