@@ -231,7 +231,15 @@ mod tests {
             reference: Some("host:5000/app:v1".parse().unwrap()),
         };
         assert_eq!("docker-archive:app.tar:host:5000/app:v1".parse::<Destination>().unwrap(), archive);
-        for text in ["oci:dir", "oci:dir:v1", "oci-archive:/tmp/a.tar", "docker-archive:a.tar:team/app"] {
+        for text in [
+            "oci:dir",
+            "oci:dir:v1",
+            "oci-archive:/tmp/a.tar",
+            "docker-archive:a.tar:team/app",
+            "docker-daemon:",
+            "docker-daemon:host:5000/app:v1",
+            "containers-storage:app",
+        ] {
             assert_eq!(text.parse::<Destination>().unwrap().to_string(), text);
         }
     }
@@ -242,6 +250,11 @@ mod tests {
             ("out", "there is no `:` in it"),
             ("tar:x", "`tar:` is not a kind of destination"),
             ("oci:", "the directory is missing"),
+            (
+                "docker-daemon:app:",
+                "`app:` is not the name of an image: a tag is at most 128 letters, digits, `_`, `.` or `-`, and \
+                 does not begin with `.` or `-`",
+            ),
             ("oci-archive::v1", "the file is missing"),
             ("docker-archive:-", "images are not written to standard output"),
             ("oci:dir:", "`` is not a tag of an OCI layout"),
@@ -276,6 +289,15 @@ mod tests {
             Names::tagged(&reference, Some("other:v3")),
             names("other:v3", "docker.io/library/other:v3", "other:v3")
         );
+        let stored = |text: &str| Names::in_containers_storage(&text.parse().unwrap()).tag;
+        for (text, name) in [
+            ("app", "localhost/app:latest"),
+            ("team/app:v1", "localhost/team/app:v1"),
+            ("docker.io/app", "docker.io/library/app:latest"),
+            ("host:5000/app:v1", "host:5000/app:v1"),
+        ] {
+            assert_eq!(stored(text), name);
+        }
         let plus = Names { tag: "1+2".to_owned(), full: None, familiar: None };
         assert_eq!(Names::tagged(&reference, Some("1+2")), plus);
     }

@@ -16,7 +16,7 @@ use super::super::{Error as PublishError, Tools};
 use super::error::{Error, Way};
 use super::program::Call;
 use super::{Engine, listed};
-use crate::oci::image::{Descriptor, ImageConfig};
+use crate::oci::image::{Descriptor, ImageConfig, LAYER_ZSTD};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::Limits;
 use crate::oci::{Content, Digest, Reference};
@@ -24,6 +24,9 @@ use crate::store::{self, Store};
 
 /// The driver type of engines that keep images in containerd.
 const CONTAINERD: &str = "io.containerd.snapshotter.v1";
+
+/// The major version of docker that first reads layers of zstd.
+const FIRST_WITH_ZSTD: u32 = 23;
 
 /// How many images are asked about at once: a command line has an end.
 const TOGETHER: usize = 200;
@@ -37,6 +40,7 @@ const MAX_CONFIG: u64 = 8 << 20;
 struct Info {
     driver: String,
     driver_status: Option<Vec<(String, String)>>,
+    server_version: String,
     server_errors: Option<Vec<String>>,
 }
 
@@ -45,6 +49,12 @@ impl Info {
     fn is_classic(&self) -> bool {
         let is_containerd = |(key, value): &(String, String)| key == "driver-type" && value == CONTAINERD;
         !self.driver.is_empty() && !self.driver_status.iter().flatten().any(is_containerd)
+    }
+
+    /// Whether layers of zstd are read. What states another kind of version may be another engine, and says it itself.
+    fn reads_zstd(&self) -> bool {
+        let major = self.server_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        major.is_none_or(|major| major >= FIRST_WITH_ZSTD)
     }
 }
 
@@ -60,7 +70,11 @@ pub(super) fn put(
 ) -> Result<String, PublishError> {
     let names: Vec<Names> = references.iter().map(Names::loaded_as).collect();
     let diff_ids = diff_ids(content, tools.store)?;
-    let present = if info(Way::In)?.is_classic() { present(&diff_ids)? } else { 0 };
+    let info = info(Way::In)?;
+    if content.media_types().contains(&LAYER_ZSTD) && !info.reads_zstd() {
+        return Err(Error::Compression { version: info.server_version }.into());
+    }
+    let present = if info.is_classic() { present(&diff_ids)? } else { 0 };
     let left_out = left_out(content.blobs.get(1..).unwrap_or_default(), present);
     let archived = Archived { content, names: &names, left_out: &left_out };
     let sent = match load(&archived, tools.store) {

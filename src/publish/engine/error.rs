@@ -78,6 +78,12 @@ pub enum Error {
         /// The most that is taken.
         limit: u64,
     },
+    /// An old engine does not know the compression.
+    #[error("docker {version} reads no layers that are compressed with zstd, and this image has some")]
+    Compression {
+        /// The engine's version.
+        version: String,
+    },
     /// Docker's engine is given one image.
     #[error("`docker-daemon:` takes one platform, and this image has {}: {}", .platforms.len(), .platforms.join(", "))]
     OnePlatform {
@@ -124,13 +130,14 @@ impl Diagnose for Error {
             Self::Start { .. } | Self::Refused { .. } | Self::Pipe { .. } | Self::Large { .. } => {
                 "publish/engine"
             }
+            Self::Compression { .. } => "publish/compression",
             Self::OnePlatform { .. } => "publish/one-platform",
         }
     }
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Missing { .. } | Self::OnePlatform { .. } => ExitCode::Usage,
+            Self::Missing { .. } | Self::Compression { .. } | Self::OnePlatform { .. } => ExitCode::Usage,
             _ => ExitCode::Failed,
         }
     }
@@ -156,6 +163,10 @@ impl Diagnose for Error {
                 by_file(Engine::Docker, *way),
             ],
             Self::Silent { engine, way, .. } => vec![by_file(*engine, *way)],
+            Self::Compression { .. } => vec![
+                "docker reads them since version 23".to_owned(),
+                "or compress with gzip, unless the layers are the base image's: `--compression gzip`".to_owned(),
+            ],
             Self::OnePlatform { platforms } => vec![
                 "build the engine's own: `--platform linux/amd64`"
                     .replace("linux/amd64", platforms.first().map_or("linux/amd64", String::as_str)),
