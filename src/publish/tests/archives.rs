@@ -14,12 +14,20 @@ use crate::oci::{Content, Digest};
 use crate::package::Image;
 use crate::ui::Diagnose as _;
 
+fn header() -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
 /// Writes a tar file: content, or the text of a link.
 fn write(path: &Path, members: &[(&str, Result<&[u8], &str>)]) {
     let mut archive = tar::Builder::new(std::fs::File::create(path).unwrap());
     for (name, content) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
+        let mut header = header();
         match content {
             Ok(bytes) => {
                 header.set_size(bytes.len() as u64);
@@ -38,8 +46,7 @@ fn write(path: &Path, members: &[(&str, Result<&[u8], &str>)]) {
 /// A layer with one file.
 fn layer(text: &str) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o644);
+    let mut header = header();
     header.set_size(text.len() as u64);
     archive.append_data(&mut header, "version", text.as_bytes()).unwrap();
     archive.into_inner().unwrap()

@@ -1,0 +1,3 @@
+//! Images to and from other places.
+
+mod engines;
