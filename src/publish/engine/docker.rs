@@ -77,14 +77,14 @@ pub(super) fn put(
     let present = if info.is_classic() { present(&diff_ids)? } else { 0 };
     let left_out = left_out(content.blobs.get(1..).unwrap_or_default(), present);
     let archived = Archived { content, names: &names, left_out: &left_out };
-    let sent = match load(&archived, tools.store) {
+    match load(&archived, tools.store) {
         Err(PublishError::Engine(Error::Refused { reason, .. })) if !left_out.is_empty() => {
             tools.reporter.info(&format!("all layers are sent, because docker wants them: {reason}"));
-            load(&Archived::whole(content, &names), tools.store)?
+            let sent = load(&Archived::whole(content, &names), tools.store)?;
+            Ok(outcome(content, 0, sent))
         }
-        sent => sent?,
-    };
-    Ok(outcome(content, present, sent))
+        sent => Ok(outcome(content, present, sent?)),
+    }
 }
 
 /// What was sent, for people.

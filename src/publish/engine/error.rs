@@ -49,6 +49,10 @@ pub enum Error {
     /// The engine refused.
     #[error("`{command}` failed: {reason}")]
     Refused {
+        /// The engine that was asked.
+        engine: Engine,
+        /// What was to be done.
+        way: Way,
         /// What was tried.
         command: String,
         /// What the program said last.
@@ -99,23 +103,28 @@ fn programs(engine: Engine) -> &'static str {
     }
 }
 
+/// The way without the engine, beside another: by a file.
+fn or_by_file(engine: Engine, way: Way) -> String {
+    format!("or {}", by_file(engine, way))
+}
+
 /// The way without the engine: by a file.
 fn by_file(engine: Engine, way: Way) -> String {
     match (engine, way) {
         (Engine::Docker, Way::In) => {
-            "or write a file, and load it where docker is: `-o docker-archive:image.tar`, then \
+            "write a file, and load it where docker is: `-o docker-archive:image.tar`, then \
              `docker load -i image.tar`"
         }
         (Engine::Docker, Way::Out) => {
-            "or save it to a file where docker is, `docker save -o image.tar NAME`, and read \
+            "save it to a file where docker is, `docker save -o image.tar NAME`, and read \
              `docker-archive:image.tar`"
         }
         (Engine::Containers, Way::In) => {
-            "or write a file, and load it where podman is: `-o oci-archive:image.tar`, then \
+            "write a file, and load it where podman is: `-o oci-archive:image.tar`, then \
              `podman load -i image.tar`"
         }
         (Engine::Containers, Way::Out) => {
-            "or save it to a file where podman is, `podman save --format oci-archive -o image.tar NAME`, and \
+            "save it to a file where podman is, `podman save --format oci-archive -o image.tar NAME`, and \
              read `oci-archive:image.tar`"
         }
     }
@@ -152,17 +161,20 @@ impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Missing { engine: Engine::Docker, way } => {
-                vec!["install docker's client: `apt-get install docker-cli`".to_owned(), by_file(Engine::Docker, *way)]
+                vec!["install docker's client: `apt-get install docker-cli`".to_owned(), or_by_file(Engine::Docker, *way)]
             }
             Self::Missing { engine, way } => {
-                vec!["install podman: `apt-get install podman`".to_owned(), by_file(*engine, *way)]
+                vec!["install podman: `apt-get install podman`".to_owned(), or_by_file(*engine, *way)]
             }
             Self::Silent { engine: Engine::Docker, way, .. } => vec![
                 "start it, or name the one that is meant: `docker context use NAME` or `DOCKER_HOST=unix:///run/docker.sock`"
                     .to_owned(),
-                by_file(Engine::Docker, *way),
+                or_by_file(Engine::Docker, *way),
             ],
-            Self::Silent { engine, way, .. } => vec![by_file(*engine, *way)],
+            Self::Silent { engine, way, .. } => vec![or_by_file(*engine, *way)],
+            Self::Refused { engine, way, .. } => {
+                vec![format!("try it by hand: {}", by_file(*engine, *way))]
+            }
             Self::Compression { .. } => vec![
                 "docker reads them since version 23".to_owned(),
                 "or compress with gzip, unless the layers are the base image's: `--compression gzip`".to_owned(),

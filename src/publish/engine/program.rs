@@ -149,7 +149,7 @@ impl Call<'_> {
             return Ok(());
         }
         let (reason, output) = ended.said();
-        Err(Error::Refused { command: self.shown(), reason, output })
+        Err(Error::Refused { engine: self.engine, way: self.way, command: self.shown(), reason, output })
     }
 
     fn start(&self, stdin: Stdio) -> Result<Running, Error> {
