@@ -202,8 +202,8 @@ fn an_archive_leaves_out_what_its_reader_has() {
         manifest[0]["Layers"],
         json!(image.layers.iter().map(|layer| path(&layer.digest)).collect::<Vec<_>>())
     );
-    let named: Vec<&Value> = index["manifests"].as_array().unwrap().iter().collect();
+    let entries: Vec<&Value> = index["manifests"].as_array().unwrap().iter().collect();
     let full = |entry: &&Value| entry["annotations"]["io.containerd.image.name"].clone();
-    let full: Vec<Value> = named.iter().map(full).collect();
+    let full: Vec<Value> = entries.iter().map(full).collect();
     assert_eq!(full, ["docker.io/library/app:1", "docker.io/team/app:2"]);
 }
