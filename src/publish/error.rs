@@ -38,14 +38,14 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] engine::Error),
     /// An engine of this machine did not take an image that is in the store.
-    #[error("`{name}` is not in {destination}: {source}")]
+    #[error("`{name}` was not loaded: {error}")]
     Load {
         /// As it may be written again.
         destination: String,
         /// Its name in the store.
         name: String,
         /// What happened.
-        source: Box<engine::Error>,
+        error: Box<engine::Error>,
     },
     /// The text is not a destination.
     #[error("`{text}` is not a destination: {reason}")]
@@ -146,10 +146,10 @@ impl Error {
     /// An engine's error, for an image that is in the store under the first of `references`.
     pub(super) fn loading(self, destination: &Destination, references: &[Reference]) -> Self {
         match (self, references) {
-            (Self::Engine(source), [first, ..]) => Self::Load {
+            (Self::Engine(error), [first, ..]) => Self::Load {
                 destination: destination.to_string(),
                 name: first.familiar(),
-                source: Box::new(source),
+                error: Box::new(error),
             },
             (error, _) => error,
         }
@@ -184,7 +184,7 @@ impl Diagnose for Error {
             Self::Registry(error) => error.id(),
             Self::Push { source, .. } => source.id(),
             Self::Engine(error) => error.id(),
-            Self::Load { source, .. } => source.id(),
+            Self::Load { error, .. } => error.id(),
             Self::Destination { .. } => "publish/destination",
             Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
             Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
@@ -211,7 +211,7 @@ impl Diagnose for Error {
             Self::Registry(error) => error.exit(),
             Self::Push { source, .. } => source.exit(),
             Self::Engine(error) => error.exit(),
-            Self::Load { source, .. } => source.exit(),
+            Self::Load { error, .. } => error.exit(),
             _ => self.of_store().map_or(ExitCode::Failed, Diagnose::exit),
         }
     }
@@ -221,7 +221,7 @@ impl Diagnose for Error {
             Self::Registry(error) => error.detail(),
             Self::Push { source, .. } => source.detail(),
             Self::Engine(error) => error.detail(),
-            Self::Load { source, .. } => source.detail(),
+            Self::Load { error, .. } => error.detail(),
             _ => None,
         }
     }
@@ -236,10 +236,10 @@ impl Diagnose for Error {
                 source.hints().into_iter().chain([again]).collect()
             }
             Self::Engine(error) => error.hints(),
-            Self::Load { destination, name, source } => {
+            Self::Load { destination, name, error } => {
                 let again =
                     format!("the image is in the store; `rpack copy {name} {destination}` is enough then");
-                source.hints().into_iter().chain([again]).collect()
+                error.hints().into_iter().chain([again]).collect()
             }
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
             Self::OnePlatform { file, platforms } => vec![

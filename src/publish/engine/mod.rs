@@ -11,7 +11,7 @@ mod program;
 
 use tempfile::TempPath;
 
-pub use error::Error;
+pub use error::{Error, Way};
 
 use super::Tools;
 use crate::oci::{Content, Reference};

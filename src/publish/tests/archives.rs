@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::archive::{Archived, stream};
 use super::super::destination::Names;
+use super::super::engine::{self, Engine, Way};
 use super::super::{Error, find, locate};
 use super::Fixture;
 use crate::oci::{Content, Digest};
@@ -206,4 +207,20 @@ fn an_archive_leaves_out_what_its_reader_has() {
     let full = |entry: &&Value| entry["annotations"]["io.containerd.image.name"].clone();
     let full: Vec<Value> = entries.iter().map(full).collect();
     assert_eq!(full, ["docker.io/library/app:1", "docker.io/team/app:2"]);
+}
+
+#[test]
+fn an_image_that_no_engine_took_is_still_in_the_store() {
+    let missing = engine::Error::Missing { engine: Engine::Docker, way: Way::In };
+    let destination = "docker-daemon:".parse().unwrap();
+    let error = Error::from(missing).loading(&destination, &["app:1".parse().unwrap()]);
+    assert_eq!(error.id(), "publish/no-engine");
+    assert_eq!(
+        error.to_string(),
+        "`app:1` was not loaded: `docker-daemon:` needs the program `docker` on PATH"
+    );
+    assert_eq!(
+        error.hints().last().unwrap(),
+        "the image is in the store; `rpack copy app:1 docker-daemon:` is enough then"
+    );
 }
