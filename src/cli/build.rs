@@ -31,6 +31,7 @@ Examples:
   rpack build                                 build the app in this folder
   rpack build web -t shop/web:1.4 -o oci:out  name it and write an OCI layout as well
   rpack build -t registry.example/app:1 --push  and push it; `rpack login` has been there before
+  rpack build -o docker-daemon:               and into docker, which is sent what it lacks
   rpack build -o docker-archive:app.tar       then: docker load -i app.tar
   rpack build --secret id=NPM_TOKEN           with this shell's NPM_TOKEN for the steps that install
   rpack build --timings timings.html          a page that shows where the time went
@@ -52,8 +53,8 @@ pub(super) struct Arguments {
     /// Push the image to the registry of each `--tag`
     #[arg(long, requires = "tag")]
     push: bool,
-    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG] or
-    /// docker://NAME:TAG
+    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG],
+    /// docker-daemon:[NAME:TAG], containers-storage:[NAME:TAG] or docker://NAME:TAG
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,
     #[command(flatten)]

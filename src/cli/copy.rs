@@ -20,11 +20,15 @@ Images are named so, on either side:
   oci:DIR[:TAG]                  in an OCI layout
   oci-archive:FILE[:TAG]         in an archive of one
   docker-archive:FILE[:NAME:TAG]  in a file for `docker load`
+  docker-daemon:NAME:TAG         in docker's engine
+  containers-storage:NAME:TAG    in the storage of podman, buildah and CRI-O
+A destination may leave the name in an engine out; it is then that of the source.
 
 Examples:
   rpack copy app docker://registry.example/team/app:1   push
   rpack copy docker://registry.example/team/app:1 app:1  pull
-  rpack copy docker://a.example/app:1 docker://b.example/app:1")]
+  rpack copy docker://a.example/app:1 docker://b.example/app:1
+  rpack copy app:1 docker-daemon:                       into docker, as app:1")]
 pub(super) struct Arguments {
     /// The image
     #[arg(value_name = "SOURCE")]

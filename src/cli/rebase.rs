@@ -28,13 +28,15 @@ Examples:
   rpack rebase oci:out -o oci:out             an OCI layout, in place
   rpack rebase oci:out --json                 for a machine")]
 pub(super) struct Arguments {
-    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG],
+    /// docker-daemon:NAME:TAG or containers-storage:NAME:TAG
     #[arg(value_name = "IMAGE")]
     image: String,
     /// The tag of the new image [default: that of IMAGE]
     #[arg(long, short, value_name = "NAME[:TAG]")]
     tag: Option<Reference>,
-    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG],
+    /// docker-daemon:[NAME:TAG] or containers-storage:[NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,
     /// Give no tag and write no image, and show what would change

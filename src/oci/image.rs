@@ -103,6 +103,14 @@ impl std::fmt::Display for Platform {
 }
 
 impl Platform {
+    /// That of this machine, `linux/amd64`.
+    pub fn machine() -> &'static str {
+        match std::env::consts::ARCH {
+            "aarch64" => "linux/arm64",
+            _ => "linux/amd64",
+        }
+    }
+
     /// Reads `OS/ARCHITECTURE[/VARIANT]`; none when it is anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('/');

@@ -1,5 +1,5 @@
 //! OCI layouts, read: a directory with `oci-layout`, `index.json` and `blobs/sha256`, or the same in one tar file
-//! (<https://github.com/opencontainers/image-spec/blob/main/image-layout.md>).
+//! (<https://github.com/opencontainers/image-spec/blob/main/image-layout.md>). A tar file may have docker's list instead.
 //!
 //! In: a path that somebody named. Out: the entries of the index, and blobs as readers. Nothing is trusted: sizes are
 //! capped here, digests are checked by whoever brings a blob into the store ([`Place::import`]).
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::Digest;
+use super::docker_archive::{self, Blob};
 use super::image::{Descriptor, INDEX, Index};
 use super::unpack::entries::{Entries, Kind};
 use crate::store::{self, Store};
@@ -23,6 +24,11 @@ const MAX_INDEX: u64 = 16 << 20;
 
 /// The most entries of an archive that are looked at: its blobs and a few documents.
 const MAX_MEMBERS: usize = 10_000;
+
+/// How many links lead to a member at most.
+const MAX_LINKS: usize = 8;
+
+const WANTED_ARCHIVE: &str = "an image archive";
 
 /// Why a layout or archive cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +84,10 @@ pub struct Layout {
 pub struct Archive {
     path: PathBuf,
     members: BTreeMap<String, (u64, u64)>,
+    /// Further names of members: docker writes a layer that several images have once.
+    links: BTreeMap<String, String>,
+    /// What stands for the index where there is none.
+    docker: Option<docker_archive::Read>,
 }
 
 /// A place that holds images.
@@ -145,50 +155,88 @@ impl Archive {
     /// Finds the members of an archive; their content is skipped.
     ///
     /// # Errors
-    /// When it is not an archive with an index.
+    /// When it is not an archive with an index, or with docker's list in its place.
     pub fn open(path: PathBuf) -> Result<Self, Error> {
         let file = File::open(&path).map_err(Error::io("read", &path))?;
         let mut entries = Entries::new(io::BufReader::new(file));
-        let mut members = BTreeMap::new();
-        let not = |reason: String| Error::Format { path: path.clone(), wanted: "an image archive", reason };
+        let mut archive = Self { path, members: BTreeMap::new(), links: BTreeMap::new(), docker: None };
+        let mut count = 0;
         while let Some(found) =
-            entries.next().map_err(|error| not(format!("`{}` {}", error.path, error.reason)))?
+            entries.next().map_err(|error| archive.not(format!("`{}` {}", error.path, error.reason)))?
         {
-            if found.kind == Kind::File {
-                members.insert(found.path, (entries.position(), found.size));
+            count += 1;
+            if count > MAX_MEMBERS {
+                return Err(archive.not(format!("it has more than {MAX_MEMBERS} files")));
             }
-            if members.len() > MAX_MEMBERS {
-                return Err(not(format!("it has more than {MAX_MEMBERS} files")));
+            match found.kind {
+                Kind::File => drop(archive.members.insert(found.path, (entries.position(), found.size))),
+                Kind::HardLink(target) => drop(archive.links.insert(found.path, target)),
+                Kind::Symlink(target) => {
+                    let folder = found.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    let target = resolve(folder, &target);
+                    archive.links.extend(target.map(|target| (found.path, target)));
+                }
+                Kind::Directory | Kind::Other => {}
             }
         }
-        if !members.contains_key("index.json") {
-            return Err(not("it has no file `index.json`".to_owned()));
+        if !archive.members.contains_key("index.json") {
+            if !archive.members.contains_key(docker_archive::NAME) {
+                return Err(archive.not("it has no file `index.json` and no `manifest.json`".to_owned()));
+            }
+            archive.docker = Some(docker_archive::read(&archive)?);
         }
-        Ok(Self { path, members })
+        Ok(archive)
     }
 
-    fn member(&self, name: &str) -> Result<io::Take<File>, Error> {
-        let (position, size) = self.members.get(name).ok_or_else(|| Error::Format {
-            path: self.path.clone(),
-            wanted: "an image archive",
-            reason: format!("it has no file `{name}`"),
-        })?;
-        let mut file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
-        file.seek(SeekFrom::Start(*position)).map_err(Error::io("read", &self.path))?;
-        Ok(file.take(*size))
+    /// A member and its size.
+    pub(super) fn member(&self, name: &str) -> Result<(io::Take<File>, u64), Error> {
+        let (position, size) = self.find(name).ok_or_else(|| self.not(format!("it has no file `{name}`")))?;
+        let mut file = File::open(&self.path).map_err(self.failed())?;
+        file.seek(SeekFrom::Start(position)).map_err(self.failed())?;
+        Ok((file.take(size), size))
+    }
+
+    fn find(&self, name: &str) -> Option<(u64, u64)> {
+        let mut name = resolve("", name)?;
+        for _ in 0..MAX_LINKS {
+            if let Some(found) = self.members.get(&name) {
+                return Some(*found);
+            }
+            name.clone_from(self.links.get(&name)?);
+        }
+        None
     }
 
     /// The entries of the index, in its order.
     pub fn entries(&self) -> Result<Vec<Descriptor>, Error> {
+        if let Some(docker) = &self.docker {
+            return Ok(docker.entries.clone());
+        }
         let mut bytes = Vec::new();
-        let mut member = self.member("index.json")?.take(MAX_INDEX);
-        member.read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
-        let index: Index = serde_json::from_slice(&bytes).map_err(|error| Error::Format {
-            path: self.path.clone(),
-            wanted: "an image archive",
-            reason: format!("index.json: {error}"),
-        })?;
+        let mut member = self.member("index.json")?.0.take(MAX_INDEX);
+        member.read_to_end(&mut bytes).map_err(self.failed())?;
+        let index: Index =
+            serde_json::from_slice(&bytes).map_err(|error| self.not(format!("index.json: {error}")))?;
         Ok(index.manifests)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Box<dyn Read>, Error> {
+        let known = self.docker.as_ref().and_then(|docker| docker.blobs.get(digest));
+        Ok(match known {
+            Some(Blob::Document(bytes)) => Box::new(io::Cursor::new(bytes.clone())),
+            Some(Blob::Member(name)) => Box::new(self.member(name)?.0),
+            None => Box::new(self.member(&format!("blobs/sha256/{}", digest.hex()))?.0),
+        })
+    }
+
+    /// What makes it no archive of images.
+    pub(super) fn not(&self, reason: String) -> Error {
+        Error::Format { path: self.path.clone(), wanted: WANTED_ARCHIVE, reason }
+    }
+
+    /// For `map_err` when it is read.
+    pub(super) fn failed(&self) -> impl Fn(io::Error) -> Error + use<> {
+        Error::io("read", &self.path)
     }
 }
 
@@ -216,10 +264,7 @@ impl Place {
                 let file = File::open(&path).map_err(Error::io("read", &path))?;
                 Ok((Box::new(file), path))
             }
-            Self::Archive(archive) => {
-                let member = format!("blobs/sha256/{}", digest.hex());
-                Ok((Box::new(archive.member(&member)?), archive.path.clone()))
-            }
+            Self::Archive(archive) => Ok((archive.blob(digest)?, archive.path.clone())),
         }
     }
 
@@ -247,6 +292,22 @@ impl Place {
 
 fn format(root: &Path, reason: &str) -> Error {
     Error::Format { path: root.to_owned(), wanted: WANTED, reason: reason.to_owned() }
+}
+
+/// The path that `text` means in `folder` of an archive; none when it leads out of it.
+fn resolve(folder: &str, text: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    if text.starts_with('/') {
+        return None;
+    }
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// Reads a file of at most `limit` bytes.

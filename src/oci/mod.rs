@@ -4,6 +4,7 @@ mod canonical;
 mod compression;
 mod content;
 mod digest;
+mod docker_archive;
 pub mod image;
 pub mod layout;
 mod reference;

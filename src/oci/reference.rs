@@ -44,6 +44,11 @@ impl Reference {
         &self.domain
     }
 
+    /// Whether a host was written.
+    pub fn states_domain(&self) -> bool {
+        split_domain(&self.repository).0.is_some()
+    }
+
     /// The repository on its host: `library/app`.
     pub fn path(&self) -> &str {
         &self.path
@@ -294,6 +299,7 @@ mod tests {
         assert_eq!(reference.digest().map(|digest| digest.to_string()), Some(digest));
         assert_eq!(reference.familiar(), "test:5000/team/app:v1");
         assert_eq!(reference.with_tag("v2").unwrap().full(), "test:5000/team/app:v2");
+        assert!(reference.states_domain() && !"team/app".parse::<Reference>().unwrap().states_domain());
     }
 
     #[test]

@@ -274,10 +274,7 @@ fn outdated(differences: &[Difference]) -> Notice {
 
 /// The platform of this machine: steps run on it, and `rpack run` starts images for it.
 pub fn machine() -> &'static str {
-    match std::env::consts::ARCH {
-        "aarch64" => "linux/arm64",
-        _ => "linux/amd64",
-    }
+    oci::image::Platform::machine()
 }
 
 /// Makes the images that the plans describe, and an index of them when there are several.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::Error;
+use super::engine::Engine;
 use crate::oci::Reference;
 use crate::oci::image::LAYER_ZSTD;
 
@@ -36,14 +37,23 @@ pub enum Destination {
     },
     /// `docker://REFERENCE`: a repository of a registry.
     Registry(Reference),
+    /// `docker-daemon:[REF]` and `containers-storage:[REF]`: the images of an engine of this machine.
+    Engine {
+        /// Whose.
+        engine: Engine,
+        /// The name it gets there; the app's references when not given.
+        reference: Option<Reference>,
+    },
 }
 
 /// The forms of a destination, for messages.
-pub(super) const FORMS: [&str; 4] = [
+pub(super) const FORMS: [&str; 6] = [
     "`-o oci:DIR[:TAG]`",
     "`-o oci-archive:FILE[:TAG]`",
     "`-o docker-archive:FILE[:REFERENCE]`",
     "`-o docker://REFERENCE`",
+    "`-o docker-daemon:[REFERENCE]`",
+    "`-o containers-storage:[REFERENCE]`",
 ];
 
 impl FromStr for Destination {
@@ -68,6 +78,12 @@ impl FromStr for Destination {
             "-" => Err(error("images are not written to standard output".to_owned())),
             path => Ok(PathBuf::from(path)),
         };
+        if let Some(engine) = Engine::named(kind) {
+            let reference = Some(rest).filter(|rest| !rest.is_empty()).map(str::parse).transpose();
+            let reference =
+                reference.map_err(|invalid: crate::oci::InvalidReference| error(invalid.to_string()))?;
+            return Ok(Self::Engine { engine, reference });
+        }
         match kind {
             "docker" => {
                 let reference = rest.strip_prefix("//").ok_or_else(|| error("`//` is missing".to_owned()))?;
@@ -93,7 +109,8 @@ impl Destination {
     /// Whether `text` begins as one of the forms does, so that it is no name of an image.
     pub fn is_form(text: &str) -> bool {
         const KINDS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "docker://"];
-        KINDS.iter().any(|kind| text.starts_with(kind))
+        let is_engine = || text.split_once(':').is_some_and(|(kind, _)| Engine::named(kind).is_some());
+        KINDS.iter().any(|kind| text.starts_with(kind)) || is_engine()
     }
 
     /// Checks that images for these platforms fit, whose layers are of these types, before they are made.
@@ -109,6 +126,11 @@ impl Destination {
                 file: file.clone(),
                 platforms: platforms.iter().map(|platform| platform.as_ref().to_owned()).collect(),
             }),
+            // With containerd's store it takes several, with its own it takes what it finds first.
+            Self::Engine { engine: Engine::Docker, .. } if platforms.len() > 1 => {
+                let platforms = platforms.iter().map(|platform| platform.as_ref().to_owned()).collect();
+                Err(super::engine::Error::OnePlatform { platforms }.into())
+            }
             _ => Ok(()),
         }
     }
@@ -123,6 +145,10 @@ impl fmt::Display for Destination {
         match self {
             Self::Store => f.write_str("the store"),
             Self::Registry(reference) => write!(f, "docker://{reference}"),
+            Self::Engine { engine, reference } => {
+                write!(f, "{}:", engine.kind())?;
+                reference.as_ref().map_or(Ok(()), |reference| write!(f, "{reference}"))
+            }
             Self::Layout { directory, tag } => write("oci", directory, tag.clone()),
             Self::OciArchive { file, tag } => write("oci-archive", file, tag.clone()),
             Self::DockerArchive { file, reference } => {
@@ -173,6 +199,14 @@ impl Names {
         }
     }
 
+    /// In podman's storage, where a name without a host is one of this machine.
+    pub(super) fn in_containers_storage(reference: &Reference) -> Self {
+        let familiar = reference.familiar();
+        let local =
+            if reference.states_domain() { reference.full() } else { format!("localhost/{familiar}") };
+        Self { tag: local.clone(), full: Some(local.clone()), familiar: Some(local) }
+    }
+
     /// In an archive that is loaded under `reference`.
     pub(super) fn loaded_as(reference: &Reference) -> Self {
         Self {
@@ -197,7 +231,15 @@ mod tests {
             reference: Some("host:5000/app:v1".parse().unwrap()),
         };
         assert_eq!("docker-archive:app.tar:host:5000/app:v1".parse::<Destination>().unwrap(), archive);
-        for text in ["oci:dir", "oci:dir:v1", "oci-archive:/tmp/a.tar", "docker-archive:a.tar:team/app"] {
+        for text in [
+            "oci:dir",
+            "oci:dir:v1",
+            "oci-archive:/tmp/a.tar",
+            "docker-archive:a.tar:team/app",
+            "docker-daemon:",
+            "docker-daemon:host:5000/app:v1",
+            "containers-storage:app",
+        ] {
             assert_eq!(text.parse::<Destination>().unwrap().to_string(), text);
         }
     }
@@ -208,6 +250,11 @@ mod tests {
             ("out", "there is no `:` in it"),
             ("tar:x", "`tar:` is not a kind of destination"),
             ("oci:", "the directory is missing"),
+            (
+                "docker-daemon:app:",
+                "`app:` is not the name of an image: a tag is at most 128 letters, digits, `_`, `.` or `-`, and \
+                 does not begin with `.` or `-`",
+            ),
             ("oci-archive::v1", "the file is missing"),
             ("docker-archive:-", "images are not written to standard output"),
             ("oci:dir:", "`` is not a tag of an OCI layout"),
@@ -242,6 +289,15 @@ mod tests {
             Names::tagged(&reference, Some("other:v3")),
             names("other:v3", "docker.io/library/other:v3", "other:v3")
         );
+        let stored = |text: &str| Names::in_containers_storage(&text.parse().unwrap()).tag;
+        for (text, name) in [
+            ("app", "localhost/app:latest"),
+            ("team/app:v1", "localhost/team/app:v1"),
+            ("docker.io/app", "docker.io/library/app:latest"),
+            ("host:5000/app:v1", "host:5000/app:v1"),
+        ] {
+            assert_eq!(stored(text), name);
+        }
         let plus = Names { tag: "1+2".to_owned(), full: None, familiar: None };
         assert_eq!(Names::tagged(&reference, Some("1+2")), plus);
     }

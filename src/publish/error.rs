@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::destination::FORMS;
+use super::destination::{Destination, FORMS};
+use super::engine;
 use crate::oci::{Digest, Reference, layout, registry, unpack};
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
@@ -32,6 +33,19 @@ pub enum Error {
         stored: Option<String>,
         /// What happened.
         error: Box<registry::Error>,
+    },
+    /// An engine of this machine does not take it or give it.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// An engine of this machine did not take an image that is in the store.
+    #[error("`{name}` was not loaded: {error}")]
+    Load {
+        /// As it may be written again.
+        destination: String,
+        /// Its name in the store.
+        name: String,
+        /// What happened.
+        error: Box<engine::Error>,
     },
     /// The text is not a destination.
     #[error("`{text}` is not a destination: {reason}")]
@@ -135,6 +149,18 @@ impl Error {
         Self::Push { reference: reference.to_string(), stored, error: Box::new(error) }
     }
 
+    /// An engine's error, for an image that is in the store under the first of `references`.
+    pub(super) fn loading(self, destination: &Destination, references: &[Reference]) -> Self {
+        match (self, references) {
+            (Self::Engine(error), [first, ..]) => Self::Load {
+                destination: destination.to_string(),
+                name: first.familiar(),
+                error: Box::new(error),
+            },
+            (error, _) => error,
+        }
+    }
+
     /// The same, for a push that cannot read what it is to send.
     pub(super) fn for_registry(self) -> registry::Error {
         match self {
@@ -162,6 +188,8 @@ impl Diagnose for Error {
             | Self::Layout(layout::Error::Store(error))
             | Self::Unpack(unpack::Error::Store(error)) => error.id(),
             Self::Registry(error) | Self::Push { error, .. } => error.id(),
+            Self::Engine(error) => error.id(),
+            Self::Load { error, .. } => error.id(),
             Self::Destination { .. } => "publish/destination",
             Self::Io { .. } | Self::Layout(layout::Error::Io { .. }) => "publish/io",
             Self::Format { .. } | Self::Layout(layout::Error::Format { .. }) => "publish/format",
@@ -186,6 +214,8 @@ impl Diagnose for Error {
             | Self::NotFound { .. }
             | Self::Ambiguous { .. } => ExitCode::Usage,
             Self::Registry(error) | Self::Push { error, .. } => error.exit(),
+            Self::Engine(error) => error.exit(),
+            Self::Load { error, .. } => error.exit(),
             _ => self.of_store().map_or(ExitCode::Failed, Diagnose::exit),
         }
     }
@@ -193,6 +223,8 @@ impl Diagnose for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::Registry(error) | Self::Push { error, .. } => error.detail(),
+            Self::Engine(error) => error.detail(),
+            Self::Load { error, .. } => error.detail(),
             _ => None,
         }
     }
@@ -211,6 +243,12 @@ impl Diagnose for Error {
                 let is_passing = error.exit() == ExitCode::Retry;
                 let others = if is_passing { Vec::new() } else { error.hints() };
                 others.into_iter().chain([again]).collect()
+            }
+            Self::Engine(error) => error.hints(),
+            Self::Load { destination, name, error } => {
+                let again =
+                    format!("the image is in the store; `rpack copy {name} {destination}` is enough then");
+                error.hints().into_iter().chain([again]).collect()
             }
             Self::Destination { .. } => vec![format!("write one of {}", FORMS.join(", "))],
             Self::OnePlatform { file, platforms } => vec![

@@ -5,6 +5,7 @@
 
 mod archive;
 mod destination;
+pub mod engine;
 mod error;
 mod export;
 pub mod layout;
@@ -67,7 +68,8 @@ pub fn publish(
     let content = Content::from(product);
     let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
     destination.holds(&platforms(product), &content.media_types())?;
-    put(&content, destination, references, &open, (&mounts(&content, tools), true), tools)
+    let put = put(&content, destination, references, &open, (&mounts(&content, tools), true), tools);
+    put.map_err(|error| error.loading(destination, references))
 }
 
 /// Puts `product` to the registries that `references` name, under all of them.
@@ -149,7 +151,7 @@ fn put(
         let stored = is_stored.then(|| first.familiar());
         return send(content, &[reference], stored, &way, tools);
     }
-    let task = tools.reporter.task(&format!("publish to {destination}"));
+    let task = tools.reporter.task(&format!("publish to {}", named(destination, references)));
     match destination {
         Destination::Store => {
             let layout = Layout::create(store.images())?;
@@ -168,10 +170,26 @@ fn put(
             let names = Names::loaded_as(reference.as_ref().unwrap_or(first));
             archive::write(content, &names, file, store)?;
         }
+        Destination::Engine { engine, reference } => {
+            let names = reference.as_ref().map_or(references, std::slice::from_ref);
+            task.done(&engine::put(*engine, content, names, tools)?);
+            return Ok(());
+        }
         Destination::Registry(_) => unreachable!("registries are sent to above"),
     }
     task.done(&content.root.digest.to_string());
     Ok(())
+}
+
+/// A destination with the names that an image gets there, for people.
+fn named(destination: &Destination, references: &[Reference]) -> String {
+    match destination {
+        Destination::Engine { reference: None, .. } => {
+            let names: Vec<String> = references.iter().map(Reference::familiar).collect();
+            format!("{destination}{}", names.join(", "))
+        }
+        _ => destination.to_string(),
+    }
 }
 
 /// What a push did, for people.

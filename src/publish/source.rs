@@ -1,11 +1,14 @@
 //! Finds an image by what people type, and brings its blobs into the store.
 //!
-//! Read are the store's own images, OCI layouts, image archives and registries. Every blob is checked against its digest
+//! Read are the store's own images, OCI layouts, image archives, registries and engines. Every blob is checked against its digest
 //! and size before anything is made of it.
 
 use std::path::PathBuf;
 
+use tempfile::TempPath;
+
 use super::destination::Destination;
+use super::engine::{self, Engine};
 use super::layout::Layout;
 use super::{Error, Stored, Tools};
 use crate::oci::image::{
@@ -29,6 +32,8 @@ pub struct Found<'a> {
     origin: Origin,
     entry: Descriptor,
     tools: Tools<'a>,
+    /// What an engine gave out, as long as it is read.
+    _archive: Option<TempPath>,
 }
 
 /// Where an image is.
@@ -40,7 +45,7 @@ enum Origin {
 
 /// Finds the image for `platform` (`linux/amd64`) that `text` names: a reference or a digest (or at least six digits
 /// of it) of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REFERENCE]`,
-/// `docker://REFERENCE`. Its blobs are in the store then.
+/// `docker://REFERENCE`, `docker-daemon:REFERENCE`, `containers-storage:REFERENCE`. Its blobs are in the store then.
 ///
 /// # Errors
 /// When there is none or more than one, when it is for other platforms, or when it cannot be read.
@@ -74,15 +79,16 @@ pub fn locate<'a>(text: &str, tools: &Tools<'a>) -> Result<Found<'a>, Error> {
         Destination::Store => {
             let place = Place::Layout(Layout::create(tools.store.images())?);
             let entry = select(&place.entries()?, text, "the store")?;
-            return Ok(Found { origin: Origin::Place(place), entry, tools });
+            return Ok(Found { origin: Origin::Place(place), entry, tools, _archive: None });
         }
         Destination::Registry(reference) => {
             let document = tools.registry.manifest(&reference)?;
             tools.store.put_blob(&document.bytes[..])?;
             let size = document.bytes.len() as u64;
             let entry = Descriptor::new(&document.media_type, document.digest, size);
-            return Ok(Found { origin: Origin::Registry(reference), entry, tools });
+            return Ok(Found { origin: Origin::Registry(reference), entry, tools, _archive: None });
         }
+        Destination::Engine { engine, reference } => return save(engine, reference, text, tools),
         Destination::Layout { directory, tag } => (Place::Layout(Layout::open(directory)?), tag),
         Destination::OciArchive { file, tag } => (Place::Archive(Archive::open(file)?), tag),
         Destination::DockerArchive { file, reference } => {
@@ -95,7 +101,29 @@ pub fn locate<'a>(text: &str, tools: &Tools<'a>) -> Result<Found<'a>, Error> {
         Some(tag) => select(&entries, &tag, &shown)?,
         None => only(&entries, text, &shown)?,
     };
-    Ok(Found { origin: Origin::Place(place), entry, tools })
+    Ok(Found { origin: Origin::Place(place), entry, tools, _archive: None })
+}
+
+/// An image that an engine gives out as an archive of its own, under the name that was asked for.
+fn save<'a>(
+    engine: Engine,
+    reference: Option<Reference>,
+    text: &str,
+    tools: Tools<'a>,
+) -> Result<Found<'a>, Error> {
+    let missing = || Error::Destination {
+        text: text.to_owned(),
+        reason: "the name of the image is missing".to_owned(),
+    };
+    let reference = reference.ok_or_else(missing)?;
+    let task = tools.reporter.task(&format!("save from {text}"));
+    let file = engine::save(engine, &reference, &tools)?;
+    let place = Place::Archive(Archive::open(file.to_path_buf())?);
+    let mut entry = only(&place.entries()?, text, text)?;
+    entry.annotations.insert(REF_NAME.to_owned(), reference.familiar());
+    entry.annotations.insert(IMAGE_NAME.to_owned(), reference.full());
+    task.done(&entry.digest.to_string());
+    Ok(Found { origin: Origin::Place(place), entry, tools, _archive: Some(file) })
 }
 
 impl Found<'_> {
@@ -365,7 +393,7 @@ pub fn list(tools: &Tools<'_>) -> Result<Vec<Stored>, Error> {
     let mut images = Vec::new();
     for entry in layout.entries()? {
         let name = name(&entry);
-        let found = Found { origin: Origin::Place(layout.clone()), entry, tools: *tools };
+        let found = Found { origin: Origin::Place(layout.clone()), entry, tools: *tools, _archive: None };
         let parts = found.product()?.images;
         found.fetch_layers(&parts)?;
         let size = parts.iter().flat_map(Image::blobs).map(|(_, size)| size).sum();
@@ -382,7 +410,8 @@ fn name(entry: &Descriptor) -> String {
 fn only(entries: &[Descriptor], text: &str, place: &str) -> Result<Descriptor, Error> {
     let names = || entries.iter().map(name).collect();
     match entries {
-        [entry] => Ok(entry.clone()),
+        // One image may have several names.
+        [entry, others @ ..] if others.iter().all(|other| other.digest == entry.digest) => Ok(entry.clone()),
         [] => Err(Error::NotFound { name: text.to_owned(), place: place.to_owned(), known: Vec::new() }),
         _ => Err(Error::Ambiguous { name: text.to_owned(), place: place.to_owned(), candidates: names() }),
     }

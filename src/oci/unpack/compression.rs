@@ -14,20 +14,36 @@ const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// the recommendation of the format; `zstd --ultra -22` uses 128 MiB.
 const WINDOW: u32 = 27;
 
-/// The plain bytes of `blob`.
-pub(super) fn open<R: BufRead>(blob: &mut R) -> io::Result<Box<dyn Read + '_>> {
-    let start = blob.fill_buf()?;
-    if start.starts_with(&GZIP) {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(blob)));
-    }
+/// A compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// The compression of what begins with `start`: four bytes, or all there are.
+pub(crate) fn kind(start: &[u8]) -> Kind {
     let is_skippable =
         start.first().is_some_and(|byte| byte & 0xf0 == 0x50) && start[1..].starts_with(&SKIPPABLE);
-    if start.starts_with(&ZSTD) || is_skippable {
-        let mut decoder = zstd::Decoder::with_buffer(blob)?;
-        decoder.window_log_max(WINDOW)?;
-        return Ok(Box::new(decoder));
+    match start {
+        start if start.starts_with(&GZIP) => Kind::Gzip,
+        start if start.starts_with(&ZSTD) || is_skippable => Kind::Zstd,
+        _ => Kind::None,
     }
-    Ok(Box::new(blob))
+}
+
+/// The plain bytes of `blob`.
+pub(super) fn open<R: BufRead>(blob: &mut R) -> io::Result<Box<dyn Read + '_>> {
+    Ok(match kind(blob.fill_buf()?) {
+        Kind::None => Box::new(blob),
+        Kind::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(blob)),
+        Kind::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(blob)?;
+            decoder.window_log_max(WINDOW)?;
+            Box::new(decoder)
+        }
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! attributes are left out: none means anything in a tree that is only read. Sparse files, names that leave the root
 //! and paths below a link are refused. docs/base-images.md lists it all.
 
-mod compression;
+pub(crate) mod compression;
 pub(crate) mod entries;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

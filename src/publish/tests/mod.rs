@@ -1,5 +1,6 @@
 //! Images of this program, written and found again.
 
+mod archives;
 mod unpacking;
 
 use std::fs;

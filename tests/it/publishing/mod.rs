@@ -2,6 +2,7 @@
 
 mod build;
 mod certificates;
+mod engines;
 mod faults;
 mod login;
 mod look;
