@@ -74,6 +74,12 @@ pub(super) struct Settings {
     /// How layers are compressed: gzip, zstd or zstd:LEVEL [default: gzip]
     #[arg(long, value_name = "FORMAT")]
     compression: Option<String>,
+    /// Add a label, which is an annotation as well; without a value it is left out
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// Add an annotation to manifest and index that is no label; without a value it is left out
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    annotations: Vec<String>,
     /// Set any key of rpack.toml, such as `runtime.node.version=22`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -133,6 +139,14 @@ impl Settings {
                 flags.push(set(key, flag, value));
             }
         }
+        for text in &self.labels {
+            let example = "it takes KEY=VALUE, such as `--label org.opencontainers.image.vendor=Acme`";
+            flags.push(pair("image.labels", "--label", text, example)?);
+        }
+        for text in &self.annotations {
+            let example = "it takes KEY=VALUE, such as `--annotation org.opencontainers.image.vendor=Acme`";
+            flags.push(pair("image.annotations", "--annotation", text, example)?);
+        }
         if self.strict {
             flags.push(set("strict", "--strict", "true"));
         }
@@ -156,6 +170,14 @@ impl Settings {
 /// The tag of an image when none is given.
 pub(super) fn tag(plan: &Plan) -> Reference {
     format!("{}:latest", plan.name).parse().expect("a plan's name is a repository component")
+}
+
+/// An entry of an open table, whose key may contain dots.
+fn pair(table: &str, flag: &'static str, text: &str, expected: &'static str) -> Result<Flag, Error> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok(set(&format!("{table}.{key}"), flag, value)),
+        _ => Err(boxed(Failure::Argument { flag, value: text.to_owned(), expected })),
+    }
 }
 
 fn set(key: &str, name: &str, value: &str) -> Flag {

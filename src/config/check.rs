@@ -112,6 +112,28 @@ impl Kind {
     }
 }
 
+/// Keys with this prefix are defined by the specification alone
+/// (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>).
+const RESERVED: &str = "org.opencontainers.";
+
+/// Those that it defines.
+const PREDEFINED: [&str; 14] = [
+    "image.authors",
+    "image.base.digest",
+    "image.base.name",
+    "image.created",
+    "image.description",
+    "image.documentation",
+    "image.licenses",
+    "image.ref.name",
+    "image.revision",
+    "image.source",
+    "image.title",
+    "image.url",
+    "image.vendor",
+    "image.version",
+];
+
 /// Checks what stands at the part of a name in capitals.
 pub(super) fn check_argument(kind: Kind, argument: &str) -> Result<(), &'static str> {
     let (ok, expected) = match kind {
@@ -120,6 +142,16 @@ pub(super) fn check_argument(kind: Kind, argument: &str) -> Result<(), &'static 
                 && argument.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
             "the name of a variable: letters, digits and `_`, no digit first",
         ),
+        Kind::Label if argument.starts_with(RESERVED) => (
+            argument.strip_prefix(RESERVED).is_some_and(|rest| PREDEFINED.contains(&rest)),
+            "a key that the image specification defines, as `org.opencontainers.` is reserved for it: \
+             `org.opencontainers.image.` and one of `authors`, `base.digest`, `base.name`, `created`, `description`, \
+             `documentation`, `licenses`, `ref.name`, `revision`, `source`, `title`, `url`, `vendor`, `version`; or a \
+             key of your own such as `com.acme.team`",
+        ),
+        Kind::Label if argument.starts_with("rpack.") => {
+            (false, "a key that does not begin with `rpack.`, such as `com.acme.team`: those are rpack's own")
+        }
         _ => (
             !argument.is_empty() && !argument.chars().any(|c| c.is_control() || c.is_whitespace()),
             "a name without white space",
@@ -238,6 +270,8 @@ mod tests {
             assert!(check_argument(Kind::Variable, name).is_err(), "{name}");
         }
         assert_eq!(check_argument(Kind::Label, "org.opencontainers.image.vendor"), Ok(()));
-        assert!(check_argument(Kind::Label, "a b").is_err());
+        for key in ["a b", "", "org.opencontainers.image.vender", "org.opencontainers.team", "rpack.base"] {
+            assert!(check_argument(Kind::Label, key).is_err(), "{key}");
+        }
     }
 }

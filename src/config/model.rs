@@ -108,6 +108,8 @@ pub struct Config {
     pub writable: Option<Vec<Resolved<String>>>,
     /// `image.compression`: how layers are compressed.
     pub compression: Option<Resolved<Compression>>,
+    /// `image.annotations`.
+    pub annotations: BTreeMap<String, Resolved<String>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
     /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `debian-snapshot`, `go`, `maven`,

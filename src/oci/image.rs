@@ -133,7 +133,7 @@ pub struct Manifest {
     pub config: Descriptor,
     /// From the bottom up.
     pub layers: Vec<Descriptor>,
-    /// The same map as the labels of the config.
+    /// The labels of the config, and what is said of the manifest alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }

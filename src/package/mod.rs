@@ -30,8 +30,9 @@ pub use contents::{Parts, add_packages, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
-pub use replace::{Replacement, replace};
+pub use replace::{Replacement, index_again, replace};
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -127,18 +128,23 @@ fn package_with(
         media_type: MANIFEST.to_owned(),
         config: config.clone(),
         layers: descriptors.iter().map(LayerDescriptor::descriptor).collect(),
-        annotations: input.image.labels.clone(),
+        annotations: input.image.manifest_annotations(),
     };
     let manifest = put(store, MANIFEST, "manifest", &manifest)?;
     Ok(Image { platform, manifest, config, layers: descriptors })
 }
 
 /// Makes one thing of images for different platforms: several get an index, one stays what it is, because some
-/// platforms start no index. A registry that is asked by platform answers with the first that fits.
+/// platforms start no index. A registry that is asked by platform answers with the first that fits. `annotations` are
+/// those of the index.
 ///
 /// # Errors
 /// When there is no image, or the index cannot be written.
-pub fn index(images: Vec<Image>, store: &Store) -> Result<Product, Error> {
+pub fn index(
+    images: Vec<Image>,
+    annotations: BTreeMap<String, String>,
+    store: &Store,
+) -> Result<Product, Error> {
     if let [image] = &images[..] {
         return Ok(image.clone().into());
     }
@@ -148,7 +154,7 @@ pub fn index(images: Vec<Image>, store: &Store) -> Result<Product, Error> {
     if manifests.is_empty() {
         return Err(Error::Empty);
     }
-    let root = put(store, INDEX, "index", &Index { manifests, ..Index::default() })?;
+    let root = put(store, INDEX, "index", &Index { manifests, annotations, ..Index::default() })?;
     Ok(Product { root, images })
 }
 

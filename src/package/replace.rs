@@ -1,13 +1,13 @@
 //! Makes an image anew with some of its layers replaced: the blobs of the others stay, and so does everything in its
 //! documents that does not speak of a replaced layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::{Value, json};
 
 use super::config::rfc3339;
-use super::{Error, Image, LayerDescriptor, LayerInput, Packing, layers, put};
+use super::{Error, Image, LayerDescriptor, LayerInput, Packing, Product, layers, put};
 use crate::oci::Digest;
 use crate::oci::image::{CONFIG, MANIFEST};
 use crate::plan;
@@ -74,6 +74,20 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
     }
     let manifest = put(store, MANIFEST, "manifest", &manifest)?;
     Ok(Image { platform: image.platform.clone(), manifest, config, layers: descriptors })
+}
+
+/// What `old` is, of `images` instead of its own: an index keeps its annotations.
+///
+/// # Errors
+/// As [`super::index`].
+pub fn index_again(old: &Product, images: Vec<Image>, store: &Store) -> Result<Product, Error> {
+    if !old.is_index() {
+        return super::index(images, BTreeMap::new(), store);
+    }
+    let annotations = &read(&old.root.digest, store)?["annotations"];
+    let texts = annotations.as_object().into_iter().flatten();
+    let texts = texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+    super::index(images, texts.collect(), store)
 }
 
 /// The config for `layers`, whose history has one entry each.

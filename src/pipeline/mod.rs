@@ -298,7 +298,8 @@ pub fn build_all(
             session.reporter.stage(&stage, || build(plan, checkout, context, running, session))
         })
         .collect::<Result<_, _>>()?;
-    session.reporter.stage("index", || package::index(images, &session.store)).map_err(boxed)
+    let annotations = plans.first().map(|plan| plan.image.index_annotations()).unwrap_or_default();
+    session.reporter.stage("index", || package::index(images, annotations, &session.store)).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.

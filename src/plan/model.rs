@@ -427,6 +427,9 @@ pub struct Image {
     pub cmd: Vec<String>,
     /// OCI labels, also written as annotations.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the manifest, and of the index, that are no labels; an empty text takes one of the labels' away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Where the app may write besides `/tmp`, sorted by path.
     pub writable: Vec<Writable>,
     /// Seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else a constant.
@@ -440,6 +443,23 @@ pub struct Image {
     /// [`PROCESSES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub processes: BTreeMap<String, Process>,
+}
+
+impl Image {
+    /// The annotations of the manifest.
+    pub fn manifest_annotations(&self) -> BTreeMap<String, String> {
+        let mut all = self.labels.clone();
+        all.extend(self.annotations.clone());
+        all.retain(|_, text| !text.is_empty());
+        all
+    }
+
+    /// The annotations of an index with this image.
+    pub fn index_annotations(&self) -> BTreeMap<String, String> {
+        let mut all = self.annotations.clone();
+        all.retain(|_, text| !text.is_empty());
+        all
+    }
 }
 
 /// A place that the app may write to.

@@ -122,6 +122,7 @@ impl Old {
             entrypoint: config.entrypoint.clone().unwrap_or_default(),
             cmd: config.cmd.clone().unwrap_or_default(),
             labels: config.labels.clone(),
+            annotations: BTreeMap::new(),
             writable: writable.collect(),
             created: self.created,
             compression: self.recipe.compression,

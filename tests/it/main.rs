@@ -18,6 +18,7 @@ mod lock;
 mod new_language;
 mod platforms;
 mod private_registries;
+mod publishing;
 mod rebase;
 mod reproducible;
 mod root;

@@ -50,6 +50,7 @@ fn plan(build_root: Root, runtime_root: Root) -> Plan {
             entrypoint: vec!["./tool".to_owned()],
             cmd: Vec::new(),
             labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             writable: Vec::new(),
             created: 0,
             compression: crate::oci::Compression::Gzip,

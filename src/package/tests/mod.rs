@@ -33,6 +33,7 @@ impl Fixture {
             entrypoint: vec!["/usr/bin/node".to_owned(), "server.js".to_owned()],
             cmd: Vec::new(),
             labels: BTreeMap::from([label]),
+            annotations: BTreeMap::new(),
             writable: Vec::new(),
             created: 1_700_000_000,
             compression: Compression::Gzip,

@@ -1,0 +1,3 @@
+//! Where images go, and what they say of themselves.
+
+mod metadata;
