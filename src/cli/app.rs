@@ -74,6 +74,9 @@ pub(super) struct Settings {
     /// How layers are compressed: gzip, zstd or zstd:LEVEL [default: gzip]
     #[arg(long, value_name = "FORMAT")]
     compression: Option<String>,
+    /// Whose media types the image has: oci, or docker for what reads nothing newer [default: oci]
+    #[arg(long, value_name = "FORMAT")]
+    media_types: Option<String>,
     /// Add a label, which is an annotation as well; without a value it is left out
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -133,6 +136,7 @@ impl Settings {
             ("build.command", "--build-command", &self.build_command),
             ("go.target", "--target", &self.go_target),
             ("image.compression", "--compression", &self.compression),
+            ("image.media-types", "--media-types", &self.media_types),
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {

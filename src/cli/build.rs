@@ -7,6 +7,7 @@ use std::{fs, io};
 use clap::Args;
 
 use super::app::{AppArguments, JobsArguments};
+use super::metadata::{Metadata, MetadataArguments};
 use super::secret::SecretArguments;
 use super::timings::TimingsArguments;
 use super::warm::CacheArguments;
@@ -61,7 +62,16 @@ pub(super) struct Arguments {
     #[command(flatten)]
     caches: CacheArguments,
     #[command(flatten)]
+    metadata: MetadataArguments,
+    #[command(flatten)]
     timings: TimingsArguments,
+}
+
+impl Arguments {
+    /// Those of `tags` that the image is pushed under.
+    fn pushed<'a>(&self, tags: &'a [Reference]) -> &'a [Reference] {
+        if self.push { tags } else { &[] }
+    }
 }
 
 /// Runs the command.
@@ -73,6 +83,7 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     // Before any work: a typo in an output must not be found after the build.
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
+    arguments.metadata.check()?;
     let secrets = arguments.secrets.read(&session.environment)?;
     let caches = arguments.caches.open(session)?;
     let app = arguments.app.app()?;
@@ -94,6 +105,7 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     }
     let checkout = session.reporter.stage("read source", || pipeline::read(&app, session))?;
     arguments.timings.look_for(&checkout.source, &session.reporter);
+    arguments.metadata.look_for(&checkout.source, &session.reporter);
     let pending = question.and_then(|question| Pending::new(&question, &checkout.walks));
     let (plans, context) = if let Some(file) = &arguments.plan {
         let plans = Plan::list_from_json(&read(file)?).map_err(boxed)?;
@@ -122,6 +134,8 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let publish = || publish_all(&product, given, &everywhere, arguments.push, &tools);
     session.reporter.stage("publish", publish)?;
     session.reporter.info(&summary(&product, given));
+    let names = (given, arguments.pushed(given));
+    arguments.metadata.write(|| Metadata::of_build(&product, names, &everywhere, false, session))?;
     let status = print_digest(&product)?;
     if caches.is_written() {
         let written = session.reporter.begin("cache");
@@ -183,6 +197,8 @@ fn answer_again(
     };
     session.reporter.stage("publish", publish)?;
     session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, tags)));
+    let (names, product) = ((tags, arguments.pushed(tags)), &answer.product);
+    arguments.metadata.write(|| Metadata::of_build(product, names, outputs, true, session))?;
     print_digest(&answer.product)
 }
 

@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 mod init;
 mod lock;
+mod metadata;
 mod plan;
 mod rebase;
 mod run;

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Label,
     /// A line for a shell.
     Line,
+    /// Whose media types an image has.
+    MediaTypes,
     /// The URL of a mirror, or a table with it.
     Mirror,
     /// The name of an image's repository.
@@ -63,6 +65,7 @@ impl Kind {
             | Self::Image
             | Self::Label
             | Self::Line
+            | Self::MediaTypes
             | Self::Name
             | Self::Path
             | Self::User
@@ -91,6 +94,7 @@ impl Kind {
                 return crate::oci::ImageSource::parse(text).map(drop).map_err(|error| error.to_string());
             }
             Self::Label | Self::Variable => (!text.contains('\0'), "text without NUL characters"),
+            Self::MediaTypes => (text.parse::<crate::oci::MediaTypes>().is_ok(), "`oci` or `docker`"),
             Self::Mirror => (is_url(text), "a URL that starts with `https://`, `http://` or `file:///`"),
             Self::Name => (
                 text.len() <= 255 && text.split('/').all(is_repository_component),
@@ -228,6 +232,7 @@ mod tests {
             (Kind::Globs, &["*.md", "/docs/**", "!keep", "a b"]),
             (Kind::Hosts, &["registry.example", "registry.example:5000", "localhost"]),
             (Kind::Image, &["debian:13", "oci:../base:v1", "registry.example/a/b"]),
+            (Kind::MediaTypes, &["oci", "docker"]),
             (Kind::Mirror, &["https://mirror.acme.example/npm/", "file:///srv/mirror"]),
             (Kind::Name, &["shop", "shop/check-out", "a__b", "a--b", "v1.2"]),
             (Kind::Packages, &["git", "g++", "libc6", "7zip"]),
@@ -243,6 +248,7 @@ mod tests {
             (Kind::Globs, &["", "a[b"]),
             (Kind::Hosts, &["", "registry", "https://registry.example", "registry.example/a"]),
             (Kind::Image, &["", "Debian/x y", "oci:", "docker-archive:base.tar"]),
+            (Kind::MediaTypes, &["", "OCI", "oci docker"]),
             (Kind::Mirror, &["mirror.acme.example", "https://", "https:///a", "ftp://a", "https://a b"]),
             (Kind::Name, &["", "Shop", "-a", "a/", "a..b", "a___b"]),
             (Kind::Packages, &["", "Git", "a", "--force", "git curl"]),

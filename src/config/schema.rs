@@ -66,7 +66,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 36] = [
+pub static KEYS: [Key; 37] = [
     key(
         "base.build",
         Kind::Image,
@@ -174,6 +174,14 @@ pub static KEYS: [Key; 36] = [
         r#"image.labels."org.opencontainers.image.vendor" = "Acme""#,
         "A label of the image, which is an annotation of its manifest as well; it stands above what rpack finds. An empty \
          text leaves a label out. Same as `--label`. Quote a key that contains dots. See docs/publishing.md.",
+    ),
+    key(
+        "image.media-types",
+        Kind::MediaTypes,
+        r#"image.media-types = "docker""#,
+        "Whose media types manifest, config, layers and index have: `oci`, or `docker` for what reads nothing newer than \
+         Docker's schema 2, which has no annotations and no zstd. The layers are the same. Same as `--media-types`. \
+         Default: `oci`.",
     ),
     key(
         "image.ports",

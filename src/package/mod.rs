@@ -36,8 +36,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
-use crate::oci::{Digest, to_canonical_json};
+use crate::oci::image::{Descriptor, Index, Manifest, Platform};
+use crate::oci::{Digest, MediaTypes, to_canonical_json};
 use crate::plan;
 use crate::store::history::History;
 use crate::store::{Store, Tree};
@@ -118,19 +118,21 @@ fn package_with(
         reporter,
     };
     descriptors.extend(packing.all(&layers)?);
+    let types = input.image.media_types;
+    descriptors.iter_mut().try_for_each(|layer| layer.become_one_of(types))?;
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
     let config = match base {
-        Some(base) => put(store, CONFIG, "config", &config::over(base, &config)?)?,
-        None => put(store, CONFIG, "config", &config)?,
+        Some(base) => put(store, types.config(), "config", &config::over(base, &config)?)?,
+        None => put(store, types.config(), "config", &config)?,
     };
     let manifest = Manifest {
         schema_version: 2,
-        media_type: MANIFEST.to_owned(),
+        media_type: types.manifest().to_owned(),
         config: config.clone(),
         layers: descriptors.iter().map(LayerDescriptor::descriptor).collect(),
         annotations: input.image.manifest_annotations(),
     };
-    let manifest = put(store, MANIFEST, "manifest", &manifest)?;
+    let manifest = put(store, types.manifest(), "manifest", &manifest)?;
     Ok(Image { platform, manifest, config, layers: descriptors })
 }
 
@@ -154,7 +156,10 @@ pub fn index(
     if manifests.is_empty() {
         return Err(Error::Empty);
     }
-    let root = put(store, INDEX, "index", &Index { manifests, annotations, ..Index::default() })?;
+    let types = MediaTypes::of(&images[0].manifest.media_type);
+    let annotations = if types.has_annotations() { annotations } else { BTreeMap::new() };
+    let index = Index { schema_version: 2, media_type: types.index().to_owned(), manifests, annotations };
+    let root = put(store, types.index(), "index", &index)?;
     Ok(Product { root, images })
 }
 
@@ -277,6 +282,16 @@ fn megabytes(bytes: u64) -> f64 {
 impl LayerDescriptor {
     fn descriptor(&self) -> Descriptor {
         Descriptor::new(&self.media_type, self.digest, self.size)
+    }
+
+    /// Takes the media type that `types` have for these bytes.
+    fn become_one_of(&mut self, types: MediaTypes) -> Result<(), Error> {
+        let found = types.layer(&self.media_type).ok_or_else(|| Error::MediaType {
+            layer: self.id.clone(),
+            media_type: self.media_type.clone(),
+        })?;
+        found.clone_into(&mut self.media_type);
+        Ok(())
     }
 }
 

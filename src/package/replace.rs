@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::config::rfc3339;
 use super::{Error, Image, LayerDescriptor, LayerInput, Packing, Product, layers, put};
-use crate::oci::Digest;
-use crate::oci::image::{CONFIG, MANIFEST};
+use crate::oci::{Digest, MediaTypes};
 use crate::plan;
 use crate::store::{self, Store};
 use crate::ui::Reporter;
@@ -51,9 +50,11 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
         store,
         reporter,
     };
+    let types = MediaTypes::of(&image.manifest.media_type);
     let mut descriptors = image.layers.clone();
     for index in replaced {
-        let packed = packing.one(&layers[index])?;
+        let mut packed = packing.one(&layers[index])?;
+        packed.become_one_of(types)?;
         // Equal files may have been compressed by an earlier version: what is everywhere already is kept.
         if packed.diff_id != descriptors[index].diff_id {
             descriptors[index] = packed;
@@ -65,14 +66,16 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
     let created = created.map(rfc3339).transpose()?;
     let comments: Vec<&str> = layers.iter().map(|layer| layer.comment.as_str()).collect();
     let config = config(read(&image.config.digest, store)?, &descriptors, &comments, created.as_deref());
-    let config = put(store, CONFIG, "config", &config)?;
+    let config = put(store, types.config(), "config", &config)?;
     let mut manifest = read(&image.manifest.digest, store)?;
     manifest["config"] = json!(config);
     manifest["layers"] = descriptors.iter().map(|layer| json!(layer.descriptor())).collect();
-    if let (Some(time), Some(stated)) = (&created, manifest["annotations"].get_mut(CREATED)) {
+    // Asked for without making it: Docker's manifests have no annotations.
+    let stated = manifest.get_mut("annotations").and_then(|annotations| annotations.get_mut(CREATED));
+    if let (Some(time), Some(stated)) = (&created, stated) {
         *stated = json!(time);
     }
-    let manifest = put(store, MANIFEST, "manifest", &manifest)?;
+    let manifest = put(store, types.manifest(), "manifest", &manifest)?;
     Ok(Image { platform: image.platform.clone(), manifest, config, layers: descriptors })
 }
 

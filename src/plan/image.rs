@@ -7,7 +7,7 @@ use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner, program};
 use crate::config::{Config, Origin, Resolved};
-use crate::oci::ImageSource;
+use crate::oci::{ImageSource, MediaTypes};
 use crate::source::Commit;
 use crate::ui::Location;
 
@@ -196,9 +196,26 @@ pub(super) fn image(
         writable: program::writable(planner, candidate)?,
         created: time(commit, options).unwrap_or(CONSTANT_TIME),
         compression: planner.config.compression.as_ref().map(|found| found.value).unwrap_or_default(),
+        media_types: media_types(planner)?,
         start_origin: start.origin.clone(),
         processes,
     })
+}
+
+/// Those that are asked for, if they foresee all layers.
+fn media_types(planner: &Planner<'_>) -> Result<MediaTypes, Error> {
+    let Some(asked) = &planner.config.media_types else { return Ok(MediaTypes::default()) };
+    let own = planner.config.compression.as_ref().map(|found| found.value).unwrap_or_default();
+    let below = planner.bases.runtime.iter().flat_map(|base| &base.image.layers);
+    let lacks = |media_type: &str| asked.value.layer(media_type).is_none();
+    let needed = if lacks(own.media_type()) {
+        "Docker's manifests have no layers with zstd; use gzip, or OCI's media types"
+    } else if below.map(|layer| layer.media_type.as_str()).any(lacks) {
+        "the image of `base.runtime` has layers with zstd, which Docker's manifests do not have; use OCI's media types"
+    } else {
+        return Ok(asked.value);
+    };
+    Err(wrong("image.media-types", "docker", &asked.origin, needed, "image.media-types = \"oci\""))
 }
 
 /// The command with the start helper in front of it.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::prune::Prune;
 use crate::oci::image::ContainerConfig;
-use crate::oci::{Compression, Digest};
+use crate::oci::{Compression, Digest, MediaTypes};
 
 /// The version of this format. A reader refuses any other.
 pub const FORMAT: u32 = 1;
@@ -437,6 +437,9 @@ pub struct Image {
     /// How its layers are compressed; not there for gzip.
     #[serde(default, skip_serializing_if = "Compression::is_default")]
     pub compression: Compression,
+    /// Whose media types its documents have; not there for those of OCI.
+    #[serde(default, skip_serializing_if = "MediaTypes::is_default")]
+    pub media_types: MediaTypes,
     /// What the start command is and where it came from: `Procfile:1`, `package.json:6 scripts.start`.
     pub start_origin: String,
     /// Every process of the app by name, where it has more than the one that the image starts. They are in the label
@@ -448,6 +451,9 @@ pub struct Image {
 impl Image {
     /// The annotations of the manifest.
     pub fn manifest_annotations(&self) -> BTreeMap<String, String> {
+        if !self.media_types.has_annotations() {
+            return BTreeMap::new();
+        }
         let mut all = self.labels.clone();
         all.extend(self.annotations.clone());
         all.retain(|_, text| !text.is_empty());

@@ -1,58 +1,15 @@
 //! Images as bases, end to end: from a real registry and from layouts, read by other people's tools and started.
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::TestContext;
 use crate::support::image::Layout;
+use crate::support::registry::Registry;
 use crate::support::server::{Server, free_port};
-
-/// `docker-registry` with one user; it ends with this value.
-struct Registry {
-    child: Child,
-    host: String,
-}
-
-impl Registry {
-    fn start(folder: &Path) -> Self {
-        let port = free_port();
-        let password = tool("htpasswd", &["-Bbn", "me", "secret"]);
-        fs::write(folder.join("htpasswd"), password).unwrap();
-        let config = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {0}/registry\nhttp:\n  addr: \
-             127.0.0.1:{port}\nauth:\n  htpasswd:\n    realm: test\n    path: {0}/htpasswd\n",
-            folder.display()
-        );
-        fs::write(folder.join("registry.yml"), config).unwrap();
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(folder.join("registry.yml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let host = format!("127.0.0.1:{port}");
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(&host).is_err() {
-            assert!(Instant::now() < end, "the registry does not listen");
-            thread::sleep(Duration::from_millis(50));
-        }
-        Self { child, host }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[track_caller]
 fn tool(program: &str, arguments: &[&str]) -> String {

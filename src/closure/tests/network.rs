@@ -54,6 +54,7 @@ fn plan(build_root: Root, runtime_root: Root) -> Plan {
             writable: Vec::new(),
             created: 0,
             compression: crate::oci::Compression::Gzip,
+            media_types: crate::oci::MediaTypes::Oci,
             start_origin: "Procfile:1".to_owned(),
             processes: BTreeMap::new(),
         },

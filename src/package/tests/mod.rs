@@ -37,6 +37,7 @@ impl Fixture {
             writable: Vec::new(),
             created: 1_700_000_000,
             compression: Compression::Gzip,
+            media_types: crate::oci::MediaTypes::Oci,
             start_origin: "package.json:6 scripts.start".to_owned(),
             processes: BTreeMap::new(),
         };

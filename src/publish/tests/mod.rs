@@ -74,6 +74,7 @@ impl Fixture {
             writable: vec![model::Writable { path: "/data".to_owned(), whole: true, origin: String::new() }],
             created: 1_700_000_000,
             compression,
+            media_types: crate::oci::MediaTypes::Oci,
             start_origin: String::new(),
             processes: std::collections::BTreeMap::new(),
         };

@@ -6,6 +6,7 @@ pub(crate) mod elf;
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 pub(crate) mod http_server;
 pub(crate) mod image;
+pub(crate) mod registry;
 pub(crate) mod server;
 
 use std::path::{Path, PathBuf};
