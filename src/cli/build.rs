@@ -85,8 +85,8 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     arguments.metadata.check()?;
     let secrets = arguments.secrets.read(&session.environment)?;
-    let caches = arguments.caches.open(session)?;
     let app = arguments.app.app()?;
+    let caches = arguments.caches.open(&app, session)?;
     let question = question(&app, &secrets, session);
     // What is written to a cache is what a build uses.
     let question = question.filter(|_| arguments.plan.is_none() && !caches.is_written());
