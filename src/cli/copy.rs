@@ -52,18 +52,18 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let tools = session.tools(&registry);
     let found = publish::locate(&arguments.source, &tools).map_err(boxed)?;
     let mut copied = None;
-    let (mut names, mut places) = (Vec::new(), Vec::new());
+    let (mut references, mut places) = (Vec::new(), Vec::new());
     for Target { destination, reference } in targets {
         let named = reference.or_else(|| found.reference());
         let named = named.ok_or_else(|| boxed(Failure::Unnamed { image: arguments.source.clone() }))?;
         let named = std::slice::from_ref(&named);
         copied = Some(publish::copy(&found, &destination, named, &tools).map_err(boxed)?.root);
-        names.extend_from_slice(named);
+        references.extend_from_slice(named);
         places.push(destination);
     }
     let Some(root) = copied else { return Ok(ExitCode::Done as u8) };
-    names.dedup();
-    arguments.metadata.write(|| Metadata::of(&root, &names, &places, &session.reporter))?;
+    references.dedup();
+    arguments.metadata.write(|| Metadata::of(&root, &references, &places, &session.reporter))?;
     let text = format!("{}\n", root.digest);
     print(text.as_bytes())?;
     Ok(ExitCode::Done as u8)

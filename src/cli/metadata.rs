@@ -19,14 +19,14 @@ use crate::pipeline::{Error, Session};
 use crate::publish::Destination;
 use crate::source::Source;
 use crate::store::Store;
-use crate::ui::{Kind, Record, Reporter};
+use crate::ui::{Kind, Record, Reporter, Span};
 
 /// Where to write what was made.
 #[derive(Args, Debug)]
 pub(super) struct MetadataArguments {
     /// Write digests, sizes, tags, outputs and times to FILE, as JSON
-    #[arg(long = "metadata-file", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
 }
 
 /// Where an image went.
@@ -100,12 +100,15 @@ struct Layer<'a> {
 struct Timing {
     stage: String,
     milliseconds: f64,
+    /// The stage that it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    within: Option<String>,
 }
 
 impl MetadataArguments {
     /// Sees whether the file can be written, before any work. Nothing is written yet: the folder may be the source.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.metadata_file else { return Ok(()) };
         let failed = |source: io::Error| boxed(Failure::Write { path: file.clone(), source });
         if file.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
@@ -119,14 +122,14 @@ impl MetadataArguments {
 
     /// Warns when the file is a part of the source, and every image another one for it.
     pub(super) fn look_for(&self, source: &Source, reporter: &Reporter) {
-        if let Some(file) = &self.file {
+        if let Some(file) = &self.metadata_file {
             super::timings::warn_of("metadata/in-source", file, source, reporter);
         }
     }
 
     /// Writes the file as a whole.
     pub(super) fn write<'a>(&self, metadata: impl FnOnce() -> Metadata<'a>) -> Result<(), Error> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.metadata_file else { return Ok(()) };
         let mut bytes = to_canonical_json(&metadata()).expect("the document has texts as keys");
         bytes.push(b'\n');
         let written = || {
@@ -240,15 +243,15 @@ fn start_command(config: &Digest, store: &Store) -> Option<Vec<String>> {
     Some(parts.into_iter().flatten().flatten().collect())
 }
 
-/// The stages that have ended and are in no other, in the order in which they began.
+/// The stages that have ended, in the order in which they began.
 fn timings(record: &Record) -> Vec<Timing> {
-    let is_whole =
-        |span: &&crate::ui::Span| span.kind == Kind::Stage && span.finished && span.parent.is_none();
-    let timing = |span: &crate::ui::Span| Timing {
+    let timing = |span: &Span| Timing {
         stage: span.label.clone(),
         milliseconds: milliseconds(span.end.saturating_sub(span.start)),
+        within: span.parent.map(|parent| record.spans[parent].label.clone()),
     };
-    record.spans.iter().filter(is_whole).map(timing).collect()
+    let ended = record.spans.iter().filter(|span| span.kind == Kind::Stage && span.finished);
+    ended.map(timing).collect()
 }
 
 /// To the thousandth.

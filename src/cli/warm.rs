@@ -41,8 +41,11 @@ impl CacheArguments {
         }
         let is_remote = |place: &Place| matches!(place, Place::Registry(_));
         // What is configured about registries stands beside the source, and is needed for them alone.
-        let config =
-            if from.iter().chain(&to).any(is_remote) { pipeline::config(app, session)? } else { Config::default() };
+        let config = if from.iter().chain(&to).any(is_remote) {
+            pipeline::config(app, session)?
+        } else {
+            Config::default()
+        };
         let registry = Arc::new(pipeline::registry(session, &config));
         transfer::import(&from, &registry, &session.store, &session.reporter);
         Ok(Caches { to, registry })

@@ -108,7 +108,9 @@ impl Warm for Caches {
 impl Cache {
     fn open(place: &Place, registry: &Arc<Registry>, reporter: &Reporter) -> Option<Self> {
         let source = match place {
-            Place::Folder(folder) => Source::Folder { folder: folder.clone(), index: listed(folder, reporter)? },
+            Place::Folder(folder) => {
+                Source::Folder { folder: folder.clone(), index: listed(folder, reporter)? }
+            }
             Place::Registry(reference) => Source::Registry(Remote {
                 reference: reference.clone(),
                 registry: Arc::clone(registry),

@@ -125,7 +125,7 @@ mod tests {
         let tag = "registry:registry.example/app:cache";
         assert_eq!(place(tag).map(|place| place.to_string()).as_deref(), Some(tag));
         let digest = format!("registry:registry.example/app@sha256:{}", "a".repeat(64));
-        for text in ["", "dir:", "registry:", "registry:A/b", &digest, "s3:bucket"] {
+        for text in ["", "dir:", "registry:", "registry:app/B", &digest, "s3:bucket"] {
             assert_eq!(place(text), None, "{text}");
         }
     }

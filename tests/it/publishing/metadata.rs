@@ -64,7 +64,10 @@ fn keys_that_cannot_be_are_refused_before_anything_is_built() {
 /// The file without what differs from run to run.
 fn metadata(path: &Path) -> Value {
     let mut found: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    for timing in found["timings"].as_array_mut().unwrap() {
+    let timings = found["timings"].as_array_mut().unwrap();
+    // Some parts of stages run at the same time.
+    timings.retain(|timing| timing["within"].is_null());
+    for timing in timings {
         assert!(timing["milliseconds"].as_f64().unwrap() >= 0.0);
         timing["milliseconds"] = json!("[TIME]");
     }
