@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Failure, boxed};
-use crate::cache::transfer::{self, Place};
+use crate::cache::transfer::{self, Damaged, Place};
 use crate::config::Config;
 use crate::oci::registry::Registry;
 use crate::pipeline::{self, App, Error, Session};
@@ -28,6 +28,7 @@ pub(super) struct CacheArguments {
 pub(super) struct Caches {
     to: Option<Place>,
     registry: Arc<Registry>,
+    damaged: Damaged,
 }
 
 impl CacheArguments {
@@ -47,8 +48,8 @@ impl CacheArguments {
             Config::default()
         };
         let registry = Arc::new(pipeline::registry(session, &config));
-        transfer::import(&from, &registry, &session.store, &session.reporter);
-        Ok(Caches { to, registry })
+        let damaged = transfer::import(&from, &registry, &session.store, &session.reporter);
+        Ok(Caches { to, registry, damaged })
     }
 }
 
@@ -62,7 +63,13 @@ impl Caches {
     pub(super) fn write(&self, plans: &[Plan], session: &Session) {
         let Some(place) = &self.to else { return };
         let task = session.reporter.task(&format!("cache to {place}"));
-        match transfer::export(place, plans, &self.registry, (&session.store, &session.reporter)) {
+        match transfer::export(
+            place,
+            plans,
+            &self.damaged,
+            &self.registry,
+            (&session.store, &session.reporter),
+        ) {
             Ok(done) => task.done(&format!("{}, {} of it new", size(done.size), size(done.written))),
             Err(error) => {
                 let source =

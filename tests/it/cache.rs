@@ -425,10 +425,14 @@ fn tool_a_cache_in_a_registry_starts_another_machine_and_nothing_is_sent_twice()
             fs::write(&path, bytes).unwrap();
         }
     }
-    let (stderr, found) = apps.build("four", &flags[..2]);
+    let (stderr, found) = apps.build("four", &flags);
     assert_eq!(found, digest);
     assert_eq!(stderr.matches("warning[cache/damaged]").count(), 1, "{stderr}");
     assert!(reasons(&stderr).contains("one ran"), "{stderr}");
+    // What was damaged has been sent again.
+    let (stderr, found) = apps.build("five", &flags[..2]);
+    assert_eq!(found, digest);
+    assert!(!reasons(&stderr).contains("one ran"), "{stderr}");
 }
 
 #[test]

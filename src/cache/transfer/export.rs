@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, remote};
+use super::{Damaged, FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, remote};
 use crate::cache::Error;
 use crate::oci::registry::Registry;
 use crate::oci::{Digest, DigestReader, DigestWriter, to_canonical_json};
@@ -43,21 +43,22 @@ pub fn prepare(place: &Place) -> Result<(), Error> {
 pub fn export(
     place: &Place,
     plans: &[Plan],
+    damaged: &Damaged,
     registry: &Registry,
     (store, reporter): (&Store, &Reporter),
 ) -> Result<Exported, Error> {
     match place {
-        Place::Folder(folder) => to_folder(folder, plans, store),
-        Place::Registry(reference) => remote::export(reference, plans, registry, (store, reporter)),
+        Place::Folder(folder) => to_folder(folder, plans, damaged, store),
+        Place::Registry(reference) => remote::export(reference, plans, damaged, registry, (store, reporter)),
     }
 }
 
-fn to_folder(folder: &Path, plans: &[Plan], store: &Store) -> Result<Exported, Error> {
+fn to_folder(folder: &Path, plans: &[Plan], damaged: &Damaged, store: &Store) -> Result<Exported, Error> {
     let lock = folder.join("lock");
     let file = File::create(&lock).map_err(store::Error::io("create", &lock))?;
     file.lock().map_err(store::Error::io("lock", &lock))?;
     let known = super::import::read_index(folder).unwrap_or_default();
-    let mut work = Work { folder, store, known, is_whole: true, written: 0 };
+    let mut work = Work { folder, store, known, damaged, is_whole: true, written: 0 };
     let index = work.index(plans)?;
     let bytes = to_canonical_json(&index).map_err(|error| io::Error::other(error.to_string()));
     let bytes = bytes.map_err(store::Error::io("write", folder))?;
@@ -87,6 +88,7 @@ pub(super) struct Work<'a> {
     pub(super) store: &'a Store,
     /// What was exported before.
     known: Index,
+    damaged: &'a Damaged,
     /// Whether the folder is the cache itself. Otherwise it takes what is on its way to a registry and not in the store.
     is_whole: bool,
     written: u64,
@@ -94,8 +96,8 @@ pub(super) struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Prepares in `folder` what a registry, which knows `known`, lacks.
-    pub(super) fn staging(folder: &'a Path, store: &'a Store, known: Index) -> Self {
-        Self { folder, store, known, is_whole: false, written: 0 }
+    pub(super) fn staging(folder: &'a Path, store: &'a Store, known: Index, damaged: &'a Damaged) -> Self {
+        Self { folder, store, known, damaged, is_whole: false, written: 0 }
     }
 
     /// Brings everything into the folder, or finds it elsewhere, and lists it.
@@ -106,7 +108,10 @@ impl<'a> Work<'a> {
     }
 
     /// Whether a known part is where it should be. A registry is asked when the parts are sent.
-    fn has(&self, digest: &Digest, size: u64) -> bool {
+    fn has(&self, name: &str, digest: &Digest, size: u64) -> bool {
+        if self.damaged.has(name) {
+            return false;
+        }
         !self.is_whole || fs::metadata(blob_in(self.folder, digest)).is_ok_and(|found| found.len() == size)
     }
 
@@ -120,7 +125,7 @@ impl<'a> Work<'a> {
         let mut blobs = BTreeMap::new();
         for digest in digests {
             let known = self.known.blobs.get(&digest).copied();
-            if let Some(size) = known.filter(|size| self.has(&digest, *size)) {
+            if let Some(size) = known.filter(|size| self.has(&digest.to_string(), &digest, *size)) {
                 blobs.insert(digest, size);
             } else if let Some(source) = self.store.blob(&digest)
                 && let Some(size) = self.copy(&source, &digest)?
@@ -183,7 +188,7 @@ impl<'a> Work<'a> {
 
     fn entry(&self, name: &str) -> Result<(Packed, bool), Error> {
         if let Some(packed) = self.known.entries.get(name)
-            && self.has(&packed.blob, packed.size)
+            && self.has(name, &packed.blob, packed.size)
         {
             return Ok((packed.clone(), false));
         }

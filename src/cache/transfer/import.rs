@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::export::blob_in;
 use super::remote::{self, Unusable};
-use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, tree};
+use super::{Damaged, FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, tree};
 use crate::oci::layout::read_capped;
 use crate::oci::registry::{self, Registry};
 use crate::oci::{Digest, DigestReader, DigestWriter, Reference};
@@ -38,6 +38,7 @@ struct Cache {
     source: Source,
     reporter: Reporter,
     warned: AtomicBool,
+    damaged: Damaged,
 }
 
 /// Where parts come from.
@@ -56,13 +57,15 @@ struct Remote {
     failures: AtomicUsize,
 }
 
-/// Lets `store` look into `places` for what it lacks.
-pub fn import(places: &[Place], registry: &Arc<Registry>, store: &Store, reporter: &Reporter) {
-    let caches: Vec<Cache> =
-        places.iter().filter_map(|place| Cache::open(place, registry, reporter)).collect();
+/// Lets `store` look into `places` for what it lacks. What comes back knows what will have been damaged there.
+pub fn import(places: &[Place], registry: &Arc<Registry>, store: &Store, reporter: &Reporter) -> Damaged {
+    let damaged = Damaged::default();
+    let open = |place: &Place| Cache::open(place, registry, reporter, &damaged);
+    let caches: Vec<Cache> = places.iter().filter_map(open).collect();
     if !caches.is_empty() {
         store.warm_from(Box::new(Caches { caches }));
     }
+    damaged
 }
 
 /// Opens a regular file and nothing else: not what a link leads to, and no pipe that never answers.
@@ -106,7 +109,7 @@ impl Warm for Caches {
 }
 
 impl Cache {
-    fn open(place: &Place, registry: &Arc<Registry>, reporter: &Reporter) -> Option<Self> {
+    fn open(place: &Place, registry: &Arc<Registry>, reporter: &Reporter, damaged: &Damaged) -> Option<Self> {
         let source = match place {
             Place::Folder(folder) => {
                 Source::Folder { folder: folder.clone(), index: listed(folder, reporter)? }
@@ -119,7 +122,7 @@ impl Cache {
             }),
         };
         let (place, reporter) = (place.clone(), reporter.clone());
-        Some(Self { place, source, reporter, warned: AtomicBool::new(false) })
+        Some(Self { place, source, reporter, warned: AtomicBool::new(false), damaged: damaged.clone() })
     }
 
     /// What is there; none when nothing can be used.
@@ -151,7 +154,7 @@ impl Cache {
 
     fn blob(&self, digest: &Digest, store: &Store) -> bool {
         let Some(size) = self.index(store).and_then(|index| index.blobs.get(digest)) else { return false };
-        self.note(&digest.short(), self.copy(digest, *size, store))
+        self.note((&digest.to_string(), &digest.short()), self.copy(digest, *size, store))
     }
 
     fn copy(&self, digest: &Digest, size: u64, store: &Store) -> io::Result<()> {
@@ -172,7 +175,7 @@ impl Cache {
         let is_offered = folder == "steps" || folder == "trees" && key.starts_with("toolchain-");
         let found = self.index(store).and_then(|index| index.entries.get(&name));
         let Some(packed) = found.filter(|_| is_offered) else { return false };
-        self.note(&name, self.unpack(packed, folder, key, store))
+        self.note((&name, &name), self.unpack(packed, folder, key, store))
     }
 
     /// Into a folder of its own, which becomes the entry when the whole archive was the one that the index names.
@@ -195,12 +198,13 @@ impl Cache {
     }
 
     /// Whether it worked; says so when it did not.
-    fn note(&self, name: &str, result: io::Result<()>) -> bool {
+    fn note(&self, (name, shown): (&str, &str), result: io::Result<()>) -> bool {
         let path = &self.place;
         match result {
-            Ok(()) => self.reporter.detail(&format!("{name}  comes from the cache in {path}")),
+            Ok(()) => self.reporter.detail(&format!("{shown}  comes from the cache in {path}")),
             Err(error) => {
-                let text = format!("{name} of the cache in {path} is not used: {error}");
+                self.damaged.add(name);
+                let text = format!("{shown} of the cache in {path} is not used: {error}");
                 if self.warned.swap(true, Ordering::Relaxed) {
                     self.reporter.detail(&text);
                 } else {

@@ -18,10 +18,11 @@ mod import;
 mod remote;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,20 @@ impl fmt::Display for Place {
             Self::Folder(folder) => write!(f, "{}", folder.display()),
             Self::Registry(reference) => write!(f, "registry:{reference}"),
         }
+    }
+}
+
+/// What was found damaged while this process has read caches: it is written anew, and not taken for what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Damaged(Arc<Mutex<BTreeSet<String>>>);
+
+impl Damaged {
+    fn add(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tempfile::NamedTempFile;
 
 use super::export::{Exported, Work, blob_in};
-use super::{Index, Packed};
+use super::{Damaged, Index, Packed};
 use crate::cache::Error;
 use crate::oci::image::{Descriptor, MANIFEST};
 use crate::oci::registry::{self, Registry, Way};
@@ -38,6 +38,7 @@ const LARGEST_INDEX: u64 = 64 << 20;
 pub(super) fn export(
     reference: &Reference,
     plans: &[Plan],
+    damaged: &Damaged,
     registry: &Registry,
     (store, reporter): (&Store, &Reporter),
 ) -> Result<Exported, Error> {
@@ -46,7 +47,7 @@ pub(super) fn export(
     fs::create_dir_all(&blobs).map_err(store::Error::io("create", &blobs))?;
     // What cannot be read is written anew.
     let known = index(reference, registry, (store, reporter)).ok().flatten().unwrap_or_default();
-    let mut work = Work::staging(staging.path(), store, known);
+    let mut work = Work::staging(staging.path(), store, known, damaged);
     let index = work.index(plans)?;
     let bytes = to_canonical_json(&index).map_err(|error| io::Error::other(error.to_string()));
     let bytes = bytes.map_err(store::Error::io("write", staging.path()))?;
