@@ -445,6 +445,10 @@ fn tool_a_registry_that_refuses_a_cache_fails_no_build() {
     fs::write(root.join("auth.json"), wrong).unwrap();
     let place = format!("registry:{}/shop/cache:main", registry.host);
     let (_, digest) = apps.build("store", &[]);
+    // Nothing is asked where nothing is missing.
+    let (stderr, found) = apps.build("store", &["--cache-from", &place]);
+    assert_eq!(found, digest);
+    assert!(stderr.ends_with("nothing changed\n") && !stderr.contains("warning["), "{stderr}");
     let (stderr, found) = apps.build("new", &["--cache-from", &place, "--cache-to", &place]);
     assert_eq!(found, digest);
     let warnings: String =

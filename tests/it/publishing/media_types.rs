@@ -69,8 +69,8 @@ fn tool(program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-#[ignore = "needs docker-registry, apache2-utils and skopeo: run by .ci/run"]
-fn tool_skopeo_and_rpack_read_dockers_types_from_a_registry() {
+#[ignore = "needs docker-registry, apache2-utils, skopeo and podman: run by .ci/run"]
+fn tool_skopeo_podman_and_rpack_read_dockers_types_from_a_registry() {
     let fixture = Fixture::new(7, Signing::Trusted);
     let context = &fixture.context;
     let registry = Registry::start(context.root());
@@ -91,5 +91,13 @@ fn tool_skopeo_and_rpack_read_dockers_types_from_a_registry() {
     tool("skopeo", &["copy", "--src-tls-verify=false", "--src-creds=me:secret", &reference, &target]);
     let copied: Value = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
     assert_eq!(copied, manifest);
+    let [storage, run] = ["podman", "podman-run"].map(|name| format!("{}/{name}", context.root().display()));
+    let podman = |arguments: &[&str]| {
+        let places = ["--root", &storage, "--runroot", &run, "--storage-driver", "vfs"];
+        tool("podman", &[&places, arguments].concat())
+    };
+    podman(&["pull", "--quiet", "--tls-verify=false", "--creds=me:secret", &reference]);
+    let name = reference.trim_start_matches("docker://");
+    assert_eq!(podman(&["image", "inspect", "--format={{.ManifestType}}", name]).trim(), TYPES[0]);
     assert_eq!(rpack(&["copy", &reference, "pulled:1"]), digest);
 }
