@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use rpack::oci::Compression;
+use rpack::oci::{Compression, MediaTypes};
 use rpack::package::{Image, Input, LayerInput, Time, package};
 use rpack::plan::model;
 use rpack::store::{Entry, Store, Tree};
@@ -42,9 +42,11 @@ fn settings(compression: Compression) -> model::Image {
         entrypoint: Vec::new(),
         cmd: Vec::new(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         writable: Vec::new(),
         created: 0,
         compression,
+        media_types: MediaTypes::Oci,
         start_origin: String::new(),
         processes: BTreeMap::new(),
     }

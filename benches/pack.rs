@@ -10,6 +10,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use rpack::oci::MediaTypes;
 use rpack::package::{Input, LayerInput, Time, package};
 use rpack::plan::model::Image;
 use rpack::store::Store;
@@ -30,9 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         entrypoint: Vec::new(),
         cmd: Vec::new(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
         writable: Vec::new(),
         created: 0,
         compression: compression.parse()?,
+        media_types: MediaTypes::Oci,
         start_origin: String::new(),
         processes: BTreeMap::new(),
     };

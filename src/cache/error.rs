@@ -12,6 +12,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The registry that a cache goes to.
+    #[error(transparent)]
+    Registry(#[from] oci::registry::Error),
     /// The store's images cannot be read.
     #[error("the images of the store cannot be read")]
     Images(#[source] oci::layout::Error),
@@ -56,6 +59,7 @@ impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
             Self::Store(error) => error.id(),
+            Self::Registry(error) => error.id(),
             Self::Images(_) => "cache/images",
             Self::Foreign { .. } => "cache/foreign",
             Self::Unknown { .. } => "cache/unknown",
@@ -66,14 +70,20 @@ impl Diagnose for Error {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Store(error) => error.exit(),
+            Self::Registry(error) => error.exit(),
             Self::Images(_) => ExitCode::Failed,
             Self::Foreign { .. } | Self::Unknown { .. } | Self::Ambiguous { .. } => ExitCode::Usage,
         }
     }
 
+    fn detail(&self) -> Option<String> {
+        if let Self::Registry(error) = self { error.detail() } else { None }
+    }
+
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Store(error) => error.hints(),
+            Self::Registry(error) => error.hints(),
             Self::Images(_) => Vec::new(),
             Self::Foreign { path } => {
                 vec![format!("name an empty folder: `--cache-to {}/rpack-cache`", path.display())]

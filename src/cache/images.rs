@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Error;
 use crate::oci::Digest;
-use crate::oci::image::{Descriptor, INDEX, Index, Manifest, REF_NAME};
+use crate::oci::image::{Descriptor, Index, Manifest, REF_NAME};
 use crate::oci::layout::{Layout, read_capped};
 use crate::store::{self, Store};
 
@@ -48,7 +48,7 @@ pub(super) fn tags(store: &Store) -> Result<Vec<Tagged>, Error> {
 }
 
 fn collect(layout: &Layout, entry: &Descriptor, blobs: &mut BTreeMap<Digest, &'static str>, depth: u32) {
-    let is_index = entry.media_type == INDEX;
+    let is_index = crate::oci::is_index(&entry.media_type);
     blobs.insert(entry.digest, if is_index { "index" } else { "manifest" });
     let Ok(bytes) = read_capped(&layout.blob_path(&entry.digest), LARGEST) else { return };
     if is_index {

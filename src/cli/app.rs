@@ -74,6 +74,15 @@ pub(super) struct Settings {
     /// How layers are compressed: gzip, zstd or zstd:LEVEL [default: gzip]
     #[arg(long, value_name = "FORMAT")]
     compression: Option<String>,
+    /// Whose media types the image has: oci, or docker for what reads nothing newer [default: oci]
+    #[arg(long, value_name = "FORMAT")]
+    media_types: Option<String>,
+    /// Add a label, which is an annotation as well; without a value it is left out
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// Add an annotation to manifest and index that is no label; without a value it is left out
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    annotations: Vec<String>,
     /// Set any key of rpack.toml, such as `runtime.node.version=22`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -127,11 +136,20 @@ impl Settings {
             ("build.command", "--build-command", &self.build_command),
             ("go.target", "--target", &self.go_target),
             ("image.compression", "--compression", &self.compression),
+            ("image.media-types", "--media-types", &self.media_types),
         ];
         for (key, flag, value) in named {
             if let Some(value) = value {
                 flags.push(set(key, flag, value));
             }
+        }
+        for text in &self.labels {
+            let example = "it takes KEY=VALUE, such as `--label org.opencontainers.image.vendor=Acme`";
+            flags.push(pair("image.labels", "--label", text, example)?);
+        }
+        for text in &self.annotations {
+            let example = "it takes KEY=VALUE, such as `--annotation org.opencontainers.image.vendor=Acme`";
+            flags.push(pair("image.annotations", "--annotation", text, example)?);
         }
         if self.strict {
             flags.push(set("strict", "--strict", "true"));
@@ -156,6 +174,14 @@ impl Settings {
 /// The tag of an image when none is given.
 pub(super) fn tag(plan: &Plan) -> Reference {
     format!("{}:latest", plan.name).parse().expect("a plan's name is a repository component")
+}
+
+/// An entry of an open table, whose key may contain dots.
+fn pair(table: &str, flag: &'static str, text: &str, expected: &'static str) -> Result<Flag, Error> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok(set(&format!("{table}.{key}"), flag, value)),
+        _ => Err(boxed(Failure::Argument { flag, value: text.to_owned(), expected })),
+    }
 }
 
 fn set(key: &str, name: &str, value: &str) -> Flag {

@@ -7,6 +7,7 @@ use std::{fs, io};
 use clap::Args;
 
 use super::app::{AppArguments, JobsArguments};
+use super::metadata::{Metadata, MetadataArguments};
 use super::secret::SecretArguments;
 use super::timings::TimingsArguments;
 use super::warm::CacheArguments;
@@ -62,7 +63,16 @@ pub(super) struct Arguments {
     #[command(flatten)]
     caches: CacheArguments,
     #[command(flatten)]
+    metadata: MetadataArguments,
+    #[command(flatten)]
     timings: TimingsArguments,
+}
+
+impl Arguments {
+    /// Those of `tags` that the image is pushed under.
+    fn pushed<'a>(&self, tags: &'a [Reference]) -> &'a [Reference] {
+        if self.push { tags } else { &[] }
+    }
 }
 
 /// Runs the command.
@@ -74,9 +84,10 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     // Before any work: a typo in an output must not be found after the build.
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
+    arguments.metadata.check()?;
     let secrets = arguments.secrets.read(&session.environment)?;
-    let caches = arguments.caches.open(session)?;
     let app = arguments.app.app()?;
+    let caches = arguments.caches.open(&app, session)?;
     let question = question(&app, &secrets, session);
     // What is written to a cache is what a build uses.
     let question = question.filter(|_| arguments.plan.is_none() && !caches.is_written());
@@ -95,6 +106,7 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     }
     let checkout = session.reporter.stage("read source", || pipeline::read(&app, session))?;
     arguments.timings.look_for(&checkout.source, &session.reporter);
+    arguments.metadata.look_for(&checkout.source, &session.reporter);
     let pending = question.and_then(|question| Pending::new(&question, &checkout.walks));
     let (plans, context) = if let Some(file) = &arguments.plan {
         let plans = Plan::list_from_json(&read(file)?).map_err(boxed)?;
@@ -123,6 +135,8 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let publish = || publish_all(&product, given, &everywhere, arguments.push, &tools);
     session.reporter.stage("publish", publish)?;
     session.reporter.info(&summary(&product, given));
+    let names = (given, arguments.pushed(given));
+    arguments.metadata.write(|| Metadata::of_build(&product, names, &everywhere, false, session))?;
     let status = print_digest(&product)?;
     if caches.is_written() {
         let written = session.reporter.begin("cache");
@@ -184,6 +198,8 @@ fn answer_again(
     };
     session.reporter.stage("publish", publish)?;
     session.reporter.info(&format!("{}  nothing changed", summary(&answer.product, tags)));
+    let (names, product) = ((tags, arguments.pushed(tags)), &answer.product);
+    arguments.metadata.write(|| Metadata::of_build(product, names, outputs, true, session))?;
     print_digest(&answer.product)
 }
 

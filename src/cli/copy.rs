@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::metadata::{Metadata, MetadataArguments};
 use super::{Failure, boxed, print};
 use crate::oci::Reference;
 use crate::pipeline::{Error, Session};
@@ -36,6 +37,8 @@ pub(super) struct Arguments {
     /// Where it goes; several tags of a repository may be named
     #[arg(value_name = "DESTINATION", required = true)]
     destinations: Vec<String>,
+    #[command(flatten)]
+    metadata: MetadataArguments,
 }
 
 /// A destination, and the name of the image there.
@@ -48,17 +51,24 @@ struct Target {
 pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     // Before any work: a typo must not be found after a transfer.
     let targets = arguments.destinations.iter().map(|text| target(text)).collect::<Result<Vec<_>, _>>()?;
+    arguments.metadata.check()?;
     let registry = session.registry()?;
     let tools = session.tools(&registry);
     let found = publish::locate(&arguments.source, &tools).map_err(boxed)?;
-    let mut digest = None;
+    let mut copied = None;
+    let (mut references, mut places) = (Vec::new(), Vec::new());
     for Target { destination, reference } in targets {
         let named = reference.or_else(|| found.reference());
         let named = named.ok_or_else(|| boxed(Failure::Unnamed { image: arguments.source.clone() }))?;
-        let content = publish::copy(&found, &destination, &[named], &tools).map_err(boxed)?;
-        digest = Some(content.root.digest);
+        let named = std::slice::from_ref(&named);
+        copied = Some(publish::copy(&found, &destination, named, &tools).map_err(boxed)?.root);
+        references.extend_from_slice(named);
+        places.push(destination);
     }
-    let text = digest.map(|digest| format!("{digest}\n")).unwrap_or_default();
+    let Some(root) = copied else { return Ok(ExitCode::Done as u8) };
+    references.dedup();
+    arguments.metadata.write(|| Metadata::of(&root, &references, &places, &session.reporter))?;
+    let text = format!("{}\n", root.digest);
     print(text.as_bytes())?;
     Ok(ExitCode::Done as u8)
 }

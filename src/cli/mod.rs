@@ -14,6 +14,7 @@ mod inspect;
 mod lock;
 mod login;
 mod logout;
+mod metadata;
 mod plan;
 mod rebase;
 mod run;

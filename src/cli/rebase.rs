@@ -93,7 +93,7 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let new = if images == old.images {
         old.clone()
     } else {
-        package::index(images, &session.store).map_err(boxed)?
+        package::index_again(&old, images, &session.store).map_err(boxed)?
     };
     if !arguments.dry_run {
         let everywhere: Vec<Destination> = [Destination::Store].into_iter().chain(outputs).collect();

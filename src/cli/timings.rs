@@ -46,15 +46,22 @@ impl TimingsArguments {
 
     /// Warns when the file is a part of the source: it differs each time, and the image would with it.
     pub(super) fn look_for(&self, source: &Source, reporter: &Reporter) {
-        let Some(path) = self.file.as_ref().and_then(|file| file.canonicalize().ok()) else { return };
-        let Some(relative) = path.strip_prefix(&source.root).ok().and_then(Path::to_str) else { return };
-        if source.tree.get(relative).is_some() {
-            let text = format!("`{relative}` is a part of the source, so that no two images are alike");
-            let hint = format!(
-                "write it elsewhere, or leave it out, in `rpack.toml`: `source.exclude = [\"/{relative}\"]`"
-            );
-            reporter.warn("timings/in-source", &text, Some(&hint));
+        if let Some(file) = &self.file {
+            warn_of("timings/in-source", file, source, reporter);
         }
+    }
+}
+
+/// Warns when `file`, which each run writes anew, is a part of the source.
+pub(super) fn warn_of(id: &str, file: &Path, source: &Source, reporter: &Reporter) {
+    let Ok(path) = file.canonicalize() else { return };
+    let Some(relative) = path.strip_prefix(&source.root).ok().and_then(Path::to_str) else { return };
+    if source.tree.get(relative).is_some() {
+        let text = format!("`{relative}` is a part of the source, so that no two images are alike");
+        let hint = format!(
+            "write it elsewhere, or leave it out, in `rpack.toml`: `source.exclude = [\"/{relative}\"]`"
+        );
+        reporter.warn(id, &text, Some(&hint));
     }
 }
 

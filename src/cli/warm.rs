@@ -1,21 +1,25 @@
 //! `--cache-from` and `--cache-to`: results that go from one machine to another.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::{Failure, boxed};
-use crate::cache::transfer::{self, Place};
-use crate::pipeline::{Error, Session};
+use crate::cache::transfer::{self, Damaged, Place};
+use crate::config::Config;
+use crate::oci::registry::Registry;
+use crate::pipeline::{self, App, Error, Session};
 use crate::plan::Plan;
 use crate::ui::{Diagnose as _, size};
 
 /// Where results come from besides the store, and go to.
 #[derive(Args, Debug)]
 pub(super) struct CacheArguments {
-    /// Take results from this folder where the store lacks them; what is damaged is not used
-    #[arg(long, value_name = "DIR")]
+    /// Take results from there where the store lacks them, a folder or registry:NAME:TAG; what is damaged is not used
+    #[arg(long, value_name = "PLACE")]
     cache_from: Vec<String>,
-    /// Write what this build used to this folder, for another machine; what it did not use is removed from there
-    #[arg(long, value_name = "DIR")]
+    /// Write what this build used there, for another machine, a folder or registry:NAME:TAG, and nothing else
+    #[arg(long, value_name = "PLACE")]
     cache_to: Option<String>,
 }
 
@@ -23,19 +27,29 @@ pub(super) struct CacheArguments {
 #[derive(Debug)]
 pub(super) struct Caches {
     to: Option<Place>,
+    registry: Arc<Registry>,
+    damaged: Damaged,
 }
 
 impl CacheArguments {
     /// Lets the store look into the caches, and sees whether one can be written.
-    pub(super) fn open(&self, session: &Session) -> Result<Caches, Error> {
+    pub(super) fn open(&self, app: &App, session: &Session) -> Result<Caches, Error> {
         let from =
             self.cache_from.iter().map(|text| place("--cache-from", text)).collect::<Result<Vec<_>, _>>()?;
         let to = self.cache_to.as_deref().map(|text| place("--cache-to", text)).transpose()?;
         if let Some(place) = &to {
             transfer::prepare(place).map_err(boxed)?;
         }
-        transfer::import(&from, &session.store, &session.reporter);
-        Ok(Caches { to })
+        let is_remote = |place: &Place| matches!(place, Place::Registry(_));
+        // What is configured about registries stands beside the source, and is needed for them alone.
+        let config = if from.iter().chain(&to).any(is_remote) {
+            pipeline::config(app, session)?
+        } else {
+            Config::default()
+        };
+        let registry = Arc::new(pipeline::registry(session, &config));
+        let damaged = transfer::import(&from, &registry, &session.store, &session.reporter);
+        Ok(Caches { to, registry, damaged })
     }
 }
 
@@ -48,15 +62,23 @@ impl Caches {
     /// Writes what the build of `plans` used. The image is there already, so that a failure is a warning.
     pub(super) fn write(&self, plans: &[Plan], session: &Session) {
         let Some(place) = &self.to else { return };
-        let task = session.reporter.task(&format!("cache to {}", place.path().display()));
-        match transfer::export(place, plans, &session.store) {
+        let task = session.reporter.task(&format!("cache to {place}"));
+        match transfer::export(
+            place,
+            plans,
+            &self.damaged,
+            &self.registry,
+            (&session.store, &session.reporter),
+        ) {
             Ok(done) => task.done(&format!("{}, {} of it new", size(done.size), size(done.written))),
             Err(error) => {
                 let source =
                     std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+                let detail =
+                    error.detail().map_or_else(String::new, |text| format!("; {}", text.replace('\n', "; ")));
                 session.reporter.warn(
                     "cache/export",
-                    &format!("{error}{source}"),
+                    &format!("the cache in {place} is not written: {error}{source}{detail}"),
                     error.hints().first().map(|x| &**x),
                 );
             }
@@ -69,7 +91,7 @@ fn place(flag: &'static str, text: &str) -> Result<Place, Error> {
         boxed(Failure::Argument {
             flag,
             value: text.to_owned(),
-            expected: "it takes a folder, as `DIR` or `dir:DIR`",
+            expected: "it takes a folder, as `DIR` or `dir:DIR`, or a tag, as `registry:registry.example/app:cache`",
         })
     })
 }

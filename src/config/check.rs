@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Label,
     /// A line for a shell.
     Line,
+    /// Whose media types an image has.
+    MediaTypes,
     /// The URL of a mirror, or a table with it.
     Mirror,
     /// The name of an image's repository.
@@ -63,6 +65,7 @@ impl Kind {
             | Self::Image
             | Self::Label
             | Self::Line
+            | Self::MediaTypes
             | Self::Name
             | Self::Path
             | Self::User
@@ -91,6 +94,7 @@ impl Kind {
                 return crate::oci::ImageSource::parse(text).map(drop).map_err(|error| error.to_string());
             }
             Self::Label | Self::Variable => (!text.contains('\0'), "text without NUL characters"),
+            Self::MediaTypes => (text.parse::<crate::oci::MediaTypes>().is_ok(), "`oci` or `docker`"),
             Self::Mirror => (is_url(text), "a URL that starts with `https://`, `http://` or `file:///`"),
             Self::Name => (
                 text.len() <= 255 && text.split('/').all(is_repository_component),
@@ -112,6 +116,28 @@ impl Kind {
     }
 }
 
+/// Keys with this prefix are defined by the specification alone
+/// (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>).
+const RESERVED: &str = "org.opencontainers.";
+
+/// Those that it defines.
+const PREDEFINED: [&str; 14] = [
+    "image.authors",
+    "image.base.digest",
+    "image.base.name",
+    "image.created",
+    "image.description",
+    "image.documentation",
+    "image.licenses",
+    "image.ref.name",
+    "image.revision",
+    "image.source",
+    "image.title",
+    "image.url",
+    "image.vendor",
+    "image.version",
+];
+
 /// Checks what stands at the part of a name in capitals.
 pub(super) fn check_argument(kind: Kind, argument: &str) -> Result<(), &'static str> {
     let (ok, expected) = match kind {
@@ -120,6 +146,16 @@ pub(super) fn check_argument(kind: Kind, argument: &str) -> Result<(), &'static 
                 && argument.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
             "the name of a variable: letters, digits and `_`, no digit first",
         ),
+        Kind::Label if argument.starts_with(RESERVED) => (
+            argument.strip_prefix(RESERVED).is_some_and(|rest| PREDEFINED.contains(&rest)),
+            "a key that the image specification defines, as `org.opencontainers.` is reserved for it: \
+             `org.opencontainers.image.` and one of `authors`, `base.digest`, `base.name`, `created`, `description`, \
+             `documentation`, `licenses`, `ref.name`, `revision`, `source`, `title`, `url`, `vendor`, `version`; or a \
+             key of your own such as `com.acme.team`",
+        ),
+        Kind::Label if argument.starts_with("rpack.") => {
+            (false, "a key that does not begin with `rpack.`, such as `com.acme.team`: those are rpack's own")
+        }
         _ => (
             !argument.is_empty() && !argument.chars().any(|c| c.is_control() || c.is_whitespace()),
             "a name without white space",
@@ -196,6 +232,7 @@ mod tests {
             (Kind::Globs, &["*.md", "/docs/**", "!keep", "a b"]),
             (Kind::Hosts, &["registry.example", "registry.example:5000", "localhost"]),
             (Kind::Image, &["debian:13", "oci:../base:v1", "registry.example/a/b"]),
+            (Kind::MediaTypes, &["oci", "docker"]),
             (Kind::Mirror, &["https://mirror.acme.example/npm/", "file:///srv/mirror"]),
             (Kind::Name, &["shop", "shop/check-out", "a__b", "a--b", "v1.2"]),
             (Kind::Packages, &["git", "g++", "libc6", "7zip"]),
@@ -211,6 +248,7 @@ mod tests {
             (Kind::Globs, &["", "a[b"]),
             (Kind::Hosts, &["", "registry", "https://registry.example", "registry.example/a"]),
             (Kind::Image, &["", "Debian/x y", "oci:", "docker-archive:base.tar"]),
+            (Kind::MediaTypes, &["", "OCI", "oci docker"]),
             (Kind::Mirror, &["mirror.acme.example", "https://", "https:///a", "ftp://a", "https://a b"]),
             (Kind::Name, &["", "Shop", "-a", "a/", "a..b", "a___b"]),
             (Kind::Packages, &["", "Git", "a", "--force", "git curl"]),
@@ -238,6 +276,8 @@ mod tests {
             assert!(check_argument(Kind::Variable, name).is_err(), "{name}");
         }
         assert_eq!(check_argument(Kind::Label, "org.opencontainers.image.vendor"), Ok(()));
-        assert!(check_argument(Kind::Label, "a b").is_err());
+        for key in ["a b", "", "org.opencontainers.image.vender", "org.opencontainers.team", "rpack.base"] {
+            assert!(check_argument(Kind::Label, key).is_err(), "{key}");
+        }
     }
 }

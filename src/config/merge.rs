@@ -78,6 +78,8 @@ impl Merged {
             user: self.one("image.user", text),
             writable: self.lists.remove("image.writable"),
             compression: self.one("image.compression", |value| text(value)?.parse().ok()),
+            media_types: self.one("image.media-types", |value| text(value)?.parse().ok()),
+            annotations: self.map("image.annotations.KEY", text),
             labels: self.map("image.labels.KEY", text),
             mirrors: self.map("mirror.ECOSYSTEM", text),
             base_build: self.one("base.build", text),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::oci::Compression;
+use crate::oci::{Compression, MediaTypes};
 use crate::ui::Warning;
 
 /// Which layer a value came from, from weakest to strongest.
@@ -108,6 +108,10 @@ pub struct Config {
     pub writable: Option<Vec<Resolved<String>>>,
     /// `image.compression`: how layers are compressed.
     pub compression: Option<Resolved<Compression>>,
+    /// `image.media-types`: whose media types the image has.
+    pub media_types: Option<Resolved<MediaTypes>>,
+    /// `image.annotations`.
+    pub annotations: BTreeMap<String, Resolved<String>>,
     /// `image.labels`.
     pub labels: BTreeMap<String, Resolved<String>>,
     /// `mirror.ECOSYSTEM.url`, by ecosystem (`archive`, `debian`, `debian-security`, `debian-snapshot`, `go`, `maven`,

@@ -66,7 +66,7 @@ const fn key(name: &'static str, kind: Kind, example: &'static str, doc: &'stati
 }
 
 /// All keys, sorted by name.
-pub static KEYS: [Key; 35] = [
+pub static KEYS: [Key; 37] = [
     key(
         "base.build",
         Kind::Image,
@@ -153,6 +153,14 @@ pub static KEYS: [Key; 35] = [
         "The folder of the Go program to build, or its last part, when there are several. Same as `--target`.",
     ),
     key(
+        "image.annotations.KEY",
+        Kind::Label,
+        r#"image.annotations."org.opencontainers.image.vendor" = "Acme""#,
+        "An annotation of the image's manifest, and of the index of several platforms, that is no label. Labels are \
+         annotations of the manifest already; an empty text leaves one out. Same as `--annotation`. Quote a key that \
+         contains dots.",
+    ),
+    key(
         "image.compression",
         Kind::Compression,
         r#"image.compression = "zstd:9""#,
@@ -164,7 +172,16 @@ pub static KEYS: [Key; 35] = [
         "image.labels.KEY",
         Kind::Label,
         r#"image.labels."org.opencontainers.image.vendor" = "Acme""#,
-        "A label of the image. Quote a key that contains dots.",
+        "A label of the image, which is an annotation of its manifest as well; it stands above what rpack finds. An empty \
+         text leaves a label out. Same as `--label`. Quote a key that contains dots. See docs/publishing.md.",
+    ),
+    key(
+        "image.media-types",
+        Kind::MediaTypes,
+        r#"image.media-types = "docker""#,
+        "Whose media types manifest, config, layers and index have: `oci`, or `docker` for what reads nothing newer than \
+         Docker's schema 2, which has no annotations and no zstd. The layers are the same. Same as `--media-types`. \
+         Default: `oci`.",
     ),
     key(
         "image.ports",

@@ -280,6 +280,8 @@ fn words_that_mean_nothing_have_their_message() {
         ("image.labels", "{ a = 1 }"),
         ("deploy.memory", "1Gi"),
         ("build.pakages", "git"),
+        ("image.labels.org.opencontainers.image.vender", "Acme"),
+        ("image.annotations.rpack.base", "{}"),
     ];
     insta::assert_snapshot!(message("", &[], &flags));
 }

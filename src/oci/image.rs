@@ -28,6 +28,8 @@ pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Docker's media type of a manifest.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker's media type of a config.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// Docker's media type of a layer compressed with gzip.
 pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// Docker's media type of a layer that is not compressed.
@@ -141,7 +143,7 @@ pub struct Manifest {
     pub config: Descriptor,
     /// From the bottom up.
     pub layers: Vec<Descriptor>,
-    /// The same map as the labels of the config.
+    /// The labels of the config, and what is said of the manifest alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
     pub annotations: BTreeMap<String, String>,
 }

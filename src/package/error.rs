@@ -53,6 +53,14 @@ pub enum Error {
         /// What is new in the app's folder.
         made: Vec<String>,
     },
+    /// Docker's manifests have no such layer.
+    #[error("layer `{layer}` is `{media_type}`, which the media types of Docker do not have")]
+    MediaType {
+        /// The layer's id.
+        layer: String,
+        /// What it is.
+        media_type: String,
+    },
     /// There is no layer.
     #[error("an image needs at least one layer")]
     Empty,
@@ -177,6 +185,7 @@ impl Diagnose for Error {
             Self::Store(error) => error.id(),
             Self::Site(error) => error.id(),
             Self::Platform(_) => "package/platform",
+            Self::MediaType { .. } => "package/media-type",
             Self::UnknownToolchain { .. } => "plan/toolchain",
             Self::Glob { .. } => "plan/glob",
             Self::StartMissing { .. } => "start/missing-file",
@@ -207,6 +216,7 @@ impl Diagnose for Error {
             | Self::UnknownToolchain { .. }
             | Self::Glob { .. }
             | Self::Platform(_)
+            | Self::MediaType { .. }
             | Self::Directory { .. }
             | Self::Created(_) => ExitCode::Usage,
             Self::Changed { .. } => ExitCode::Retry,
@@ -266,6 +276,9 @@ impl Diagnose for Error {
             Self::Created(_) => {
                 vec!["set the time: `SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)`".to_owned()]
             }
+            Self::MediaType { .. } => vec![
+                "compress with gzip, `--compression gzip`, or take the media types of OCI: `--media-types oci`".to_owned(),
+            ],
             _ => Vec::new(),
         }
     }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::Digest;
-use crate::oci::image::{Descriptor, INDEX, Platform};
+use crate::oci::image::{Descriptor, Platform};
+use crate::oci::{Digest, is_index};
 
 /// An image whose blobs are in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Product {
 
     /// Whether it is an index.
     pub fn is_index(&self) -> bool {
-        self.root.media_type == INDEX
+        is_index(&self.root.media_type)
     }
 }
 

@@ -30,13 +30,14 @@ pub use contents::{Parts, add_packages, assemble};
 pub use error::Error;
 pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
-pub use replace::{Replacement, replace};
+pub use replace::{Replacement, index_again, replace};
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::oci::image::{CONFIG, Descriptor, INDEX, Index, MANIFEST, Manifest, Platform};
-use crate::oci::{Digest, to_canonical_json};
+use crate::oci::image::{Descriptor, Index, Manifest, Platform};
+use crate::oci::{Digest, MediaTypes, to_canonical_json};
 use crate::plan;
 use crate::store::history::History;
 use crate::store::{Store, Tree};
@@ -117,28 +118,35 @@ fn package_with(
         reporter,
     };
     descriptors.extend(packing.all(&layers)?);
+    let types = input.image.media_types;
+    descriptors.iter_mut().try_for_each(|layer| layer.become_one_of(types))?;
     let config = config::config(&platform, &layers, &descriptors, input.image)?;
     let config = match base {
-        Some(base) => put(store, CONFIG, "config", &config::over(base, &config)?)?,
-        None => put(store, CONFIG, "config", &config)?,
+        Some(base) => put(store, types.config(), "config", &config::over(base, &config)?)?,
+        None => put(store, types.config(), "config", &config)?,
     };
     let manifest = Manifest {
         schema_version: 2,
-        media_type: MANIFEST.to_owned(),
+        media_type: types.manifest().to_owned(),
         config: config.clone(),
         layers: descriptors.iter().map(LayerDescriptor::descriptor).collect(),
-        annotations: input.image.labels.clone(),
+        annotations: input.image.manifest_annotations(),
     };
-    let manifest = put(store, MANIFEST, "manifest", &manifest)?;
+    let manifest = put(store, types.manifest(), "manifest", &manifest)?;
     Ok(Image { platform, manifest, config, layers: descriptors })
 }
 
 /// Makes one thing of images for different platforms: several get an index, one stays what it is, because some
-/// platforms start no index. A registry that is asked by platform answers with the first that fits.
+/// platforms start no index. A registry that is asked by platform answers with the first that fits. `annotations` are
+/// those of the index.
 ///
 /// # Errors
 /// When there is no image, or the index cannot be written.
-pub fn index(images: Vec<Image>, store: &Store) -> Result<Product, Error> {
+pub fn index(
+    images: Vec<Image>,
+    annotations: BTreeMap<String, String>,
+    store: &Store,
+) -> Result<Product, Error> {
     if let [image] = &images[..] {
         return Ok(image.clone().into());
     }
@@ -148,7 +156,10 @@ pub fn index(images: Vec<Image>, store: &Store) -> Result<Product, Error> {
     if manifests.is_empty() {
         return Err(Error::Empty);
     }
-    let root = put(store, INDEX, "index", &Index { manifests, ..Index::default() })?;
+    let types = MediaTypes::of(&images[0].manifest.media_type);
+    let annotations = if types.has_annotations() { annotations } else { BTreeMap::new() };
+    let index = Index { schema_version: 2, media_type: types.index().to_owned(), manifests, annotations };
+    let root = put(store, types.index(), "index", &index)?;
     Ok(Product { root, images })
 }
 
@@ -271,6 +282,16 @@ fn megabytes(bytes: u64) -> f64 {
 impl LayerDescriptor {
     fn descriptor(&self) -> Descriptor {
         Descriptor::new(&self.media_type, self.digest, self.size)
+    }
+
+    /// Takes the media type that `types` have for these bytes.
+    fn become_one_of(&mut self, types: MediaTypes) -> Result<(), Error> {
+        let found = types.layer(&self.media_type).ok_or_else(|| Error::MediaType {
+            layer: self.id.clone(),
+            media_type: self.media_type.clone(),
+        })?;
+        found.clone_into(&mut self.media_type);
+        Ok(())
     }
 }
 

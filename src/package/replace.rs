@@ -7,9 +7,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::config::rfc3339;
-use super::{Error, Image, LayerDescriptor, LayerInput, Packing, layers, put};
-use crate::oci::Digest;
-use crate::oci::image::{CONFIG, MANIFEST};
+use super::{Error, Image, LayerDescriptor, LayerInput, Packing, Product, layers, put};
+use crate::oci::{Digest, MediaTypes};
 use crate::plan;
 use crate::store::{self, Store};
 use crate::ui::Reporter;
@@ -53,9 +52,11 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
         store,
         reporter,
     };
+    let types = MediaTypes::of(&image.manifest.media_type);
     let mut descriptors = image.layers.clone();
     for index in replaced {
-        let packed = packing.one(&layers[index])?;
+        let mut packed = packing.one(&layers[index])?;
+        packed.become_one_of(types)?;
         // Equal files may have been compressed by an earlier version: what is everywhere already is kept.
         if packed.diff_id != descriptors[index].diff_id {
             descriptors[index] = packed;
@@ -69,13 +70,30 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
     let comments: Vec<&str> = layers.iter().map(|layer| layer.comment.as_str()).collect();
     let mut config = config(read(&image.config.digest, store)?, &descriptors, &comments, created.as_deref());
     set(&mut config["config"]["Labels"], &labels);
-    let config = put(store, CONFIG, "config", &config)?;
+    let config = put(store, types.config(), "config", &config)?;
     let mut manifest = read(&image.manifest.digest, store)?;
     manifest["config"] = json!(config);
     manifest["layers"] = descriptors.iter().map(|layer| json!(layer.descriptor())).collect();
-    set(&mut manifest["annotations"], &labels);
-    let manifest = put(store, MANIFEST, "manifest", &manifest)?;
+    // Asked for without making it: Docker's manifests have no annotations.
+    if let Some(annotations) = manifest.get_mut("annotations") {
+        set(annotations, &labels);
+    }
+    let manifest = put(store, types.manifest(), "manifest", &manifest)?;
     Ok(Image { platform: image.platform.clone(), manifest, config, layers: descriptors })
+}
+
+/// What `old` is, of `images` instead of its own: an index keeps its annotations.
+///
+/// # Errors
+/// As [`super::index`].
+pub fn index_again(old: &Product, images: Vec<Image>, store: &Store) -> Result<Product, Error> {
+    if !old.is_index() {
+        return super::index(images, BTreeMap::new(), store);
+    }
+    let annotations = &read(&old.root.digest, store)?["annotations"];
+    let texts = annotations.as_object().into_iter().flatten();
+    let texts = texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+    super::index(images, texts.collect(), store)
 }
 
 /// The config for `layers`, whose history has one entry each.

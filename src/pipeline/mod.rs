@@ -102,6 +102,15 @@ pub struct Running<'a> {
 /// Any stage's error.
 pub type Error = Box<dyn Diagnose + Send + Sync>;
 
+/// What is configured for the app, without reading the rest of it.
+pub fn config(app: &App, session: &Session) -> Result<Config, Error> {
+    let folder = match &app.app {
+        Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
+        None => String::new(),
+    };
+    config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)
+}
+
 /// Reads the app: configuration first, because it says what to leave out. An app in a folder of its own is read as
 /// if there were nothing around it, unless it is a member of a workspace. The only folder with an app need not be named.
 pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
@@ -295,7 +304,8 @@ pub fn build_all(
             session.reporter.stage(&stage, || build(plan, checkout, context, running, session))
         })
         .collect::<Result<_, _>>()?;
-    session.reporter.stage("index", || package::index(images, &session.store)).map_err(boxed)
+    let annotations = plans.first().map(|plan| plan.image.index_annotations()).unwrap_or_default();
+    session.reporter.stage("index", || package::index(images, annotations, &session.store)).map_err(boxed)
 }
 
 /// Makes the image that the plan describes, in the store.

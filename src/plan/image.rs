@@ -7,7 +7,7 @@ use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner, program};
 use crate::config::{Config, Origin, Resolved};
-use crate::oci::ImageSource;
+use crate::oci::{ImageSource, MediaTypes};
 use crate::source::Commit;
 use crate::ui::Location;
 
@@ -15,6 +15,8 @@ use crate::ui::Location;
 const USER: &str = "65532:65532";
 const INIT: &str = "/usr/bin/rpack-init";
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// How the keys of labels begin that the image specification defines.
+const PREDEFINED: &str = "org.opencontainers.image.";
 /// Where programs look for certificates.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
 /// What every image sets: certificates for programs that look in other places, and writable folders.
@@ -190,12 +192,30 @@ pub(super) fn image(
         entrypoint: argv(start, init, port),
         cmd: Vec::new(),
         labels: labels(planner, name, &processes, commit, options)?,
+        annotations: texts(&planner.config.annotations),
         writable: program::writable(planner, candidate)?,
         created: time(commit, options).unwrap_or(CONSTANT_TIME),
         compression: planner.config.compression.as_ref().map(|found| found.value).unwrap_or_default(),
+        media_types: media_types(planner)?,
         start_origin: start.origin.clone(),
         processes,
     })
+}
+
+/// Those that are asked for, if they foresee all layers.
+fn media_types(planner: &Planner<'_>) -> Result<MediaTypes, Error> {
+    let Some(asked) = &planner.config.media_types else { return Ok(MediaTypes::default()) };
+    let own = planner.config.compression.as_ref().map(|found| found.value).unwrap_or_default();
+    let below = planner.bases.runtime.iter().flat_map(|base| &base.image.layers);
+    let lacks = |media_type: &str| asked.value.layer(media_type).is_none();
+    let needed = if lacks(own.media_type()) {
+        "Docker's manifests have no layers with zstd; use gzip, or OCI's media types"
+    } else if below.map(|layer| layer.media_type.as_str()).any(lacks) {
+        "the image of `base.runtime` has layers with zstd, which Docker's manifests do not have; use OCI's media types"
+    } else {
+        return Ok(asked.value);
+    };
+    Err(wrong("image.media-types", "docker", &asked.origin, needed, "image.media-types = \"oci\""))
 }
 
 /// The command with the start helper in front of it.
@@ -311,8 +331,9 @@ fn env(planner: &Planner<'_>, start: &StartCommand) -> Result<Vec<String>, Error
     Ok(path.into_iter().chain(env.into_iter().map(|(name, value)| format!("{name}={value}"))).collect())
 }
 
-/// Annotations of the image specification
-/// (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>), then what is configured.
+/// What the image specification defines
+/// (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>), then what is configured. What a base says of
+/// itself with those keys is not true of the app. The version is that of a tag of the commit, else that of the manifest.
 fn labels(
     planner: &Planner<'_>,
     name: &str,
@@ -322,9 +343,10 @@ fn labels(
 ) -> Result<BTreeMap<String, String>, Error> {
     let base = planner.bases.runtime.as_ref();
     let mut labels = base.map(|base| base.settings.labels.clone()).unwrap_or_default();
+    labels.retain(|key, _| !key.starts_with(PREDEFINED));
     labels.extend(planner.scope.table("image.labels", &planner.buildpack.image.labels)?);
     let mut set = |key: &str, value: String| {
-        labels.insert(format!("org.opencontainers.image.{key}"), value);
+        labels.insert(format!("{PREDEFINED}{key}"), value);
     };
     set("title", name.to_owned());
     if let Some(base) = base {
@@ -338,6 +360,9 @@ fn labels(
         if let Some(url) = &commit.url {
             set("source", url.clone());
         }
+        if let Some(version) = &commit.version {
+            set("version", version.clone());
+        }
     }
     let created = time(commit, options).and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     if let Some(created) = created {
@@ -347,6 +372,11 @@ fn labels(
         let text = serde_json::to_string(processes).expect("processes are tables of texts");
         labels.insert(PROCESSES.to_owned(), text);
     }
-    labels.extend(planner.config.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())));
+    labels.extend(texts(&planner.config.labels));
+    labels.retain(|_, text| !text.is_empty());
     Ok(labels)
+}
+
+fn texts(stated: &BTreeMap<String, Resolved<String>>) -> BTreeMap<String, String> {
+    stated.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect()
 }

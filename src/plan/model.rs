@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::prune::Prune;
 use crate::oci::image::ContainerConfig;
-use crate::oci::{Compression, Digest};
+use crate::oci::{Compression, Digest, MediaTypes};
 
 /// The version of this format. A reader refuses any other.
 pub const FORMAT: u32 = 1;
@@ -427,6 +427,9 @@ pub struct Image {
     pub cmd: Vec<String>,
     /// OCI labels, also written as annotations.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the manifest, and of the index, that are no labels; an empty text takes one of the labels' away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Where the app may write besides `/tmp`, sorted by path.
     pub writable: Vec<Writable>,
     /// Seconds since 1970: `SOURCE_DATE_EPOCH`, else the commit's time, else a constant.
@@ -434,12 +437,35 @@ pub struct Image {
     /// How its layers are compressed; not there for gzip.
     #[serde(default, skip_serializing_if = "Compression::is_default")]
     pub compression: Compression,
+    /// Whose media types its documents have; not there for those of OCI.
+    #[serde(default, skip_serializing_if = "MediaTypes::is_default")]
+    pub media_types: MediaTypes,
     /// What the start command is and where it came from: `Procfile:1`, `package.json:6 scripts.start`.
     pub start_origin: String,
     /// Every process of the app by name, where it has more than the one that the image starts. They are in the label
     /// [`PROCESSES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub processes: BTreeMap<String, Process>,
+}
+
+impl Image {
+    /// The annotations of the manifest.
+    pub fn manifest_annotations(&self) -> BTreeMap<String, String> {
+        if !self.media_types.has_annotations() {
+            return BTreeMap::new();
+        }
+        let mut all = self.labels.clone();
+        all.extend(self.annotations.clone());
+        all.retain(|_, text| !text.is_empty());
+        all
+    }
+
+    /// The annotations of an index with this image.
+    pub fn index_annotations(&self) -> BTreeMap<String, String> {
+        let mut all = self.annotations.clone();
+        all.retain(|_, text| !text.is_empty());
+        all
+    }
 }
 
 /// A place that the app may write to.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::recipe::Recipe;
 use super::{Error, LABEL};
 use crate::closure;
-use crate::oci::image::{ImageConfig, MANIFEST};
+use crate::oci::MediaTypes;
+use crate::oci::image::{DOCKER_MANIFEST, ImageConfig, MANIFEST};
 use crate::oci::layout::read_capped;
 use crate::package::{Image, LayerInput, Time};
 use crate::plan;
@@ -24,6 +25,7 @@ const BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// What an image was made of.
 pub(super) struct Old {
     pub(super) config: ImageConfig,
+    media_types: MediaTypes,
     pub(super) recipe: Recipe,
     /// From the bottom up.
     pub(super) layers: Vec<LayerInput>,
@@ -47,7 +49,7 @@ pub(super) fn read(image: &Image, name: &str, store: &Store) -> Result<Old, Erro
     let foreign = |reason: String| Error::Foreign { image: name.to_owned(), reason };
     let config: ImageConfig = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
     let recipe = recipe(&config, name)?;
-    if image.manifest.media_type != MANIFEST {
+    if ![MANIFEST, DOCKER_MANIFEST].contains(&&*image.manifest.media_type) {
         return Err(foreign(format!("its manifest is `{}`", image.manifest.media_type)));
     }
     let ids = ids(&config, image).map_err(foreign)?;
@@ -69,7 +71,8 @@ pub(super) fn read(image: &Image, name: &str, store: &Store) -> Result<Old, Erro
             packages.insert(package, Installed { version, layer: layer.id.clone() });
         }
     }
-    Ok(Old { config, recipe, layers, packages, created })
+    let media_types = MediaTypes::of(&image.manifest.media_type);
+    Ok(Old { config, media_types, recipe, layers, packages, created })
 }
 
 fn recipe(config: &ImageConfig, name: &str) -> Result<Recipe, Error> {
@@ -122,9 +125,11 @@ impl Old {
             entrypoint: config.entrypoint.clone().unwrap_or_default(),
             cmd: config.cmd.clone().unwrap_or_default(),
             labels: config.labels.clone(),
+            annotations: BTreeMap::new(),
             writable: writable.collect(),
             created: self.created,
             compression: self.recipe.compression,
+            media_types: self.media_types,
             start_origin: String::new(),
             processes: BTreeMap::new(),
         }

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::Commit;
+use super::{Commit, tag};
 
 /// No name of a branch or folder is longer than this many bytes.
 const LONGEST_LINE: u64 = 8 << 10;
@@ -26,7 +26,15 @@ pub(super) fn commit(root: &Path) -> Option<Commit> {
     }
     let time = committer_time(&git(root, &["cat-file", "commit", &revision])?)?;
     let url = git(root, &["config", "--get", "remote.origin.url"]).and_then(|url| public_url(url.trim()));
-    Some(Commit { revision, time, url })
+    let version = version(root, &revision);
+    Some(Commit { revision, time, url, version })
+}
+
+/// What the tags of the commit say.
+fn version(root: &Path, revision: &str) -> Option<String> {
+    let points_at = format!("--points-at={revision}");
+    let names = git(root, &["for-each-ref", &points_at, "--format=%(refname:lstrip=2)", "refs/tags"])?;
+    tag::version(names.lines())
 }
 
 /// The files that say which commit is checked out and where it came from, whether they are there or not: as long as
@@ -56,6 +64,9 @@ fn of_repository(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = branch.iter().map(|branch| shared.join(branch)).collect();
     files.extend(["config", "packed-refs", "reftable/tables.list"].map(|name| shared.join(name)));
     files.extend([folder.join("config.worktree"), head]);
+    let tags = shared.join("refs/tags");
+    files.extend(tag::loose(&tags));
+    files.push(tags);
     files
 }
 

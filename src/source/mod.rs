@@ -11,6 +11,7 @@ mod error;
 mod fingerprint;
 mod rules;
 mod select;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -61,6 +62,8 @@ pub struct Commit {
     pub time: i64,
     /// URL of the remote `origin`, without credentials.
     pub url: Option<String>,
+    /// The version that a tag of this very commit states (`v1.2.3` → `1.2.3`); the highest, if several do.
+    pub version: Option<String>,
 }
 
 /// A pattern-selected part of the source with a digest over paths, modes and contents.

@@ -417,10 +417,31 @@ fn the_commit_is_read_without_running_what_the_repository_names() {
         git(root, &["config", name, trap.to_str().unwrap()]);
     }
     git(root, &["config", "log.showSignature", "true"]);
-    let Commit { revision, time, url } =
+    let Commit { revision, time, url, version } =
         read(&root.join("app"), &Options::default()).unwrap().commit.unwrap();
+    assert_eq!(version, None);
     assert_eq!(revision.len(), 40);
     assert_eq!(time, 1_700_000_000);
     assert_eq!(url.as_deref(), Some("https://git.acme.example/shop.git"));
     assert!(!root.join("sprung").exists());
+}
+
+#[test]
+fn a_tag_of_the_commit_states_its_version() {
+    let folder = folder(&[("a", "1")]);
+    let root = folder.path();
+    let version = || read(root, &Options::default()).unwrap().commit.unwrap().version;
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "-q", "-m", "first"]);
+    for tag in ["latest", "web/v9.0.0", "v1.9.0"] {
+        git(root, &["tag", tag]);
+    }
+    assert_eq!(version().as_deref(), Some("1.9.0"));
+    git(root, &["tag", "-a", "-m", "annotated", "v1.10.0"]);
+    assert_eq!(version().as_deref(), Some("1.10.0"));
+    git(root, &["pack-refs", "--all"]);
+    assert_eq!(version().as_deref(), Some("1.10.0"));
+    git(root, &["commit", "-q", "--allow-empty", "-m", "second"]);
+    assert_eq!(version(), None);
 }

@@ -31,7 +31,7 @@ pub trait Warm: fmt::Debug + Send + Sync {
     /// Brings the entry `folder/key` into the store.
     fn entry(&self, folder: &str, key: &str, store: &Store) -> bool;
     /// The record `metadata/NAME`.
-    fn record(&self, name: &str) -> Option<Vec<u8>>;
+    fn record(&self, name: &str, store: &Store) -> Option<Vec<u8>>;
 }
 
 /// What clones of a store share.
@@ -74,7 +74,7 @@ impl Store {
         {
             return Some(bytes);
         }
-        let bytes = self.shared.warm.get()?.record(name)?;
+        let bytes = self.shared.warm.get()?.record(name, self)?;
         self.put_record(name, &bytes).ok()?;
         Some(bytes)
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::archive::Fixture;
 use crate::support::debian_repository::{Package, Signing};
+use crate::support::registry::Registry;
 use crate::support::{Finished, repository};
 
 /// What differs from run to run and from machine to machine.
@@ -89,6 +90,10 @@ impl Apps {
         let mut command = context.command(arguments);
         command.args(["--definitions", self.fixture.definitions.to_str().unwrap()]);
         command.env("RPACK_STORE", context.root().join(store));
+        let auth = context.root().join("auth.json");
+        if auth.exists() {
+            command.env("RPACK_REGISTRY_AUTH", auth);
+        }
         let mut finished = context.finish(command.output().unwrap());
         finished.stderr = finished.stderr.replace(&self.fixture.repository.server.url(), "[ARCHIVE]");
         finished
@@ -368,10 +373,88 @@ fn userns_a_cache_that_is_none() {
     }
     let (stderr, _) = apps.build("store", &["--cache-from", "../nowhere"]);
     text.extend(stderr.lines().filter(|line| line.contains("nowhere")).flat_map(|line| [line, "\n"]));
-    for arguments in [["--cache-to", "."], ["--cache-to", "registry:registry.example/app"]] {
+    for arguments in [["--cache-to", "."], ["--cache-to", "s3:bucket"], ["--cache-from", "registry:app/B"]] {
         let finished = apps.rpack("store", &["build", arguments[0], arguments[1]]);
         assert_eq!((finished.status, finished.stdout.as_str()), (2, ""), "{}", finished.stderr);
         text.push_str(&finished.stderr);
     }
     insta::assert_snapshot!(text);
+}
+
+/// The files with the content of blobs and manifests that a registry has.
+fn contents(registry: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(registry).sort_by_file_name().into_iter().map(Result::unwrap);
+    entries.map(walkdir::DirEntry::into_path).filter(|path| path.ends_with("data")).collect()
+}
+
+#[test]
+#[ignore = "needs docker-registry and apache2-utils: run by .ci/run"]
+fn tool_a_cache_in_a_registry_starts_another_machine_and_nothing_is_sent_twice() {
+    let apps = Apps::new();
+    let root = apps.fixture.context.root();
+    let registry = Registry::with_user(root);
+    fs::write(root.join("auth.json"), registry.auth()).unwrap();
+    let place = format!("registry:{}/shop/cache:main", registry.host);
+    let flags = ["--cache-from", &place, "--cache-to", &place];
+    let (stderr, digest) = apps.build("one", &flags);
+    assert!(stderr.contains(&format!("no cache in {place} yet\n")), "{stderr}");
+    assert!(reasons(&stderr).contains("one ran"), "{stderr}");
+    let first = contents(&root.join("registry")).len();
+
+    let (stderr, found) = apps.build("two", &[&["-v"], &flags[..2]].concat());
+    assert_eq!(found, digest);
+    assert!(!stderr.contains(" ran\n") && !stderr.contains("warning["), "{stderr}");
+    assert!(stderr.contains(&format!("comes from the cache in {place}\n")), "{stderr}");
+    assert_eq!(contents(&root.join("registry")).len(), first);
+
+    // What another machine has used is there already; the list may be shorter.
+    let (stderr, found) = apps.build("three", &flags);
+    assert_eq!(found, digest);
+    assert!(!stderr.contains("warning["), "{stderr}");
+    assert!(contents(&root.join("registry")).len() <= first + 2);
+    let second = contents(&root.join("registry")).len();
+    apps.build("three", &flags);
+    assert!(contents(&root.join("registry")).len() <= second + 2);
+
+    for path in contents(&root.join("registry")) {
+        let mut bytes = fs::read(&path).unwrap();
+        // Manifests and lists are JSON.
+        if bytes[0] != b'{' {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    let (stderr, found) = apps.build("four", &flags);
+    assert_eq!(found, digest);
+    assert_eq!(stderr.matches("warning[cache/damaged]").count(), 1, "{stderr}");
+    assert!(reasons(&stderr).contains("one ran"), "{stderr}");
+    // What was damaged has been sent again.
+    let (stderr, found) = apps.build("five", &flags[..2]);
+    assert_eq!(found, digest);
+    assert!(!reasons(&stderr).contains("one ran"), "{stderr}");
+}
+
+#[test]
+#[ignore = "needs docker-registry and apache2-utils: run by .ci/run"]
+fn tool_a_registry_that_refuses_a_cache_fails_no_build() {
+    let apps = Apps::new();
+    let root = apps.fixture.context.root();
+    let registry = Registry::with_user(root);
+    let wrong = registry.auth().replace("bWU6c2VjcmV0", "bWU6d3Jvbmc=");
+    fs::write(root.join("auth.json"), wrong).unwrap();
+    let place = format!("registry:{}/shop/cache:main", registry.host);
+    let (_, digest) = apps.build("store", &[]);
+    // Nothing is asked where nothing is missing.
+    let (stderr, found) = apps.build("store", &["--cache-from", &place]);
+    assert_eq!(found, digest);
+    assert!(stderr.ends_with("nothing changed\n") && !stderr.contains("warning["), "{stderr}");
+    let (stderr, found) = apps.build("new", &["--cache-from", &place, "--cache-to", &place]);
+    assert_eq!(found, digest);
+    let warnings: String =
+        stderr.lines().filter(|line| line.starts_with("warning")).flat_map(|line| [line, "\n"]).collect();
+    let filters = [(registry.host.as_str(), "[HOST]"), (root.to_str().unwrap(), "[ROOT]")];
+    insta::with_settings!({ filters => filters.to_vec() }, {
+        insta::assert_snapshot!(warnings);
+    });
 }

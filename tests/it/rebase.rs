@@ -108,6 +108,8 @@ fn the_result_is_what_a_build_from_source_makes() {
     for configuration in [
         "",
         "image.writable = [\"/var/lib/shop\"]\n",
+        "image.media-types = \"docker\"\n",
+        "image.annotations.\"com.acme.tier\" = \"web\"\n",
         "image.compression = \"zstd:5\"\nimage.ports = [9000]\n",
     ] {
         let mut built = Built::with(configuration);

@@ -121,6 +121,14 @@ fn the_command_line_and_the_environment_count() {
     let fixture = fixture();
     let (digest, _) = built(&fixture, &[]);
     assert_eq!(built(&fixture, &["--name", "other"]).1, "it was not built here before");
+    let labelled = |text: &str| {
+        let (digest, reason) = built(&fixture, &["--label", text]);
+        assert_eq!(reason, "it was not built here before");
+        assert_eq!(unchanged(&fixture, &["--label", text]), digest);
+        digest
+    };
+    let labels = [digest.clone(), labelled("com.acme.team=shop"), labelled("com.acme.team=web")];
+    assert!(labels[0] != labels[1] && labels[1] != labels[2] && labels[0] != labels[2]);
     assert_eq!(unchanged(&fixture, &[]), digest);
     let build = |name: &str, value: &str| {
         let definitions = fixture.definitions.to_str().unwrap();
@@ -158,6 +166,11 @@ fn a_commit_counts() {
     let (second, reason) = built(&fixture, &[]);
     assert_eq!(reason, "[ROOT]/app/.git/refs/heads/main changed");
     assert_ne!(second, digest);
+    git(&["tag", "v1.2.3"]);
+    let (tagged, reason) = built(&fixture, &[]);
+    assert_eq!(reason, "files were added to [ROOT]/app/.git/refs/tags");
+    assert_ne!(tagged, second);
+    assert_eq!(unchanged(&fixture, &[]), tagged);
     git(&["switch", "--quiet", "-c", "other"]);
     assert_eq!(built(&fixture, &[]).1, "[ROOT]/app/.git/HEAD changed");
 }

@@ -7,73 +7,114 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::{FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout};
+use super::{Damaged, FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, remote};
 use crate::cache::Error;
+use crate::oci::registry::Registry;
 use crate::oci::{Digest, DigestReader, DigestWriter, to_canonical_json};
 use crate::plan::Plan;
 use crate::store::{self, Store};
+use crate::ui::Reporter;
 
 /// What an export did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// Bytes that the folder has now.
+    /// Bytes that the cache has now.
     pub size: u64,
-    /// Bytes that were written.
+    /// Bytes that were written or sent.
     pub written: u64,
 }
 
-/// Makes the folder, before anything is built. A folder that holds something else is refused.
+/// Makes the folder, before anything is built. A folder that holds something else is refused. A registry says whether it
+/// takes a cache when one is pushed.
 pub fn prepare(place: &Place) -> Result<(), Error> {
-    let folder = place.path();
+    let Place::Folder(folder) = place else { return Ok(()) };
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(folder).map_err(store::Error::io("create", folder))?;
     let names = fs::read_dir(folder).map_err(store::Error::io("read", folder))?;
     let is_foreign = |entry: fs::DirEntry| entry.file_name() != "lock" && entry.file_name() != "blobs";
     if !folder.join(MARK).exists() && names.flatten().any(is_foreign) {
-        return Err(Error::Foreign { path: folder.to_owned() });
+        return Err(Error::Foreign { path: folder.clone() });
     }
     fs::create_dir_all(&blobs).map_err(store::Error::io("create", &blobs))?;
     Ok(())
 }
 
 /// Writes what this process used, and the packages of `plans` as far as they are at hand; removes the rest.
-pub fn export(place: &Place, plans: &[Plan], store: &Store) -> Result<Exported, Error> {
-    let lock = place.path().join("lock");
+pub fn export(
+    place: &Place,
+    plans: &[Plan],
+    damaged: &Damaged,
+    registry: &Registry,
+    (store, reporter): (&Store, &Reporter),
+) -> Result<Exported, Error> {
+    match place {
+        Place::Folder(folder) => to_folder(folder, plans, damaged, store),
+        Place::Registry(reference) => remote::export(reference, plans, damaged, registry, (store, reporter)),
+    }
+}
+
+fn to_folder(folder: &Path, plans: &[Plan], damaged: &Damaged, store: &Store) -> Result<Exported, Error> {
+    let lock = folder.join("lock");
     let file = File::create(&lock).map_err(store::Error::io("create", &lock))?;
     file.lock().map_err(store::Error::io("lock", &lock))?;
-    let mut work =
-        Work { place, store, known: super::import::read_index(place).unwrap_or_default(), written: 0 };
-    let used = store.used();
-    let index = Index {
-        blobs: work.blobs(&used, plans)?,
-        entries: work.entries(&used)?,
-        records: records(&used, store),
-    };
+    let known = super::import::read_index(folder).unwrap_or_default();
+    let mut work = Work { folder, store, known, damaged, is_whole: true, written: 0 };
+    let index = work.index(plans)?;
     let bytes = to_canonical_json(&index).map_err(|error| io::Error::other(error.to_string()));
-    let bytes = bytes.map_err(store::Error::io("write", place.path()))?;
+    let bytes = bytes.map_err(store::Error::io("write", folder))?;
     let digest = Digest::of(&bytes);
-    work.write(&place.blob(&digest), &bytes)?;
+    work.write(&blob_in(folder, &digest), &bytes)?;
     let mark = Mark { format: FORMAT, index: digest };
     let mark = to_canonical_json(&mark).unwrap_or_default();
-    work.write(&place.path().join(MARK), &mark)?;
+    work.write(&folder.join(MARK), &mark)?;
     let keep: BTreeSet<Digest> = (index.blobs.keys())
         .chain(index.entries.values().map(|packed| &packed.blob))
         .chain([&digest])
         .copied()
         .collect();
-    drop_others(place, &keep)?;
+    drop_others(folder, &keep)?;
     let size = index.blobs.values().chain(index.entries.values().map(|packed| &packed.size)).sum();
     Ok(Exported { size, written: work.written })
 }
 
-struct Work<'a> {
-    place: &'a Place,
-    store: &'a Store,
+/// Where a part is in a folder.
+pub(super) fn blob_in(folder: &Path, digest: &Digest) -> PathBuf {
+    folder.join("blobs/sha256").join(digest.hex())
+}
+
+/// An export under way.
+pub(super) struct Work<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) store: &'a Store,
+    /// What was exported before.
     known: Index,
+    damaged: &'a Damaged,
+    /// Whether the folder is the cache itself. Otherwise it takes what is on its way to a registry and not in the store.
+    is_whole: bool,
     written: u64,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// Prepares in `folder` what a registry, which knows `known`, lacks.
+    pub(super) fn staging(folder: &'a Path, store: &'a Store, known: Index, damaged: &'a Damaged) -> Self {
+        Self { folder, store, known, damaged, is_whole: false, written: 0 }
+    }
+
+    /// Brings everything into the folder, or finds it elsewhere, and lists it.
+    pub(super) fn index(&mut self, plans: &[Plan]) -> Result<Index, Error> {
+        let used = self.store.used();
+        let (blobs, entries) = (self.blobs(&used, plans)?, self.entries(&used)?);
+        Ok(Index { blobs, entries, records: records(&used, self.store) })
+    }
+
+    /// Whether a known part is where it should be. A registry is asked when the parts are sent.
+    fn has(&self, name: &str, digest: &Digest, size: u64) -> bool {
+        if self.damaged.has(name) {
+            return false;
+        }
+        !self.is_whole || fs::metadata(blob_in(self.folder, digest)).is_ok_and(|found| found.len() == size)
+    }
+
     /// Copies the blobs that the folder lacks.
     fn blobs(&mut self, used: &[PathBuf], plans: &[Plan]) -> Result<BTreeMap<Digest, u64>, Error> {
         let hexes = used.iter().filter_map(|path| path.strip_prefix("blobs/sha256").ok()?.to_str());
@@ -83,12 +124,11 @@ impl Work<'_> {
         digests.extend(roots.flat_map(|root| root.packages.iter().map(|package| package.sha256)));
         let mut blobs = BTreeMap::new();
         for digest in digests {
-            let target = self.place.blob(&digest);
             let known = self.known.blobs.get(&digest).copied();
-            if known.is_some_and(|size| fs::metadata(&target).is_ok_and(|found| found.len() == size)) {
-                blobs.extend(known.map(|size| (digest, size)));
+            if let Some(size) = known.filter(|size| self.has(&digest.to_string(), &digest, *size)) {
+                blobs.insert(digest, size);
             } else if let Some(source) = self.store.blob(&digest)
-                && let Some(size) = self.copy(&source, &target, &digest)?
+                && let Some(size) = self.copy(&source, &digest)?
             {
                 blobs.insert(digest, size);
                 self.written += size;
@@ -97,8 +137,14 @@ impl Work<'_> {
         Ok(blobs)
     }
 
-    /// Copies a blob and returns its size; none when it is not what its name says.
-    fn copy(&self, source: &Path, target: &Path, digest: &Digest) -> Result<Option<u64>, Error> {
+    /// Copies a blob and returns its size; none when it is not what its name says. What goes to a registry goes there from
+    /// the store, and is checked by the registry.
+    fn copy(&self, source: &Path, digest: &Digest) -> Result<Option<u64>, Error> {
+        if !self.is_whole {
+            let found = fs::metadata(source).map_err(store::Error::io("read", source))?;
+            return Ok(Some(found.len()));
+        }
+        let target = &blob_in(self.folder, digest);
         let mut reader = DigestReader::new(File::open(source).map_err(store::Error::io("read", source))?);
         let mut file = self.temporary()?;
         io::copy(&mut reader, &mut file).map_err(store::Error::io("write", target))?;
@@ -142,19 +188,24 @@ impl Work<'_> {
 
     fn entry(&self, name: &str) -> Result<(Packed, bool), Error> {
         if let Some(packed) = self.known.entries.get(name)
-            && fs::metadata(self.place.blob(&packed.blob)).is_ok_and(|found| found.len() == packed.size)
+            && self.has(name, &packed.blob, packed.size)
         {
             return Ok((packed.clone(), false));
         }
+        Ok((self.pack(name)?, true))
+    }
+
+    /// Packs the entry `name` into the folder.
+    pub(super) fn pack(&self, name: &str) -> Result<Packed, Error> {
         let source = self.store.root().join(name);
         let writer = DigestWriter::new(BufWriter::with_capacity(128 * 1024, self.temporary()?));
         let (buffered, digest, size) =
             archive::pack(&source, layout(name), writer).map_err(store::Error::io("pack", &source))?.finish();
-        let target = self.place.blob(&digest);
+        let target = blob_in(self.folder, &digest);
         let file =
             buffered.into_inner().map_err(|error| store::Error::io("write", &target)(error.into_error()))?;
         persist(file, &target)?;
-        Ok((Packed { blob: digest, size }, true))
+        Ok(Packed { blob: digest, size })
     }
 
     fn write(&mut self, target: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -164,7 +215,7 @@ impl Work<'_> {
     }
 
     fn temporary(&self) -> Result<tempfile::NamedTempFile, Error> {
-        let folder = self.place.path().join("blobs");
+        let folder = self.folder.join("blobs");
         Ok(tempfile::NamedTempFile::new_in(&folder).map_err(store::Error::io("create a file in", &folder))?)
     }
 }
@@ -199,8 +250,8 @@ fn records(used: &[PathBuf], store: &Store) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn drop_others(place: &Place, keep: &BTreeSet<Digest>) -> Result<(), Error> {
-    for folder in [place.path().join("blobs/sha256"), place.path().join("blobs")] {
+fn drop_others(folder: &Path, keep: &BTreeSet<Digest>) -> Result<(), Error> {
+    for folder in [folder.join("blobs/sha256"), folder.join("blobs")] {
         for entry in fs::read_dir(&folder).map_err(store::Error::io("read", &folder))?.flatten() {
             let name = entry.file_name();
             let kept =

@@ -1,4 +1,5 @@
-//! What a build used, as a folder that goes to another machine (`--cache-to`), and back (`--cache-from`).
+//! What a build used, as a folder that goes to another machine (`--cache-to`), and back (`--cache-from`). A registry holds
+//! the same parts as an artifact (`remote.rs`).
 //!
 //! ```text
 //! DIR/rpack-cache.json      the format, and the digest of the index
@@ -7,34 +8,42 @@
 //!
 //! Everything is named by its digest, so that only what is new is written, and whatever was damaged is found out and not
 //! used. Reading treats all of it as hostile: no path of it leads out, sizes have bounds. What it cannot do is to tell
-//! a wrong result of a step from a right one: whoever can write the folder decides what is in the image.
+//! a wrong result of a step from a right one: whoever can write the cache decides what is in the image.
 
 mod archive;
 mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod import;
+mod remote;
 mod tree;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 pub use export::{Exported, export, prepare};
 pub use import::import;
 
-use crate::oci::Digest;
+use crate::oci::{Digest, Reference};
 
 /// Changes when older versions cannot read it any more, or must not.
 const FORMAT: u32 = 1;
 /// The file that marks the folder.
 const MARK: &str = "rpack-cache.json";
 
-/// Where a cache is. Other kinds than folders may come.
+/// Where a cache is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(PathBuf);
+pub enum Place {
+    /// A folder.
+    Folder(PathBuf),
+    /// A tag of a registry.
+    Registry(Reference),
+}
 
 /// What a place looks like.
 #[derive(Debug)]
@@ -45,22 +54,39 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         if let Some(path) = text.strip_prefix("dir:") {
-            return if path.is_empty() { Err(NoPlace) } else { Ok(Self(path.into())) };
+            return if path.is_empty() { Err(NoPlace) } else { Ok(Self::Folder(path.into())) };
         }
-        // A word and a colon will mean another kind one day: `registry:…`.
+        if let Some(reference) = text.strip_prefix("registry:") {
+            let reference: Reference = reference.parse().map_err(|_| NoPlace)?;
+            // The next cache has another digest.
+            return if reference.digest().is_some() { Err(NoPlace) } else { Ok(Self::Registry(reference)) };
+        }
+        // A word and a colon will mean another kind one day.
         let is_kind = text.split_once(':').is_some_and(|(kind, _)| !kind.contains(['/', '.']));
-        if text.is_empty() || is_kind { Err(NoPlace) } else { Ok(Self(text.into())) }
+        if text.is_empty() || is_kind { Err(NoPlace) } else { Ok(Self::Folder(text.into())) }
     }
 }
 
-impl Place {
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.0
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Registry(reference) => write!(f, "registry:{reference}"),
+        }
+    }
+}
+
+/// What was found damaged while this process has read caches: it is written anew, and not taken for what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Damaged(Arc<Mutex<BTreeSet<String>>>);
+
+impl Damaged {
+    fn add(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
-    fn blob(&self, digest: &Digest) -> PathBuf {
-        self.0.join("blobs/sha256").join(digest.hex())
+    fn has(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 }
 
@@ -105,14 +131,17 @@ mod tests {
     use super::Place;
 
     #[test]
-    fn a_place_is_a_folder_and_leaves_room_for_other_kinds() {
-        let path = |text: &str| text.parse::<Place>().ok().map(|place| place.path().to_owned());
+    fn a_place_is_a_folder_or_a_tag_and_leaves_room_for_other_kinds() {
+        let place = |text: &str| text.parse::<Place>().ok();
         for text in ["cache", "/tmp/cache", "../a:b", "./a:b", "dir:cache", "dir:a:b"] {
             let expected = text.strip_prefix("dir:").unwrap_or(text);
-            assert_eq!(path(text).as_deref(), Some(expected.as_ref()), "{text}");
+            assert_eq!(place(text), Some(Place::Folder(expected.into())), "{text}");
         }
-        for text in ["", "dir:", "registry:registry.example/app", "s3:bucket"] {
-            assert_eq!(path(text), None, "{text}");
+        let tag = "registry:registry.example/app:cache";
+        assert_eq!(place(tag).map(|place| place.to_string()).as_deref(), Some(tag));
+        let digest = format!("registry:registry.example/app@sha256:{}", "a".repeat(64));
+        for text in ["", "dir:", "registry:", "registry:app/B", &digest, "s3:bucket"] {
+            assert_eq!(place(text), None, "{text}");
         }
     }
 }

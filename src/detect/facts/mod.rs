@@ -3,6 +3,7 @@
 //! Every file is read by a real parser of its format. Invariants: nothing runs, nothing is fetched, and no file
 //! outside the source is read; only the root and what its manifests name count.
 
+mod about;
 mod credentials;
 mod files;
 mod front_end;
@@ -19,6 +20,7 @@ mod yaml;
 
 use serde::Serialize;
 
+pub use about::About;
 pub(super) use files::Files;
 pub(super) use front_end::folders as front_end_folders;
 pub use go::Go;

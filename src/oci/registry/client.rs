@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, RANGE};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use super::auth::{Access, Tokens};
 use super::certificates;
@@ -127,6 +128,21 @@ impl Registry {
             progress.advance(size);
             return Ok(path);
         }
+        Ok(store.keep_blob(self.fetch(reference, descriptor, store, progress)?, &digest)?)
+    }
+
+    /// The blob as a temporary file of the store, whether or not the store has it.
+    ///
+    /// # Errors
+    /// As [`Registry::blob`].
+    pub fn fetch(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        store: &Store,
+        progress: &Transfer,
+    ) -> Result<NamedTempFile, Error> {
+        let (digest, size) = (descriptor.digest, descriptor.size);
         let session = self.session(reference, Access::Pull);
         let request = session.request(Method::GET, session.repository.blob(&digest.to_string()));
         let expected = Expected::Sha256 { digest, size };
@@ -151,7 +167,7 @@ impl Registry {
             }
             other => other?,
         };
-        Ok(store.keep_blob(fetched.file, &digest)?)
+        Ok(fetched.file)
     }
 
     /// Fetches the blobs that the store lacks, several at a time, with one progress display called `label`.

@@ -9,7 +9,8 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use super::{Error, Image, Input, LayerInput, Time, package, package_with};
-use crate::oci::Compression;
+use crate::oci::image::{DOCKER_CONFIG, DOCKER_INDEX, DOCKER_LAYER_GZIP, DOCKER_MANIFEST};
+use crate::oci::{Compression, MediaTypes};
 use crate::plan::model;
 use crate::store::{Content, Entry, Kind, Store, Tree};
 use crate::ui::{Diagnose as _, Progress, Reporter};
@@ -33,9 +34,11 @@ impl Fixture {
             entrypoint: vec!["/usr/bin/node".to_owned(), "server.js".to_owned()],
             cmd: Vec::new(),
             labels: BTreeMap::from([label]),
+            annotations: BTreeMap::new(),
             writable: Vec::new(),
             created: 1_700_000_000,
             compression: Compression::Gzip,
+            media_types: MediaTypes::Oci,
             start_origin: "package.json:6 scripts.start".to_owned(),
             processes: BTreeMap::new(),
         };
@@ -431,6 +434,39 @@ fn on_base(fixture: &Fixture, base: super::Base, entries: &[(&str, Entry)]) -> R
         history: None,
     };
     package(input, &fixture.store, &Reporter::new(Progress::Quiet))
+}
+
+#[test]
+fn the_media_types_of_docker_are_never_mixed_with_others() {
+    let mut fixture = Fixture::new();
+    fixture.image.media_types = MediaTypes::Docker;
+    let entries = [("app/server", Entry::bytes("1"))];
+    let mut below = base(&serde_json::json!([]));
+    assert_eq!(on_base(&fixture, below.clone(), &entries).unwrap_err().id(), "package/media-type");
+    below.layers.remove(0);
+    let digests: Vec<_> = below.layers.iter().map(|layer| layer.digest).collect();
+    let image = on_base(&fixture, below, &entries).unwrap();
+    assert_eq!(image.layers[0].digest, digests[0], "bytes of a base stay");
+    let manifest: serde_json::Value = serde_json::from_str(&fixture.json(&image.manifest.digest)).unwrap();
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    let all = [&manifest, &manifest["config"]].into_iter().chain(layers);
+    let types: Vec<&str> = all.map(|part| part["mediaType"].as_str().unwrap()).collect();
+    assert_eq!(types, [DOCKER_MANIFEST, DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_LAYER_GZIP]);
+    assert_eq!(manifest["annotations"], serde_json::Value::Null);
+    let annotations = BTreeMap::from([("tier".to_owned(), "web".to_owned())]);
+    let several = vec![image.clone(), image];
+    let product = super::index(several, annotations.clone(), &fixture.store).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&fixture.json(&product.root.digest)).unwrap();
+    assert_eq!(
+        (&index["mediaType"], &index["manifests"][0]["mediaType"]),
+        (&DOCKER_INDEX.into(), &DOCKER_MANIFEST.into())
+    );
+    assert_eq!((product.is_index(), &index["annotations"]), (true, &serde_json::Value::Null));
+    let oci = Fixture::new();
+    let image = oci.package(vec![layer("app", Time::Source, &entries)]).unwrap();
+    let product = super::index(vec![image.clone(), image], annotations, &oci.store).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&oci.json(&product.root.digest)).unwrap();
+    assert_eq!(index["annotations"], serde_json::json!({"tier": "web"}));
 }
 
 #[test]

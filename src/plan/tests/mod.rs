@@ -45,7 +45,9 @@ fn base_image(reference: &str) -> ResolvedImage {
         settings: ContainerConfig {
             user: "1000".to_owned(),
             env: variables.map(str::to_owned).to_vec(),
-            labels: [("base".to_owned(), "1".to_owned())].into(),
+            labels: [("base", "1"), ("org.opencontainers.image.version", "3.22")]
+                .map(|(key, text)| (key.to_owned(), text.to_owned()))
+                .into(),
             ..ContainerConfig::default()
         },
         has_certificates: false,
@@ -214,6 +216,7 @@ fn node() -> Value {
             "dev_dependencies": { "typescript": "~5.9" },
             "optional_dependencies": {}, "peer_dependencies": {}, "engines": { "node": ">=20.9 <25" },
             "package_manager": null, "workspaces": false,
+            "about": { "description": "A shop", "licenses": "MIT", "authors": "", "url": "", "documentation": "" },
         },
         "lock": { "kind": "npm", "file": "package-lock.json", "version": "3", "packages": ["blake2", "express"],
                   "scripts": ["blake2"], "engines": {}, "drift": [], "registries": [] },
@@ -322,6 +325,7 @@ fn commit() -> Commit {
         revision: "0123456789abcdef0123456789abcdef01234567".into(),
         time: 1_790_000_000,
         url: Some("https://git.example.com/shop.git".into()),
+        version: None,
     }
 }
 
@@ -335,8 +339,12 @@ fn file<T>(line: usize, value: T) -> Resolved<T> {
 }
 
 fn make(language: &str, facts: Value, config: &Config) -> Result<Plan, Error> {
+    make_from(language, facts, config, None)
+}
+
+fn make_from(language: &str, facts: Value, config: &Config, commit: Option<&Commit>) -> Result<Plan, Error> {
     let definitions = Definitions::embedded();
-    plan(&detection(language, facts), config, None, &definitions, &Fake, &options())
+    plan(&detection(language, facts), config, commit, &definitions, &Fake, &options())
 }
 
 /// Everything that a person sees of an error.

@@ -325,6 +325,38 @@ fn configuration_reaches_every_part() {
 }
 
 #[test]
+fn labels_come_from_git_then_the_manifest_and_configuration_stands_above() {
+    let key = |name: &str| format!("org.opencontainers.image.{name}");
+    let label = |plan: &Plan, name: &str| plan.image.labels.get(&key(name)).cloned().unwrap_or_default();
+    let plan = make("node", node(), &Config::default()).unwrap();
+    assert_eq!(label(&plan, "version"), "1.0.0");
+    assert_eq!((label(&plan, "description"), label(&plan, "licenses")), ("A shop".into(), "MIT".into()));
+    let tagged = Commit { version: Some("1.2.3".into()), ..commit() };
+    let config = Config {
+        labels: BTreeMap::from([
+            (key("licenses"), flag("--label", "ISC".into())),
+            (key("description"), flag("--label", String::new())),
+        ]),
+        annotations: BTreeMap::from([
+            ("tier".into(), flag("--annotation", "web".into())),
+            (key("source"), flag("--annotation", String::new())),
+        ]),
+        ..Config::default()
+    };
+    let image = make_from("node", node(), &config, Some(&tagged)).unwrap().image;
+    let text =
+        |found: &BTreeMap<String, String>, name: &str| found.get(&key(name)).cloned().unwrap_or_default();
+    assert_eq!(text(&image.labels, "version"), "1.2.3");
+    assert_eq!(text(&image.labels, "licenses"), "ISC");
+    assert_eq!(text(&image.labels, "source"), "https://git.example.com/shop.git");
+    assert!(!image.labels.contains_key(&key("description")) && !image.labels.contains_key("tier"));
+    let manifest = image.manifest_annotations();
+    assert_eq!((&*manifest["tier"], &*manifest[&key("licenses")]), ("web", "ISC"));
+    assert!(!manifest.contains_key(&key("source")));
+    assert_eq!(image.index_annotations(), BTreeMap::from([("tier".to_owned(), "web".to_owned())]));
+}
+
+#[test]
 fn a_go_program_gets_the_helper_only_when_its_command_needs_it() {
     let config = Config {
         start: Some(file(1, Command::Line("bin/go-http -addr :$PORT".into()))),
@@ -513,6 +545,7 @@ fn an_image_takes_the_place_of_the_base_layer() {
     let label = |name: &str| plan.image.labels[&format!("org.opencontainers.image.{name}")].clone();
     assert_eq!(label("base.digest"), image.digest.to_string());
     assert_eq!(label("base.name"), "registry.example/alpine-3.22:latest");
+    assert!(!plan.image.labels.contains_key("org.opencontainers.image.version"), "it is the base's");
     assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
 }
 

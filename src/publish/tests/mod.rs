@@ -3,6 +3,7 @@
 mod archives;
 mod unpacking;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -70,9 +71,11 @@ impl Fixture {
             entrypoint: vec!["/app/server".to_owned()],
             cmd: Vec::new(),
             labels: [("org.opencontainers.image.title".to_owned(), "app".to_owned())].into(),
+            annotations: std::collections::BTreeMap::new(),
             writable: vec![model::Writable { path: "/data".to_owned(), whole: true, origin: String::new() }],
             created: 1_700_000_000,
             compression,
+            media_types: crate::oci::MediaTypes::Oci,
             start_origin: String::new(),
             processes: std::collections::BTreeMap::new(),
         };
@@ -432,7 +435,7 @@ fn tool_skopeo_and_umoci_read_every_form() {
 fn an_index_is_one_tag_with_an_image_for_each_platform() {
     let fixture = Fixture::new();
     let (amd64, arm64) = (fixture.image("1"), fixture.image_for("linux/arm64", "1"));
-    let product = make_index(vec![amd64.clone(), arm64.clone()], &fixture.store).unwrap();
+    let product = make_index(vec![amd64.clone(), arm64.clone()], BTreeMap::new(), &fixture.store).unwrap();
     let entry = |image: &Image, architecture: &str| {
         json!({
             "mediaType": MANIFEST, "digest": image.manifest.digest, "size": image.manifest.size,
@@ -513,7 +516,7 @@ fn a_docker_archive_holds_no_zstd() {
 fn a_docker_archive_holds_one_platform() {
     let fixture = Fixture::new();
     let images = vec![fixture.image("1"), fixture.image_for("linux/arm64", "1")];
-    let product = make_index(images, &fixture.store).unwrap();
+    let product = make_index(images, BTreeMap::new(), &fixture.store).unwrap();
     let file = fixture.path("image.tar");
     let error =
         fixture.publish_all(&product, &format!("docker-archive:{}", file.display()), "app").unwrap_err();

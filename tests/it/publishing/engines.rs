@@ -237,13 +237,10 @@ fn what_engines_answer_and_what_is_not_there_is_explained() {
     let mut text = String::new();
     let mut attempt = |lab: &Lab, arguments: &[&str]| {
         let finished = lab.rpack(arguments);
-        text += &format!(
-            "$ rpack {}\n{}{}[{}]\n\n",
-            arguments.join(" "),
-            finished.stdout,
-            finished.stderr,
-            finished.status
-        );
+        let Finished { stdout, stderr, status } = finished;
+        let status = status.to_string();
+        let parts = ["$ rpack ", &arguments.join(" "), "\n", &stdout, &stderr, "[", &status, "]\n\n"];
+        text.push_str(&parts.concat());
     };
     let nothing =
         Lab { context: lab.context, variables: vec![("PATH".to_owned(), "/nonexistent".to_owned())] };

@@ -6,6 +6,8 @@ mod engines;
 mod faults;
 mod login;
 mod look;
+mod media_types;
+mod metadata;
 mod push;
 mod servers;
 mod tokens;

@@ -54,6 +54,11 @@ impl Registry {
         wait_for(&host);
         Self { child, host }
     }
+
+    /// The text of a docker `config.json` with its user.
+    pub(crate) fn auth(&self) -> String {
+        format!(r#"{{"auths":{{"{}":{{"auth":"bWU6c2VjcmV0"}}}}}}"#, self.host)
+    }
 }
 
 impl Drop for Registry {

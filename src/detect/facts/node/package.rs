@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::super::json::{self, Offsets};
-use super::super::{Files, Located};
+use super::super::{About, Files, Located, about};
 use crate::detect::Error;
 use crate::detect::error::{Malformed, position};
 
@@ -51,6 +51,8 @@ pub struct Package {
     pub package_manager: Option<String>,
     /// Whether `workspaces` is stated.
     pub workspaces: bool,
+    /// `description`, `license`, `author` and `homepage`.
+    pub about: About,
 }
 
 impl Package {
@@ -113,6 +115,7 @@ pub(super) fn read(files: &Files<'_>, file: &str) -> Result<Option<Manifest>, Er
         engines: reader.lenient("engines"),
         package_manager: reader.string("packageManager")?,
         workspaces: matches!(members.get("workspaces"), Some(Value::Array(_) | Value::Object(_))),
+        about: reader.about(),
     };
     let versions = reader.versions(&package);
     let managers = reader.managers(&package);
@@ -208,6 +211,19 @@ impl Reader<'_> {
                 _ => Err(self.wrong(&[key, name], "a string")),
             })
             .collect()
+    }
+
+    fn about(&self) -> About {
+        let text = |key: &str| self.members.get(key).and_then(Value::as_str);
+        let author = self.members.get("author");
+        let member = |key: &str| author?.get(key)?.as_str();
+        About {
+            description: about::text(text("description")),
+            licenses: about::licenses(text("license")),
+            authors: about::person(text("author").or_else(|| member("name")), member("email")),
+            url: about::url(text("homepage")),
+            documentation: String::new(),
+        }
     }
 
     /// The strings of an object; whatever else stands there is ignored.

@@ -21,7 +21,8 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
     let manifest = "\u{feff}{\r\n  \"name\": \"shop\",\r\n  \"type\": \"module\",\r\n  \"main\": \"./dist/server\",\r\n  \
         \"scripts\": {\r\n    \"build\": \"tsc\",\r\n    \"start\": \"node dist/server.js\"\r\n  },\r\n  \
         \"dependencies\": { \"express\": \"^5.1.0\" },\r\n  \"engines\": {\r\n    \"node\": \">=20.9\"\r\n  },\r\n  \
-        \"packageManager\": \"npm@11.0.0\",\r\n  \"workspaces\": [\"a\"],\r\n  \"volta\": {\"node\": \"22.1.0\"}\r\n}\r\n";
+        \"packageManager\": \"npm@11.0.0\",\r\n  \"workspaces\": [\"a\"],\r\n  \"volta\": {\"node\": \"22.1.0\"},\r\n  \"description\": \"A shop\",\r\n  \
+        \"license\": \"MIT\", \"author\": {\"name\": \"Ada\", \"email\": \"a@acme.example\"}, \"homepage\": 1\r\n}\r\n";
     let (node, notices) = facts(&[
         ("package.json", manifest),
         (".nvmrc", "# comment\n\nv22 # jod\n"),
@@ -40,6 +41,10 @@ fn a_manifest_is_read_whole_with_bom_and_windows_line_ends() {
                 "dependencies": {"express": "^5.1.0"}, "dev_dependencies": {}, "optional_dependencies": {},
                 "peer_dependencies": {},
                 "engines": {"node": ">=20.9"}, "package_manager": "npm@11.0.0", "workspaces": true,
+                "about": {
+                    "description": "A shop", "licenses": "MIT", "authors": "Ada <a@acme.example>", "url": "",
+                    "documentation": "",
+                },
             },
             "lock": null,
             "manager": {

@@ -1,6 +1,7 @@
 //! Facts of Python: requirements, `pyproject.toml`, version files, app objects, scripts.
 
 mod apps;
+mod described;
 mod django;
 mod install;
 mod lock;

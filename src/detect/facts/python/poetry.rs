@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::super::Files;
+use super::described::Described;
 use super::project::{FILE, Index};
 use super::requirement::{Requirement, normalised};
 
@@ -27,6 +28,8 @@ pub(super) struct Poetry {
     pub(super) scripts: BTreeMap<String, Value>,
     #[serde(default)]
     pub(super) source: Vec<Index>,
+    #[serde(flatten)]
+    pub(super) about: Described,
 }
 
 /// Requirements in the standard's notation.

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::super::{Files, Located};
+use super::super::{About, Files, Located};
+use super::described::Described;
 use super::poetry::{self, Poetry};
 use super::requirement::{Requirement, parse};
 use crate::detect::Error;
@@ -29,6 +30,10 @@ pub struct Project {
     pub poetry: bool,
     /// `project.scripts`, or Poetry's: target by command.
     pub scripts: BTreeMap<String, String>,
+    /// `project.version`, or Poetry's; empty when it is not stated there.
+    pub version: String,
+    /// What it says of itself.
+    pub about: About,
 }
 
 /// What a manifest says besides the facts of the project.
@@ -79,6 +84,8 @@ struct ProjectTable {
     dynamic: Vec<String>,
     #[serde(default)]
     scripts: BTreeMap<String, String>,
+    #[serde(flatten)]
+    about: Described,
 }
 
 #[derive(Default, Deserialize)]
@@ -168,6 +175,8 @@ pub(super) fn read(files: &Files<'_>) -> Result<Manifest, Error> {
             let range = poetry.dependencies.get("python")?;
             Some(located(range.get_ref().as_str()?, range.span().start, "tool.poetry.dependencies.python"))
         });
+    let described = if is_project { &table.about } else { &poetry.about };
+    let (version, about) = (described.version(), described.about());
     let mut scripts = table.scripts;
     for (name, target) in &poetry.scripts {
         if let toml::Value::String(target) = target {
@@ -187,7 +196,15 @@ pub(super) fn read(files: &Files<'_>) -> Result<Manifest, Error> {
     indexes.extend(tool.uv.into_iter().flat_map(|uv| private(uv.index)));
     indexes.extend(tool.pdm.into_iter().flat_map(|pdm| private(pdm.source)));
     Ok(Manifest {
-        project: Some(Project { name, declared, build_system: has_build, poetry: is_poetry, scripts }),
+        project: Some(Project {
+            name,
+            declared,
+            build_system: has_build,
+            poetry: is_poetry,
+            scripts,
+            version,
+            about,
+        }),
         wanted,
         python,
         indexes,

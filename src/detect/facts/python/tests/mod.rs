@@ -140,16 +140,28 @@ fn broken_requirements_are_shown_at_their_place() {
 #[test]
 fn a_project_states_version_scripts_and_dependencies() {
     let text = "[build-system]\nrequires = [\"hatchling\"]\n\n[project]\nname = \"shop\"\nrequires-python = \">=3.11\"\n\
-        dependencies = [\"Flask>=3\", \"uvicorn[standard]\"]\n\n[project.scripts]\nserve = \"shop:main\"\n";
+        dependencies = [\"Flask>=3\", \"uvicorn[standard]\"]\n\n[project.scripts]\nserve = \"shop:main\"\n\n\
+        [project.urls]\n\"Home Page\" = \"https://shop.acme.example\"\n";
+    let text = text.replace(
+        "name = \"shop\"\n",
+        "name = \"shop\"\nversion = \"1.4\"\nlicense = \"MIT\"\nauthors = [{name = \"Ada\"}, {email = \"b@acme.example\"}]\n",
+    );
     let (python, _) = facts(&[
-        ("pyproject.toml", text),
+        ("pyproject.toml", &text),
         (".python-version", "cpython-3.13\n"),
         ("runtime.txt", "python-3.12.1"),
         (".tool-versions", "python 3.14.0"),
     ]);
     assert_eq!(
         python["project"],
-        json!({"name": "shop", "declared": true, "build_system": true, "poetry": false, "scripts": {"serve": "shop:main"}})
+        json!({
+            "name": "shop", "declared": true, "build_system": true, "poetry": false, "scripts": {"serve": "shop:main"},
+            "version": "1.4",
+            "about": {
+                "description": "", "licenses": "MIT", "authors": "Ada, b@acme.example",
+                "url": "https://shop.acme.example", "documentation": "",
+            },
+        })
     );
     assert_eq!(python["manager"], "pyproject");
     assert_eq!(python["dependencies"], json!(["flask", "uvicorn"]));
@@ -159,20 +171,22 @@ fn a_project_states_version_scripts_and_dependencies() {
             {"value": "3.13", "file": ".python-version", "line": 1, "key": ""},
             {"value": "3.12.1", "file": "runtime.txt", "line": 1, "key": ""},
             {"value": "3.14.0", "file": ".tool-versions", "line": 1, "key": "python"},
-            {"value": ">=3.11", "file": "pyproject.toml", "line": 6, "key": "project.requires-python"},
+            {"value": ">=3.11", "file": "pyproject.toml", "line": 9, "key": "project.requires-python"},
         ])
     );
 }
 
 #[test]
 fn poetrys_own_table_is_read() {
-    let text = "[tool.poetry]\nname = \"p\"\n[tool.poetry.dependencies]\npython = \"^3.11\"\nDjango = {version = \"5\"}\n";
+    let text = "[tool.poetry]\nname = \"p\"\nversion = \"2.0\"\nauthors = [\"Ada\"]\n[tool.poetry.dependencies]\npython = \"^3.11\"\nDjango = {version = \"5\"}\n";
     let (python, _) = facts(&[("pyproject.toml", text)]);
     assert_eq!(python["manager"], "poetry");
+    let project = &python["project"];
+    assert_eq!((&project["version"], &project["about"]["authors"]), (&json!("2.0"), &json!("Ada")));
     assert_eq!(python["dependencies"], json!(["django"]));
     assert_eq!(
         python["versions"],
-        json!([{"value": "^3.11", "file": "pyproject.toml", "line": 4, "key": "tool.poetry.dependencies.python"}])
+        json!([{"value": "^3.11", "file": "pyproject.toml", "line": 6, "key": "tool.poetry.dependencies.python"}])
     );
 }
 
