@@ -415,8 +415,9 @@ impl Drop for Dockerd {
     fn drop(&mut self) {
         // It ends its containerd.
         let pid = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.process.wait().unwrap();
+        // It may have ended by itself, which the test says then.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.process.wait();
     }
 }
 
