@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::debian_repository::sha256;
+use crate::support::registry::Registry;
 use crate::support::{Finished, TestContext, repository};
 
 /// Images of two layers in a store, and the programs that rpack finds.
@@ -446,4 +447,26 @@ fn root_tool_dockerd_takes_the_layers_that_it_lacks() {
         assert!(lab.path("back").join(blob(part)).exists());
     }
     assert_eq!(lab.unfinished(), 0);
+}
+
+#[test]
+#[ignore = "needs root, docker-registry and Debian's docker in target/tools: run by .ci/run"]
+fn root_tool_docker_pulls_what_is_pushed_and_pushes_what_is_pulled() {
+    let dockerd = Dockerd::start();
+    let lab = &dockerd.lab;
+    let registry = Registry::open(&lab.path("registry"));
+    let one = lab.image("app:1", &["linux/amd64"], &["base", "one"]);
+    let place = |name: &str| format!("{}/team/{name}", registry.host);
+    let pushed = lab.rpack(&["copy", "app:1", &format!("docker://{}", place("app:1"))]);
+    assert_eq!(pushed.status, 0, "{}", pushed.stderr);
+    lab.tool("docker", &["pull", "--quiet", &place("app:1")]);
+    let id = lab.tool("docker", &["image", "inspect", "--format", "{{.Id}}", &place("app:1")]);
+    assert_eq!(id.trim(), format!("sha256:{}", one.config));
+    lab.tool("docker", &["tag", &place("app:1"), &place("docker:2")]);
+    lab.tool("docker", &["push", "--quiet", &place("docker:2")]);
+    let back = format!("oci:{}", lab.path("pulled").display());
+    let pulled = lab.rpack(&["copy", &format!("docker://{}", place("docker:2")), &back]);
+    assert_eq!(pulled.status, 0, "{}", pulled.stderr);
+    // docker keeps the config, and compresses and names the layers in its own way.
+    assert!(lab.path("pulled").join(blob(&one.config)).exists());
 }
