@@ -1,22 +1,11 @@
 //! Requests of any kind, whose refusals are answers: what a registry's protocol needs.
 
-use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
-
 use reqwest::Method;
 use reqwest::blocking::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
+use super::upload::Part;
 use super::{Client, Error, Failure, Protection, retry};
-use crate::ui::Transfer;
-
-/// A server that takes less than this many bytes a second is given up. It is far below any real connection, so that
-/// uploads beside each other on a slow one are not cut off.
-const SLOWEST_UPLOAD: u64 = 8 << 10;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -42,17 +31,8 @@ pub enum Body {
     Form(String),
     /// These bytes.
     Bytes(Vec<u8>),
-    /// A part of a file, read while it is sent.
-    Part {
-        /// The file.
-        file: PathBuf,
-        /// The first byte.
-        from: u64,
-        /// The number of bytes.
-        length: u64,
-        /// Told of each byte, and counts them.
-        progress: Counted,
-    },
+    /// A part of a file.
+    Part(Part),
 }
 
 /// The answer, whatever its status.
@@ -95,71 +75,15 @@ impl Request {
 }
 
 impl Body {
-    /// Gives it to `builder`.
-    pub(super) fn give(
-        &self,
-        builder: RequestBuilder,
-        patience: Duration,
-        stopped: &Arc<AtomicBool>,
-    ) -> io::Result<RequestBuilder> {
-        Ok(match self {
-            Self::Empty => builder,
+    /// Gives it to `builder`; files are sent in another way.
+    pub(super) fn give(&self, builder: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Empty | Self::Part(_) => builder,
             Self::Form(form) => {
                 builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone())
             }
             Self::Bytes(bytes) => builder.body(bytes.clone()),
-            Self::Part { file, from, length, progress } => {
-                let mut file = File::open(file)?;
-                file.seek(SeekFrom::Start(*from))?;
-                let (progress, stopped) = (progress.clone(), stopped.clone());
-                let part = Part { bytes: file.take(*length), progress, stopped };
-                builder
-                    .body(reqwest::blocking::Body::sized(part, *length))
-                    .timeout(patience + Duration::from_secs(length / SLOWEST_UPLOAD))
-            }
-        })
-    }
-}
-
-/// What of one request has left this machine.
-#[derive(Clone, Debug)]
-pub struct Counted {
-    progress: Transfer,
-    count: Arc<AtomicU64>,
-}
-
-impl Counted {
-    /// A request of which nothing has left.
-    pub fn new(progress: Transfer) -> Self {
-        Self { progress, count: Arc::default() }
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.count.fetch_add(bytes, Ordering::Relaxed);
-        self.progress.advance(bytes);
-    }
-
-    /// It was in vain: nothing has arrived, as far as is known.
-    pub fn retract(&self) {
-        self.progress.retract(self.count.swap(0, Ordering::Relaxed));
-    }
-}
-
-/// A file on its way to a server.
-struct Part {
-    bytes: io::Take<File>,
-    progress: Counted,
-    stopped: Arc<AtomicBool>,
-}
-
-impl Read for Part {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(io::Error::other("something else has failed"));
         }
-        let count = self.bytes.read(buffer)?;
-        self.progress.advance(count as u64);
-        Ok(count)
     }
 }
 
@@ -199,6 +123,9 @@ impl Client {
 
     /// As [`Client::ask`], once: the answer may be one of a passing fault.
     pub(crate) fn ask_once(&self, request: &Request, limit: u64) -> Result<Reply, Failure> {
+        if let Body::Part(part) = &request.body {
+            return self.upload(request, part, limit);
+        }
         let mut response = self.send(request, None)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut bytes = Vec::new();

@@ -19,6 +19,7 @@ mod retry;
 mod tests;
 mod tls;
 mod transfer;
+mod upload;
 
 use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,12 +32,14 @@ use reqwest::StatusCode;
 use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RANGE};
 
-pub use ask::{Body, Counted, Reply, Request};
+pub use ask::{Body, Reply, Request};
 pub use download::Job;
 pub use error::{Error, join, shown};
 use pace::{Pace, Patience};
 pub use tls::Tls;
 pub use transfer::{Algorithm, Expected, Fetched};
+use upload::Uploads;
+pub use upload::{Counted, Part};
 
 /// How the client behaves.
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ pub struct Client {
     options: Options,
     patience: Patience,
     inner: Arc<OnceLock<Result<reqwest::blocking::Client, tls::Broken>>>,
+    uploads: Arc<OnceLock<Result<Uploads, tls::Broken>>>,
     stopped: Arc<AtomicBool>,
     tls: Option<Arc<Tls>>,
 }
@@ -98,7 +102,14 @@ impl Client {
     }
 
     fn with_patience(options: Options, patience: Patience) -> Self {
-        Self { options, patience, inner: Arc::default(), stopped: Arc::default(), tls: None }
+        Self {
+            options,
+            patience,
+            inner: Arc::default(),
+            uploads: Arc::default(),
+            stopped: Arc::default(),
+            tls: None,
+        }
     }
 
     /// Ends what is under way, here and in every clone: the build has failed elsewhere.
@@ -119,21 +130,31 @@ impl Client {
         inner.as_ref().map_err(tls::Broken::error)
     }
 
-    fn connect(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::blocking::Client, tls::Broken> {
+    fn builder(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::ClientBuilder, tls::Broken> {
         // Another part of the process may have installed the same provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::blocking::Client::builder();
+        let mut builder = reqwest::Client::builder();
         if let Some(tls) = tls {
             builder = tls.apply(builder)?;
         }
-        builder
+        Ok(builder
             .user_agent(concat!("rpack/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
-            .timeout(patience.silence)
             .tcp_user_timeout(patience.silence)
-            .redirect(reqwest::redirect::Policy::custom(follow))
+            .redirect(reqwest::redirect::Policy::custom(follow)))
+    }
+
+    fn connect(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::blocking::Client, tls::Broken> {
+        reqwest::blocking::ClientBuilder::from(Self::builder(patience, tls)?)
+            .timeout(patience.silence)
             .build()
             .map_err(|error| tls::Broken::Library(innermost(&error)))
+    }
+
+    /// The way to the network for files that are sent.
+    fn uploads(&self) -> Result<&Uploads, Error> {
+        let make = || Uploads::new(Self::builder(self.patience, self.tls.as_deref())?);
+        self.uploads.get_or_init(make).as_ref().map_err(tls::Broken::error)
     }
 
     /// Whether the network may not be used.
@@ -151,7 +172,7 @@ impl Client {
     /// The same client with certificates for some servers alone. It has connections of its own.
     #[must_use]
     pub fn with_tls(&self, tls: Tls) -> Self {
-        Self { inner: Arc::default(), tls: Some(Arc::new(tls)), ..self.clone() }
+        Self { inner: Arc::default(), uploads: Arc::default(), tls: Some(Arc::new(tls)), ..self.clone() }
     }
 
     /// The bytes at `url`, at most `limit` of them.
@@ -247,21 +268,10 @@ impl Client {
     /// Sends the request; with `from`, for a file of which so many bytes are here.
     fn send(&self, request: &Request, from: Option<u64>) -> Result<Response, Failure> {
         let url = &request.url;
-        if self.options.offline {
-            return Err(Failure::Final(Error::Offline { url: shown(url) }));
-        }
-        self.go_on(url)?;
+        let parsed = self.allowed(request)?;
         let inner = self.connector().map_err(Failure::Final)?;
-        let parsed = reqwest::Url::parse(url)
-            .ok()
-            .filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host())
-            .ok_or_else(|| Failure::Final(Error::Address { url: shown(url) }))?;
-        if parsed.scheme() == "http" && request.protection == Protection::Transport && !is_loopback(&parsed) {
-            return Err(Failure::Final(Error::Plain { url: shown(url) }));
-        }
         let builder = inner.request(request.method.clone(), parsed).headers(request.headers.clone());
-        let given = request.body.give(builder, self.patience.silence, &self.stopped);
-        let mut builder = given.map_err(|error| Failure::Final(Error::unsent(url, &error)))?;
+        let mut builder = request.body.give(builder);
         if let Some(have) = from {
             // The digest is over the bytes as they are stored: nobody may pack them for the journey.
             builder = builder.header(ACCEPT_ENCODING, "identity");
@@ -270,6 +280,23 @@ impl Client {
             }
         }
         builder.send().map_err(|error| Failure::from_reqwest(url, &error))
+    }
+
+    /// The address of `request`, if it may be asked.
+    fn allowed(&self, request: &Request) -> Result<reqwest::Url, Failure> {
+        let url = &request.url;
+        if self.options.offline {
+            return Err(Failure::Final(Error::Offline { url: shown(url) }));
+        }
+        self.go_on(url)?;
+        let parsed = reqwest::Url::parse(url)
+            .ok()
+            .filter(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host())
+            .ok_or_else(|| Failure::Final(Error::Address { url: shown(url) }))?;
+        if parsed.scheme() == "http" && request.protection == Protection::Transport && !is_loopback(&parsed) {
+            return Err(Failure::Final(Error::Plain { url: shown(url) }));
+        }
+        Ok(parsed)
     }
 
     /// Gives `response`'s body to `sink`, part by part, and refuses more than `limit` bytes or a server that

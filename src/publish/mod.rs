@@ -68,7 +68,10 @@ pub fn publish(
     let content = Content::from(product);
     let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
     destination.holds(&platforms(product), &content.media_types())?;
-    let put = put(&content, destination, references, &open, (&mounts(&content, tools), true), tools);
+    // Manifests are read for registries alone.
+    let is_far = matches!(destination, Destination::Registry(_));
+    let from = if is_far { mounts(&content, tools) } else { Vec::new() };
+    let put = put(&content, destination, references, &open, (&from, true), tools);
     put.map_err(|error| error.loading(destination, references))
 }
 

@@ -181,13 +181,18 @@ fn blobs(
         let key = format!("{}/{}@{}", repository.origin, repository.path, blob.digest);
         let (_lock, waited) =
             way.store.lock_noting(&format!("upload-{}", Digest::of(key.as_bytes()).hex()))?;
-        if waited && is_present(session, &blob.digest)? {
+        // Another process may have sent it since it was asked for.
+        let may_be_there = || Known::of(repository, way.store).here(&blob.digest, repository);
+        if (waited || may_be_there()) && is_present(session, &blob.digest)? {
             return Ok(Sent::Present);
         }
         let from = mounts(&blob.digest);
         let open = || (way.open)(blob);
         let (digest, size, store) = (blob.digest, blob.size, way.store);
-        Upload { session, digest, size, open: &open, from: &from, store, progress: &progress }.run()
+        let upload = Upload { session, digest, size, open: &open, from: &from, store, progress: &progress };
+        let sent = upload.run()?;
+        known::remember(repository, [digest], store);
+        Ok(sent)
     };
     let sent = in_lanes(&missing, bring);
     progress.finish();

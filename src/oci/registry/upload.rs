@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::push::stated;
 use super::session::{CHUNK_LENGTH, Session};
-use crate::http::{Attempts, Body, Counted, Failure, Reply, Request};
+use crate::http::{Attempts, Body, Counted, Failure, Part, Reply, Request};
 use crate::oci::Digest;
 use crate::store::Store;
 use crate::ui::Transfer;
@@ -287,7 +287,7 @@ impl Upload<'_> {
 
     fn part(&self, from: u64, length: u64, sent: &Counted) -> Result<Body, Failure<Error>> {
         let file = (self.open)().map_err(Failure::Final)?;
-        Ok(Body::Part { file, from, length, progress: sent.clone() })
+        Ok(Body::Part(Part { file, from, length, progress: sent.clone() }))
     }
 
     /// The name of the note about this upload.
