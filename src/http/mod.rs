@@ -2,7 +2,7 @@
 //!
 //! In: addresses that `rootfs::endpoints` found. Out: bytes, or files in the store whose digest was computed on
 //! the way. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), certificates from the system or from
-//! `SSL_CERT_FILE`. Blocking: parallel downloads use scoped threads.
+//! `SSL_CERT_FILE`. Blocking: parallel downloads use scoped threads; files that are sent go another way (`upload.rs`).
 //!
 //! Invariants: a file is kept only when it has the promised digest; a passing fault (408, 429, 5xx, a broken
 //! connection, a server that hardly sends) is tried five times and a broken transfer goes on where it stopped; a
