@@ -46,6 +46,7 @@ mod http_server;
 pub mod init;
 pub mod inspect;
 pub mod interrupt;
+mod lanes;
 pub mod observe;
 pub mod oci;
 pub mod package;

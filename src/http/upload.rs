@@ -99,10 +99,9 @@ impl Pieces {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(io::Error::other("something else has failed"));
         }
-        let mut piece = vec![0; PIECE];
-        let count = self.bytes.read(&mut piece)?;
+        let mut piece = Vec::with_capacity(PIECE);
+        let count = self.bytes.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
         self.progress.advance(count as u64);
-        piece.truncate(count);
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }
 }

@@ -33,9 +33,9 @@ pub use outcome::settle;
 pub use replace::{Replacement, index_again, replace};
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::num::NonZeroUsize;
 
+use crate::lanes::in_lanes;
 use crate::oci::image::{Descriptor, Index, Manifest, Platform};
 use crate::oci::{Digest, MediaTypes, to_canonical_json};
 use crate::plan;
@@ -179,7 +179,7 @@ fn put<T: serde::Serialize>(
 
 /// Layers that are packed at the same time: looking at the files of one and digesting its archive keep one thread
 /// busy, whatever else is left to do.
-const LANES: usize = 2;
+const LANES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// How layers become blobs.
 struct Packing<'a> {
@@ -195,13 +195,13 @@ struct Packing<'a> {
 impl Packing<'_> {
     /// The blobs of all layers, in their order.
     fn all(&self, layers: &[LayerInput]) -> Result<Vec<LayerDescriptor>, Error> {
-        let keys = in_lanes(layers, |layer| cache::key(layer, self.image.compression, self.store))?;
+        let keys = in_lanes(LANES, layers, |layer| cache::key(layer, self.image.compression, self.store))?;
         let keyed: Vec<_> = layers.iter().zip(keys).collect();
         // What is found is said in the order of the layers, whichever was looked at first.
         let found: Vec<Option<LayerDescriptor>> =
             keyed.iter().map(|(layer, key)| self.find(layer, key)).collect();
         let missing: Vec<_> = keyed.iter().zip(&found).filter(|(_, found)| found.is_none()).collect();
-        let mut written = in_lanes(&missing, |((layer, key), _)| self.write(layer, key))?.into_iter();
+        let mut written = in_lanes(LANES, &missing, |((layer, key), _)| self.write(layer, key))?.into_iter();
         Ok(found.into_iter().filter_map(|found| found.or_else(|| written.next())).collect())
     }
 
@@ -238,31 +238,6 @@ impl Packing<'_> {
         task.made(&outcome(&written));
         Ok(written.layer)
     }
-}
-
-/// What `work` makes of each item, in the order of the items; [`LANES`] at a time.
-fn in_lanes<I: Sync, T: Send>(
-    items: &[I],
-    work: impl Fn(&I) -> Result<T, Error> + Sync,
-) -> Result<Vec<T>, Error> {
-    let next = AtomicUsize::new(0);
-    let lane = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return done };
-            done.push((index, work(item)));
-        }
-    };
-    let mut done: Vec<_> = thread::scope(|scope| {
-        let lanes = [(); LANES].map(|()| scope.spawn(lane));
-        let join = |lane: thread::ScopedJoinHandle<'_, _>| {
-            lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        lanes.into_iter().flat_map(join).collect()
-    });
-    done.sort_unstable_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The size of a layer, and how much of it was compressed where not all was.

@@ -227,17 +227,6 @@ impl Store {
         Ok(Lock { _file: file })
     }
 
-    /// As [`Store::lock`], and whether another process or thread held it.
-    pub fn lock_noting(&self, key: &str) -> Result<(Lock, bool), Error> {
-        let path = self.root.join("locks").join(key);
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
-        let waits = file.try_lock().is_err();
-        if waits {
-            file.lock().map_err(Error::io("lock", &path))?;
-        }
-        Ok((Lock { _file: file }, waits))
-    }
-
     /// The folder of a package manager's cache, made when missing.
     pub fn cache(&self, id: &str) -> Result<PathBuf, Error> {
         let path = self.root.join("caches").join(id);

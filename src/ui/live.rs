@@ -104,6 +104,10 @@ impl Bar {
         self.bar.dec(bytes);
     }
 
+    pub(super) fn expect(&self, bytes: u64) {
+        self.bar.set_length(bytes);
+    }
+
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -315,6 +315,13 @@ impl Transfer {
         }
     }
 
+    /// `bytes` are to arrive in all.
+    pub fn expect(&self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.expect(bytes);
+        }
+    }
+
     /// Everything has arrived.
     pub fn finish(self) {
         let Self { reporter, label, done, bar, running } = self;

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::{Damaged, FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, remote};
 use crate::cache::Error;
+use crate::lanes::in_lanes;
 use crate::oci::registry::Registry;
 use crate::oci::{Digest, DigestReader, DigestWriter, to_canonical_json};
 use crate::plan::Plan;
 use crate::store::{self, Store};
 use crate::ui::Reporter;
+
+/// The most entries that are packed at a time.
+const MOST_LANES: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// What an export did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,31 +163,10 @@ impl<'a> Work<'a> {
     /// Packs the entries that the folder lacks, several at once.
     fn entries(&mut self, used: &[PathBuf]) -> Result<BTreeMap<String, Packed>, Error> {
         let names: Vec<String> = used.iter().filter_map(|path| wanted(path, self.store)).collect();
-        let (done, failure) = (Mutex::new(BTreeMap::new()), Mutex::new(None));
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        let work = || {
-            while let Some(name) = names.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                match self.entry(name) {
-                    Ok(packed) => {
-                        lock(&done).insert(name.clone(), packed);
-                    }
-                    Err(error) => {
-                        lock(&failure).get_or_insert(error);
-                    }
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().map_or(1, |n| n.get().min(4)) {
-                scope.spawn(work);
-            }
-        });
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.written += done.values().filter(|(_, new)| *new).map(|(packed, _)| packed.size).sum::<u64>();
-        Ok(done.into_iter().map(|(name, (packed, _))| (name, packed)).collect())
+        let lanes = thread::available_parallelism().map_or(NonZeroUsize::MIN, |found| found.min(MOST_LANES));
+        let packed = in_lanes(lanes, &names, |name| self.entry(name))?;
+        self.written += packed.iter().filter(|(_, new)| *new).map(|(packed, _)| packed.size).sum::<u64>();
+        Ok(names.into_iter().zip(packed).map(|(name, (packed, _))| (name, packed)).collect())
     }
 
     fn entry(&self, name: &str) -> Result<(Packed, bool), Error> {
@@ -224,10 +207,6 @@ impl<'a> Work<'a> {
 fn persist(file: tempfile::NamedTempFile, target: &Path) -> Result<(), Error> {
     file.persist(target).map_err(|error| store::Error::io("create", target)(error.error))?;
     Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Results of steps, and tools as they were unpacked: nothing else needs much time to be made from blobs.

@@ -15,9 +15,10 @@ use super::credentials::Credentials;
 use super::error::{Error, words};
 use super::host::{Repository, Settings};
 use super::known;
-use super::push::in_lanes;
+use super::push::LANES;
 use super::session::Session;
 use crate::http::{self, Client, Expected, Reply, Request};
+use crate::lanes::in_lanes;
 use crate::oci::image::{DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, INDEX, MANIFEST};
 use crate::oci::{Digest, Reference};
 use crate::store::Store;
@@ -190,7 +191,7 @@ impl Registry {
             return Ok(());
         }
         let progress = reporter.transfer(label, missing.iter().map(|blob| blob.size).sum());
-        let fetched = in_lanes(&missing, |blob| self.blob(reference, blob, store, &progress));
+        let fetched = in_lanes(LANES, &missing, |blob| self.blob(reference, blob, store, &progress));
         progress.finish();
         fetched?;
         known::remember(

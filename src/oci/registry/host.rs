@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::error::Error;
 use crate::http::{Protection, is_internal, is_loopback, shown};
-use crate::oci::Reference;
+use crate::oci::{Digest, Reference};
 
 /// The name under which Docker Hub's images are known, and the host that serves them.
 pub(super) const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -90,6 +90,11 @@ impl Repository {
     /// The address where uploads begin.
     pub(super) fn uploads(&self) -> String {
         format!("{}/v2/{}/blobs/uploads/", self.origin, self.path)
+    }
+
+    /// What notes and locks about a blob of this repository are called.
+    pub(super) fn key(&self, digest: &Digest) -> String {
+        Digest::of(format!("{}/{}@{digest}", self.origin, self.path).as_bytes()).hex()
     }
 
     /// The address of the list of what refers to a manifest.

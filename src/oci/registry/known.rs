@@ -30,15 +30,9 @@ impl Known {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    /// Whether `repository` may have the blob.
-    pub(super) fn here(&self, digest: &Digest, repository: &Repository) -> bool {
-        self.blobs.get(digest).is_some_and(|paths| paths.contains(&repository.path))
-    }
-
-    /// Other repositories than `repository` that may have the blob.
-    pub(super) fn elsewhere(&self, digest: &Digest, repository: &Repository) -> Vec<String> {
-        let found = self.blobs.get(digest).into_iter().flatten();
-        found.filter(|path| **path != repository.path).cloned().collect()
+    /// Another repository than `repository` that may have the blob.
+    pub(super) fn elsewhere(&self, digest: &Digest, repository: &Repository) -> Option<String> {
+        self.blobs.get(digest)?.iter().find(|path| **path != repository.path).cloned()
     }
 }
 

@@ -5,11 +5,9 @@
 //! wait for it.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -22,16 +20,17 @@ use super::known::{self, Known};
 use super::session::Session;
 use super::upload::{Sent, Upload, is_present};
 use crate::http::{Body, Reply, Request};
+use crate::lanes::in_lanes;
 use crate::oci::image::Descriptor;
 use crate::oci::layout::read_capped;
 use crate::oci::{Content, Digest, Reference};
 use crate::store::{self, Store};
-use crate::ui::Reporter;
+use crate::ui::{Reporter, Transfer};
 
 /// The most that is read of an answer to a manifest.
 const LIMIT: u64 = 64 << 10;
 /// Requests at a time. More does not help a link that is full, and registries count them.
-const LANES: usize = 4;
+pub(super) const LANES: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// How a push goes about it.
 pub struct Way<'a> {
@@ -72,16 +71,12 @@ impl Registry {
         let repository = Repository::itself(first, &self.settings);
         let known = Known::of(&repository, way.store);
         let stated = way.mounts.iter().map(|other| Repository::of(other, &self.settings));
-        let stated: Vec<String> = stated
+        let stated = stated
             .filter(|other| other.origin == repository.origin && other.path != repository.path)
             .map(|other| other.path)
-            .collect();
-        let mounts = |digest: &Digest| {
-            let mut from = known.elsewhere(digest, &repository);
-            from.extend(stated.iter().filter(|path| !from.contains(path)).cloned().collect::<Vec<_>>());
-            from
-        };
-        let from = content.blobs.iter().filter_map(|blob| mounts(&blob.digest).into_iter().next()).collect();
+            .next();
+        let mount = |digest: &Digest| known.elsewhere(digest, &repository).or_else(|| stated.clone());
+        let from = content.blobs.iter().filter_map(|blob| mount(&blob.digest)).collect();
         let session = self.session(first, Access::Push { from });
         let missing = missing_names(&session, &names, content.root.digest)?;
         if missing.is_empty() {
@@ -89,7 +84,7 @@ impl Registry {
         }
         let mut pushed = Pushed { present: content.blobs.len(), ..Pushed::default() };
         if missing.len() == names.len() {
-            pushed = blobs(&session, content, &mounts, way)?;
+            pushed = blobs(&session, content, &mount, way)?;
             for manifest in &content.manifests {
                 if !has_manifest(&session, &manifest.digest.to_string(), manifest.digest)? {
                     put(&session, manifest, &manifest.digest.to_string(), way)?;
@@ -156,46 +151,17 @@ pub(super) fn stated(reply: &Reply) -> Option<Digest> {
 fn blobs(
     session: &Session<'_>,
     content: &Content,
-    mounts: &(dyn Fn(&Digest) -> Vec<String> + Sync),
+    mount: &(dyn Fn(&Digest) -> Option<String> + Sync),
     way: &Way<'_>,
 ) -> Result<Pushed, Error> {
-    let mut distinct: Vec<&Descriptor> = Vec::new();
-    for blob in &content.blobs {
-        if !distinct.iter().any(|other| other.digest == blob.digest) {
-            distinct.push(blob);
-        }
-    }
-    let present = in_lanes(&distinct, |blob| is_present(session, &blob.digest))?;
-    let mut missing: Vec<&Descriptor> =
-        distinct.iter().zip(&present).filter(|(_, present)| !**present).map(|(blob, _)| *blob).collect();
-    let mut pushed = Pushed { present: distinct.len() - missing.len(), ..Pushed::default() };
-    if missing.is_empty() {
-        return Ok(pushed);
-    }
+    let mut distinct: Vec<&Descriptor> = content.blobs.iter().collect();
     // What takes longest comes first, so that nothing long is left when all else is done.
-    missing.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-    let label = format!("push to {}/{}", session.repository.host, session.repository.path);
-    let progress = way.reporter.transfer(&label, missing.iter().map(|blob| blob.size).sum());
-    let bring = |blob: &&Descriptor| {
-        let repository = &session.repository;
-        let key = format!("{}/{}@{}", repository.origin, repository.path, blob.digest);
-        let (_lock, waited) =
-            way.store.lock_noting(&format!("upload-{}", Digest::of(key.as_bytes()).hex()))?;
-        // Another process may have sent it since it was asked for.
-        let may_be_there = || Known::of(repository, way.store).here(&blob.digest, repository);
-        if (waited || may_be_there()) && is_present(session, &blob.digest)? {
-            return Ok(Sent::Present);
-        }
-        let from = mounts(&blob.digest);
-        let open = || (way.open)(blob);
-        let (digest, size, store) = (blob.digest, blob.size, way.store);
-        let upload = Upload { session, digest, size, open: &open, from: &from, store, progress: &progress };
-        let sent = upload.run()?;
-        known::remember(repository, [digest], store);
-        Ok(sent)
-    };
-    let sent = in_lanes(&missing, bring);
-    progress.finish();
+    distinct.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
+    distinct.dedup_by_key(|blob| blob.digest);
+    let journey = Journey { session, way, mount, amount: Amount::new(&distinct, session, way.reporter) };
+    let sent = in_lanes(LANES, &distinct, |blob| journey.bring(blob));
+    journey.amount.finish();
+    let mut pushed = Pushed::default();
     for one in sent? {
         match one {
             Sent::Present => pushed.present += 1,
@@ -207,6 +173,68 @@ fn blobs(
         }
     }
     Ok(pushed)
+}
+
+/// Blobs on their way.
+struct Journey<'a> {
+    session: &'a Session<'a>,
+    way: &'a Way<'a>,
+    /// Another repository of the registry that may have a blob.
+    mount: &'a (dyn Fn(&Digest) -> Option<String> + Sync),
+    amount: Amount<'a>,
+}
+
+impl Journey<'_> {
+    fn bring(&self, blob: &Descriptor) -> Result<Sent, Error> {
+        let (session, store, digest, size) = (self.session, self.way.store, blob.digest, blob.size);
+        // Who asks under the lock learns of what another process has sent.
+        let _lock = store.lock(&format!("upload-{}", session.repository.key(&digest)))?;
+        if is_present(session, &digest)? {
+            self.amount.lessen(size);
+            return Ok(Sent::Present);
+        }
+        let (from, progress) = ((self.mount)(&digest), self.amount.progress());
+        let open = || (self.way.open)(blob);
+        Upload { session, digest, size, open: &open, from, store, progress: &progress }.run()
+    }
+}
+
+/// How much there is to send. The first blob that is missing shows it; those that are found afterwards lessen it.
+struct Amount<'a> {
+    label: String,
+    reporter: &'a Reporter,
+    state: Mutex<(u64, Option<Transfer>)>,
+}
+
+impl<'a> Amount<'a> {
+    fn new(blobs: &[&Descriptor], session: &Session<'_>, reporter: &'a Reporter) -> Self {
+        let label = format!("push to {}/{}", session.repository.host, session.repository.path);
+        let all = blobs.iter().map(|blob| blob.size).sum();
+        Self { label, reporter, state: Mutex::new((all, None)) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, (u64, Option<Transfer>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lessen(&self, bytes: u64) {
+        let (left, progress) = &mut *self.state();
+        *left -= bytes;
+        if let Some(progress) = progress {
+            progress.expect(*left);
+        }
+    }
+
+    fn progress(&self) -> Transfer {
+        let (left, progress) = &mut *self.state();
+        progress.get_or_insert_with(|| self.reporter.transfer(&self.label, *left)).clone()
+    }
+
+    fn finish(&self) {
+        if let Some(progress) = self.state().1.take() {
+            progress.finish();
+        }
+    }
 }
 
 /// Puts a manifest or index under `name`.
@@ -238,39 +266,4 @@ pub(super) fn put_document(
         }
         _ => Ok(reply),
     }
-}
-
-/// The results of `work` for all items, in their order. After the first failure nothing new begins; that one is returned.
-pub(super) fn in_lanes<I: Sync, R: Send>(
-    items: &[I],
-    work: impl Fn(&I) -> Result<R, Error> + Sync,
-) -> Result<Vec<R>, Error> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, R)>> = Mutex::default();
-    let failure: Mutex<Option<Error>> = Mutex::default();
-    let lane = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { return };
-            match work(item) {
-                Ok(result) => done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result)),
-                Err(error) => {
-                    next.store(items.len(), Ordering::Relaxed);
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..LANES.min(items.len()) {
-            scope.spawn(lane);
-        }
-        lane();
-    });
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(at, _)| *at);
-    Ok(done.into_iter().map(|(_, result)| result).collect())
 }

@@ -46,8 +46,8 @@ pub(super) struct Upload<'a> {
     pub(super) size: u64,
     /// Leads to a file with its bytes; not asked when they are not sent.
     pub(super) open: &'a dyn Fn() -> Result<PathBuf, Error>,
-    /// Other repositories of the registry that may have it.
-    pub(super) from: &'a [String],
+    /// Another repository of the registry that may have it.
+    pub(super) from: Option<String>,
     pub(super) store: &'a Store,
     pub(super) progress: &'a Transfer,
 }
@@ -150,7 +150,7 @@ impl Upload<'_> {
 
     fn begin(&self) -> Result<Begun, Failure<Error>> {
         let mut address = self.session.repository.uploads();
-        if let Some(from) = self.from.first() {
+        if let Some(from) = &self.from {
             let digest = self.digest.to_string();
             let fields = super::auth::encode(&[("mount", digest.as_str()), ("from", from)]);
             address = format!("{address}?{fields}");
@@ -292,9 +292,7 @@ impl Upload<'_> {
 
     /// The name of the note about this upload.
     fn record(&self) -> String {
-        let repository = &self.session.repository;
-        let key = format!("{}/{}@{}", repository.origin, repository.path, self.digest);
-        format!("uploads/{}.json", Digest::of(key.as_bytes()).hex())
+        format!("uploads/{}.json", self.session.repository.key(&self.digest))
     }
 
     /// The upload that an earlier run left open.
