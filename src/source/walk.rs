@@ -5,6 +5,7 @@
 //! the time passes in asking for the state of files; what is found does not depend on them.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -51,23 +52,25 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     let first = Folder { path: root.to_owned(), ..Folder::default() };
     let walk = Walk { rules, state: Mutex::new(Progress::of(first)), more: Condvar::new() };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    let parts: Vec<Part> = thread::scope(|scope| {
+    let mut parts: Vec<Part> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| walk.work())).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        workers.into_iter().map(join).collect()
+        workers.into_iter().flat_map(join).collect()
     });
     if let Some((_, error)) = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner).failure {
         return Err(error);
     }
+    // Nearly sorted by then, so that hardly anything is left to compare below.
+    parts.sort_unstable_by(|one, other| one.folder.cmp(&other.folder));
     let (mut entries, mut walked) = (Vec::new(), Walked::default());
     for part in parts {
         entries.extend(part.entries);
         walked.settings.extend(part.settings);
         walked.seen.extend(part.sights);
     }
-    walked.seen.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    walked.seen.sort_by(|(one, _), (other, _)| one.cmp(other));
     walked.settings.sort();
     walked.settings.truncate(MAX_SETTINGS);
     walked.tree = entries.into_iter().collect();
@@ -86,9 +89,10 @@ struct Folder {
     nested: Arc<Vec<Arc<Gitignore>>>,
 }
 
-/// What one thread has found.
+/// What one folder holds, sorted by name.
 #[derive(Default)]
 struct Part {
+    folder: String,
     entries: Vec<(String, Entry)>,
     settings: Vec<String>,
     sights: Vec<(String, Sight)>,
@@ -120,10 +124,12 @@ struct Walk {
 
 impl Walk {
     /// Reads folders until there are none left, or until one cannot be read.
-    fn work(&self) -> Part {
-        let mut part = Part::default();
+    fn work(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
         while let Some(folder) = self.next() {
+            let mut part = Part { folder: folder.relative.clone(), ..Part::default() };
             let found = self.folder(&folder, &mut part);
+            parts.push(part);
             let mut state = self.lock();
             state.busy -= 1;
             match found {
@@ -136,7 +142,7 @@ impl Walk {
             drop(state);
             self.more.notify_all();
         }
-        part
+        parts
     }
 
     fn next(&self) -> Option<Folder> {
@@ -166,13 +172,12 @@ impl Walk {
         if *depth > MAX_DEPTH {
             return Err(Error::TooDeep { path: relative.clone(), limit: MAX_DEPTH });
         }
-        let (state, entries) = list(path).map_err(Error::io("read", path))?;
-        self.count(relative, &entries)?;
-        let names: Vec<_> = entries.iter().map(|(entry, kind)| (entry.file_name(), *kind)).collect();
+        let (state, names, entries) = list(path).map_err(Error::io("read", path))?;
+        self.count(relative, &names)?;
         part.sights.push((relative.clone(), Sight::Folder(state, listing(&names))));
         let mut folders = Vec::new();
-        for (entry, kind) in entries {
-            folders.extend(self.entry(&entry, kind, folder, part)?);
+        for ((name, kind), entry) in names.iter().zip(&entries) {
+            folders.extend(self.entry(entry, name, *kind, folder, part)?);
         }
         Ok(folders)
     }
@@ -181,11 +186,12 @@ impl Walk {
     fn entry(
         &self,
         entry: &DirEntry,
+        name: &OsStr,
         kind: FileType,
         above: &Folder,
         part: &mut Part,
     ) -> Result<Option<Folder>, Error> {
-        let (path, name) = (entry.path(), entry.file_name());
+        let path = entry.path();
         let text = name.to_string_lossy();
         let relative = below(&above.relative, &text);
         let verdict = self.rules.judge(above.verdict, &path, &relative, kind.is_dir(), &above.nested);
@@ -218,18 +224,18 @@ impl Walk {
         Ok(None)
     }
 
-    fn count(&self, relative: &str, entries: &[(DirEntry, FileType)]) -> Result<(), Error> {
+    fn count(&self, relative: &str, names: &[(OsString, FileType)]) -> Result<(), Error> {
         let mut state = self.lock();
         match relative.split('/').next() {
             Some(top) if !top.is_empty() => {
-                *state.counts.entry(top.to_owned()).or_default() += entries.len();
+                *state.counts.entry(top.to_owned()).or_default() += names.len();
             }
             _ => {
-                let names = entries.iter().map(|(entry, _)| entry.file_name().to_string_lossy().into_owned());
+                let names = names.iter().map(|(name, _)| name.to_string_lossy().into_owned());
                 state.counts.extend(names.map(|name| (name, 1)));
             }
         }
-        state.count += entries.len();
+        state.count += names.len();
         if state.count > MAX_ENTRIES {
             let largest = state.counts.iter().max_by_key(|(_, count)| **count);
             let largest = largest.map(|(name, _)| name.clone()).unwrap_or_default();
@@ -243,15 +249,18 @@ fn below(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { [folder, name].join("/") }
 }
 
-/// The state of a folder, looked at before its names are read, and what it lists.
-fn list(path: &Path) -> io::Result<(State, Vec<(DirEntry, FileType)>)> {
+/// The state of a folder, looked at before its names are read, and what it lists, sorted by name.
+fn list(path: &Path) -> io::Result<(State, Vec<(OsString, FileType)>, Vec<DirEntry>)> {
     let state = State::of(&fs::symlink_metadata(path)?);
     let entries = fs::read_dir(path)?.map(|entry| {
         let entry = entry?;
         let kind = entry.file_type()?;
-        Ok((entry, kind))
+        Ok(((entry.file_name(), kind), entry))
     });
-    Ok((state, entries.collect::<io::Result<_>>()?))
+    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_unstable_by(|((one, _), _), ((other, _), _)| one.cmp(other));
+    let (names, entries) = entries.into_iter().unzip();
+    Ok((state, names, entries))
 }
 
 /// None for a pipe, a socket or a device. What the file system says of the entry counts, whatever the folder listed.

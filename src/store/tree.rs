@@ -8,7 +8,7 @@
 //! entry's parents exist as directories after [`Tree::add_parents`].
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -217,11 +217,36 @@ impl Tree {
 
     /// The entries strictly below `path`, sorted.
     pub fn below<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> + use<'a> {
-        let prefix = format!("{path}/");
+        self.starting_with(&format!("{path}/"))
+    }
+
+    /// The entries whose paths start with `prefix`, sorted.
+    pub fn starting_with<'a>(&'a self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a Entry)> + use<'a> {
+        let prefix = prefix.to_owned();
         self.entries
             .range(prefix.clone()..)
             .take_while(move |(path, _)| path.starts_with(&prefix))
             .map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    /// The first part of every path below `folder`, which ends in a slash or is empty: what one finds there. However much
+    /// a folder holds, it is passed over in one step.
+    pub fn names(&self, folder: &str) -> BTreeSet<&str> {
+        let (mut names, mut from) = (BTreeSet::new(), Some(folder.to_owned()));
+        while let Some(start) = from.take() {
+            for path in self.entries.range(start..).map(|(path, _)| path.as_str()) {
+                let Some(rest) = path.strip_prefix(folder) else { break };
+                let (name, inside) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+                names.insert(name);
+                if inside {
+                    // `0` comes after the slash.
+                    from = Some(format!("{folder}{name}0"));
+                    break;
+                }
+            }
+        }
+        names.remove("");
+        names
     }
 
     /// Adds the missing parent directories of every entry as [`Entry::directory`].
@@ -295,6 +320,16 @@ mod tests {
             tree(&[("a", Entry::directory()), ("a/old", file.clone()), ("l", Entry::symlink("a"))]);
         below.apply(tree(&[("a", Entry::directory()), ("l", Entry::directory()), ("l/new", file)]));
         assert_eq!(paths(&below), ["a", "a/old", "l", "l/new"]);
+    }
+
+    #[test]
+    fn names_are_those_of_one_folder() {
+        let empty = || Entry::bytes("");
+        let tree =
+            tree(&[("a/b/c", empty()), ("a-b", empty()), ("a/b.d", empty()), ("a", Entry::directory())]);
+        assert_eq!(Vec::from_iter(tree.names("")), ["a", "a-b"]);
+        assert_eq!(Vec::from_iter(tree.names("a/")), ["b", "b.d"]);
+        assert_eq!(Vec::from_iter(tree.names("b/")), [""; 0]);
     }
 
     #[test]

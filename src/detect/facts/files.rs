@@ -1,7 +1,5 @@
 //! The view of the source that fact readers use: names at the root, texts with their encoding checked.
 
-use std::collections::BTreeSet;
-
 use super::super::Error;
 use crate::source::Source;
 use crate::store::Kind;
@@ -24,9 +22,7 @@ impl<'a> Files<'a> {
     /// The files below `folder`; all of them when it is empty.
     pub(in crate::detect) fn new(source: &'a Source, folder: &str) -> Self {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let below = source.tree.iter().filter_map(|(path, _)| path.strip_prefix(&prefix));
-        let root: BTreeSet<&str> = below.map(|path| path.split('/').next().unwrap_or(path)).collect();
-        let root = root.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let root = source.tree.names(&prefix).into_iter().map(str::to_owned).collect();
         Self { source, prefix, root }
     }
 
@@ -70,9 +66,8 @@ impl<'a> Files<'a> {
 
     /// The paths of all files, sorted.
     pub(in crate::detect) fn paths(&self) -> impl Iterator<Item = &'a str> + use<'_, 'a> {
-        self.source
-            .tree
-            .iter()
+        let below = self.source.tree.starting_with(&self.prefix);
+        below
             .filter(|(_, entry)| matches!(entry.kind, Kind::File { .. }))
             .filter_map(|(path, _)| path.strip_prefix(&self.prefix))
     }
