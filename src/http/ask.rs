@@ -1,10 +1,9 @@
 //! Requests of any kind, whose refusals are answers: what a registry's protocol needs.
 
 use reqwest::Method;
-use reqwest::blocking::RequestBuilder;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use super::upload::Part;
+use super::part::Part;
 use super::{Client, Error, Failure, Protection, retry};
 
 /// A request.
@@ -74,19 +73,6 @@ impl Request {
     }
 }
 
-impl Body {
-    /// Gives it to `builder`; files are sent in another way.
-    pub(super) fn give(&self, builder: RequestBuilder) -> RequestBuilder {
-        match self {
-            Self::Empty | Self::Part(_) => builder,
-            Self::Form(form) => {
-                builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone())
-            }
-            Self::Bytes(bytes) => builder.body(bytes.clone()),
-        }
-    }
-}
-
 impl Reply {
     /// The text of a header, if it has one; the first of several.
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -123,13 +109,10 @@ impl Client {
 
     /// As [`Client::ask`], once: the answer may be one of a passing fault.
     pub(crate) fn ask_once(&self, request: &Request, limit: u64) -> Result<Reply, Failure> {
-        if let Body::Part(part) = &request.body {
-            return self.upload(request, part, limit);
-        }
-        let mut response = self.send(request, None)?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut answer = self.send(request, None)?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let mut bytes = Vec::new();
-        self.read_body(&request.url, &mut response, limit, |part| {
+        self.read_body(&request.url, &mut answer, limit, |part| {
             bytes.extend_from_slice(part);
             Ok(())
         })?;

@@ -2,7 +2,7 @@
 //!
 //! In: addresses that `rootfs::endpoints` found. Out: bytes, or files in the store whose digest was computed on
 //! the way. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), certificates from the system or from
-//! `SSL_CERT_FILE`. Blocking: parallel downloads use scoped threads; files that are sent go another way (`upload.rs`).
+//! `SSL_CERT_FILE`. Blocking: whoever asks for several things at once does so from several threads.
 //!
 //! Invariants: a file is kept only when it has the promised digest; a passing fault (408, 429, 5xx, a broken
 //! connection, a server that hardly sends) is tried five times and a broken transfer goes on where it stopped; a
@@ -11,17 +11,18 @@
 //! elsewhere never to one of this machine or of a private network; credentials are never sent on to another host.
 
 mod ask;
+mod connector;
 mod download;
 mod error;
 mod pace;
+mod part;
 mod retry;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod transfer;
-mod upload;
 
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -29,17 +30,18 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use reqwest::StatusCode;
-use reqwest::blocking::Response;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RANGE};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RANGE,
+};
 
 pub use ask::{Body, Reply, Request};
+use connector::{Connector, Incoming};
 pub use download::Job;
 pub use error::{Error, join, shown};
 use pace::{Pace, Patience};
+pub use part::{Counted, Part};
 pub use tls::Tls;
 pub use transfer::{Algorithm, Expected, Fetched};
-use upload::Uploads;
-pub use upload::{Counted, Part};
 
 /// How the client behaves.
 #[derive(Clone, Debug)]
@@ -74,8 +76,7 @@ pub enum Protection {
 pub struct Client {
     options: Options,
     patience: Patience,
-    inner: Arc<OnceLock<Result<reqwest::blocking::Client, tls::Broken>>>,
-    uploads: Arc<OnceLock<Result<Uploads, tls::Broken>>>,
+    connector: Arc<OnceLock<Result<Connector, tls::Broken>>>,
     stopped: Arc<AtomicBool>,
     tls: Option<Arc<Tls>>,
 }
@@ -102,14 +103,7 @@ impl Client {
     }
 
     fn with_patience(options: Options, patience: Patience) -> Self {
-        Self {
-            options,
-            patience,
-            inner: Arc::default(),
-            uploads: Arc::default(),
-            stopped: Arc::default(),
-            tls: None,
-        }
+        Self { options, patience, connector: Arc::default(), stopped: Arc::default(), tls: None }
     }
 
     /// Ends what is under way, here and in every clone: the build has failed elsewhere.
@@ -125,36 +119,9 @@ impl Client {
     }
 
     /// The way to the network, for a client that may use it.
-    fn connector(&self) -> Result<&reqwest::blocking::Client, Error> {
-        let inner = self.inner.get_or_init(|| Self::connect(self.patience, self.tls.as_deref()));
-        inner.as_ref().map_err(tls::Broken::error)
-    }
-
-    fn builder(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::ClientBuilder, tls::Broken> {
-        // Another part of the process may have installed the same provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder();
-        if let Some(tls) = tls {
-            builder = tls.apply(builder)?;
-        }
-        Ok(builder
-            .user_agent(concat!("rpack/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(20))
-            .tcp_user_timeout(patience.silence)
-            .redirect(reqwest::redirect::Policy::custom(follow)))
-    }
-
-    fn connect(patience: Patience, tls: Option<&Tls>) -> Result<reqwest::blocking::Client, tls::Broken> {
-        reqwest::blocking::ClientBuilder::from(Self::builder(patience, tls)?)
-            .timeout(patience.silence)
-            .build()
-            .map_err(|error| tls::Broken::Library(innermost(&error)))
-    }
-
-    /// The way to the network for files that are sent.
-    fn uploads(&self) -> Result<&Uploads, Error> {
-        let make = || Uploads::new(Self::builder(self.patience, self.tls.as_deref())?);
-        self.uploads.get_or_init(make).as_ref().map_err(tls::Broken::error)
+    fn connector(&self) -> Result<&Connector, Error> {
+        let connector = self.connector.get_or_init(|| Connector::new(self.patience, self.tls.as_deref()));
+        connector.as_ref().map_err(tls::Broken::error)
     }
 
     /// Whether the network may not be used.
@@ -172,7 +139,7 @@ impl Client {
     /// The same client with certificates for some servers alone. It has connections of its own.
     #[must_use]
     pub fn with_tls(&self, tls: Tls) -> Self {
-        Self { inner: Arc::default(), uploads: Arc::default(), tls: Some(Arc::new(tls)), ..self.clone() }
+        Self { connector: Arc::default(), tls: Some(Arc::new(tls)), ..self.clone() }
     }
 
     /// The bytes at `url`, at most `limit` of them.
@@ -266,20 +233,19 @@ impl Client {
     }
 
     /// Sends the request; with `from`, for a file of which so many bytes are here.
-    fn send(&self, request: &Request, from: Option<u64>) -> Result<Response, Failure> {
-        let url = &request.url;
-        let parsed = self.allowed(request)?;
-        let inner = self.connector().map_err(Failure::Final)?;
-        let builder = inner.request(request.method.clone(), parsed).headers(request.headers.clone());
-        let mut builder = request.body.give(builder);
+    fn send(&self, request: &Request, from: Option<u64>) -> Result<Incoming, Failure> {
+        let address = self.allowed(request)?;
+        let connector = self.connector().map_err(Failure::Final)?;
+        let mut more = HeaderMap::new();
         if let Some(have) = from {
             // The digest is over the bytes as they are stored: nobody may pack them for the journey.
-            builder = builder.header(ACCEPT_ENCODING, "identity");
+            more.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             if have > 0 {
-                builder = builder.header(RANGE, format!("bytes={have}-"));
+                let range = HeaderValue::from_str(&format!("bytes={have}-"));
+                more.insert(RANGE, range.expect("digits are fit for a header"));
             }
         }
-        builder.send().map_err(|error| Failure::from_reqwest(url, &error))
+        connector.send(request, address, more, &self.stopped)
     }
 
     /// The address of `request`, if it may be asked.
@@ -299,33 +265,28 @@ impl Client {
         Ok(parsed)
     }
 
-    /// Gives `response`'s body to `sink`, part by part, and refuses more than `limit` bytes or a server that
+    /// Gives the body of `answer` to `sink`, part by part, and refuses more than `limit` bytes or a server that
     /// hardly sends.
     fn read_body(
         &self,
         url: &str,
-        response: &mut Response,
+        answer: &mut Incoming,
         limit: u64,
         mut sink: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut pace = Pace::new(self.patience);
-        let mut buffer = vec![0; 128 * 1024];
         let mut size = 0;
-        loop {
-            let count = match response.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::broken(&error)),
-            };
-            size += count as u64;
+        let mut take = |bytes: &[u8]| {
+            size += bytes.len() as u64;
             if size > limit {
                 return Err(Failure::Final(Error::TooLarge { url: shown(url), limit }));
             }
-            sink(&buffer[..count])?;
-            pace.advance(count)?;
-            self.go_on(url)?;
-        }
+            sink(bytes)?;
+            pace.advance(bytes.len())?;
+            self.go_on(url)
+        };
+        while answer.next(&mut take)? {}
+        Ok(())
     }
 }
 
@@ -374,6 +335,11 @@ impl Failure {
         Self::Passing { reason, asked: None, reached: true }
     }
 
+    fn silent(words: &str, patience: Duration) -> Self {
+        let reason = format!("{words}: {} s have passed", patience.as_secs_f32());
+        Self::Passing { reason, asked: None, reached: true }
+    }
+
     fn from_reqwest(url: &str, error: &reqwest::Error) -> Self {
         let reason = innermost(error);
         if error.is_redirect() || error.is_builder() {
@@ -415,7 +381,7 @@ fn plain(url: &str, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Failure> {
 }
 
 /// Turns statuses other than success into failures.
-fn checked(url: &str, response: Response) -> Result<Response, Failure> {
+fn checked(url: &str, response: Incoming) -> Result<Incoming, Failure> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -427,7 +393,7 @@ fn checked(url: &str, response: Response) -> Result<Response, Failure> {
 }
 
 /// The failure that a status stands for which says that the same request may work later.
-fn passing(response: &Response) -> Option<Failure> {
+fn passing(response: &Incoming) -> Option<Failure> {
     let status = response.status();
     retry::is_transient(status.as_u16()).then(|| {
         let asked = retry::retry_after(response.headers());

@@ -11,6 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use tempfile::NamedTempFile;
 
+use super::connector::Incoming;
 use super::{Client, Error, Failure, Protection, Request, checked, shown};
 use crate::oci::Digest;
 use crate::store::{self, Store};
@@ -284,7 +285,7 @@ impl Client {
         if partial.size > 0 && !continues(&response, partial.size) {
             *partial = Partial::new(store, expected)?;
         }
-        let is_framed = response.content_length().is_some();
+        let is_framed = response.is_framed();
         let limit = expected.limit();
         let left = limit.saturating_sub(partial.size);
         let received = self.read_body(url, &mut response, left, |bytes| {
@@ -309,7 +310,7 @@ impl Client {
 }
 
 /// Whether the server sends the rest from byte `have`; otherwise it starts again.
-fn continues(response: &reqwest::blocking::Response, have: u64) -> bool {
+fn continues(response: &Incoming, have: u64) -> bool {
     response.status() == StatusCode::PARTIAL_CONTENT
         && response
             .headers()

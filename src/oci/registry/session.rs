@@ -48,12 +48,31 @@ impl Session<'_> {
         }
         let known = self.header();
         let reply = self.send(request, known.as_deref(), limit)?;
-        if reply.status != 401 {
+        let Some(header) = self.answered(request, &reply, known.as_deref())? else {
+            return self.checked(request, reply);
+        };
+        let reply = self.send(request, Some(&header), limit)?;
+        // Tokens end here, and that one may be older than it seems: another thread got it for its own requests.
+        if known.is_some()
+            && let Some(header) = self.answered(request, &reply, Some(&header))?
+        {
+            let reply = self.send(request, Some(&header), limit)?;
             return self.checked(request, reply);
         }
-        let header = self.answer(request, &reply, known.as_deref()).map_err(Failure::Final)?;
-        let reply = self.send(request, Some(&header), limit)?;
         self.checked(request, reply)
+    }
+
+    /// The header that answers a 401, if that is what came.
+    fn answered(
+        &self,
+        request: &Request,
+        reply: &Reply,
+        used: Option<&str>,
+    ) -> Result<Option<String>, Failure<Error>> {
+        if reply.status != 401 {
+            return Ok(None);
+        }
+        self.answer(request, reply, used).map(Some).map_err(Failure::Final)
     }
 
     fn send(&self, request: &Request, header: Option<&str>, limit: u64) -> Result<Reply, Failure<Error>> {

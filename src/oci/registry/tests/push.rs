@@ -1,9 +1,11 @@
 //! What a push sends to a registry that follows the specification, with and without faults.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::memory::{Manners, Memory};
 use super::{Machine, Server, answer, auths};
+use crate::http::{Body, Client, Options, Protection, Request};
 use crate::oci::image::{CONFIG, Descriptor, LAYER, MANIFEST};
 use crate::oci::registry::{Error, Pushed, Way};
 use crate::oci::{Content, Digest, Reference};
@@ -106,10 +108,10 @@ fn credentials_do_not_follow_an_upload_to_another_host() {
             return answer(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], "");
         }
         if request.starts_with("POST") {
-            let client = reqwest::blocking::Client::new();
-            let begun =
-                client.post(format!("http://{target}/v2/app/blobs/uploads/")).body("").send().unwrap();
-            return answer(202, &[("Location", begun.headers()["location"].to_str().unwrap())], "");
+            let address = format!("http://{target}/v2/app/blobs/uploads/");
+            let begin = Request::new(Method::POST, address, Protection::Transport);
+            let begun = Client::new(Options::default()).ask(&begin.sending(Body::Bytes(Vec::new())), 1024);
+            return answer(202, &[("Location", begun.unwrap().header("location").unwrap())], "");
         }
         if request.starts_with("PUT") { answer(201, &[], "") } else { answer(404, &[], "") }
     });
