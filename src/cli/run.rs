@@ -109,8 +109,7 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let secrets = arguments.secrets.read(&session.environment)?;
         let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
         let image = pipeline::build(&plan, &checkout, &context, running, session)?;
-        let (tag, registry) = (super::app::tag(&plan), pipeline::registry(session, &checkout.config));
-        let tools = session.tools(&registry);
+        let (tag, tools) = (super::app::tag(&plan), session.tools(&context.registry));
         publish::publish(&image.clone().into(), &Destination::Store, &[tag], &tools).map_err(boxed)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
