@@ -7,6 +7,7 @@ use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner, program};
 use crate::config::{Config, Origin, Resolved};
+use crate::oci::image::{BASE_DIGEST, BASE_NAME, CREATED, PREDEFINED, REVISION, SOURCE, TITLE, VERSION};
 use crate::oci::{ImageSource, MediaTypes};
 use crate::source::Commit;
 use crate::ui::Location;
@@ -15,8 +16,6 @@ use crate::ui::Location;
 const USER: &str = "65532:65532";
 const INIT: &str = "/usr/bin/rpack-init";
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How the keys of labels begin that the image specification defines.
-const PREDEFINED: &str = "org.opencontainers.image.";
 /// Where programs look for certificates.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
 /// What every image sets: certificates for programs that look in other places, and writable folders.
@@ -346,27 +345,27 @@ fn labels(
     labels.retain(|key, _| !key.starts_with(PREDEFINED));
     labels.extend(planner.scope.table("image.labels", &planner.buildpack.image.labels)?);
     let mut set = |key: &str, value: String| {
-        labels.insert(format!("{PREDEFINED}{key}"), value);
+        labels.insert(key.to_owned(), value);
     };
-    set("title", name.to_owned());
+    set(TITLE, name.to_owned());
     if let Some(base) = base {
-        set("base.digest", base.image.digest.to_string());
+        set(BASE_DIGEST, base.image.digest.to_string());
         if let Ok(ImageSource::Registry(reference)) = ImageSource::parse(&base.image.reference) {
-            set("base.name", reference.full());
+            set(BASE_NAME, reference.full());
         }
     }
     if let Some(commit) = commit {
-        set("revision", commit.revision.clone());
+        set(REVISION, commit.revision.clone());
         if let Some(url) = &commit.url {
-            set("source", url.clone());
+            set(SOURCE, url.clone());
         }
         if let Some(version) = &commit.version {
-            set("version", version.clone());
+            set(VERSION, version.clone());
         }
     }
     let created = time(commit, options).and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     if let Some(created) = created {
-        set("created", created.to_string());
+        set(CREATED, created.to_string());
     }
     if !processes.is_empty() {
         let text = serde_json::to_string(processes).expect("processes are tables of texts");

@@ -20,7 +20,7 @@ pub use unpack::{Unpacked, config, layer, layer_of_paths, layers, unpack};
 
 use std::path::PathBuf;
 
-use crate::oci::image::{Descriptor, MANIFEST, Manifest};
+use crate::oci::image::{BASE_NAME, Descriptor, MANIFEST, Manifest};
 use crate::oci::registry::{self, Pushed, Registry, Way};
 use crate::oci::{Content, Reference};
 use crate::package::{Image, Product};
@@ -28,9 +28,6 @@ use crate::store::Store;
 use crate::ui::Reporter;
 use destination::Names;
 use layout::{Layout, Transfer};
-
-/// The label and annotation that names the image below.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// What images are published and found with.
 #[derive(Clone, Copy, Debug)]

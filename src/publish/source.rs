@@ -17,7 +17,7 @@ use crate::oci::image::{
 };
 use crate::oci::layout::{Archive, Place, read_capped};
 use crate::oci::{Content, Digest, Reference, is_document, is_index};
-use crate::package::{Image, LayerDescriptor, Product};
+use crate::package::{Image, LayerDescriptor, MADE_BY, Product};
 use crate::store;
 
 /// The largest manifest or config that is read.
@@ -328,7 +328,7 @@ impl Found<'_> {
             }
             let made_by = history.next().map(|entry| entry.created_by.as_str()).unwrap_or_default();
             layers.push(LayerDescriptor {
-                id: made_by.strip_prefix("rpack ").unwrap_or(made_by).to_owned(),
+                id: made_by.strip_prefix(MADE_BY).unwrap_or(made_by).to_owned(),
                 media_type: layer.media_type.clone(),
                 digest: layer.digest,
                 size: layer.size,

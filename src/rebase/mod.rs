@@ -24,15 +24,13 @@ pub use recipe::{LABEL, base, labelled};
 
 use crate::closure::{self, Kept};
 use crate::oci::Digest;
+use crate::oci::image::TITLE;
 use crate::package::{self, Image, LayerInput, Replacement};
 use crate::plan::model::{Catalogue as _, Package, Root, RootRequest};
 use crate::plan::provenance::{self, VERSIONS};
 use crate::rootfs::{self, Context, Purpose};
 use crate::store::{Content, Kind, Tree};
 use read::Old;
-
-/// The label with the app's name.
-const TITLE: &str = "org.opencontainers.image.title";
 
 /// What became of an image.
 #[derive(Clone, Debug)]

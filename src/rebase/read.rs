@@ -6,9 +6,9 @@ use super::recipe::Recipe;
 use super::{Error, LABEL};
 use crate::closure;
 use crate::oci::MediaTypes;
-use crate::oci::image::{DOCKER_MANIFEST, ImageConfig, MANIFEST};
+use crate::oci::image::{BASE_DIGEST, BASE_NAME, DOCKER_MANIFEST, ImageConfig, MANIFEST};
 use crate::oci::layout::read_capped;
-use crate::package::{Image, LayerInput, Time};
+use crate::package::{Image, LayerInput, MADE_BY, Time};
 use crate::plan;
 use crate::plan::model::Writable;
 use crate::publish;
@@ -16,11 +16,6 @@ use crate::store::{self, Store};
 
 /// The largest config that is read, in bytes.
 const MAX_CONFIG: u64 = 8 << 20;
-/// How rpack signs the history of its layers.
-const MADE_BY: &str = "rpack ";
-/// The annotation of an image on one from elsewhere.
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// What an image was made of.
 pub(super) struct Old {
@@ -81,6 +76,7 @@ fn recipe(config: &ImageConfig, name: &str) -> Result<Recipe, Error> {
         return serde_json::from_str(text)
             .map_err(|error| Error::Recipe { image: name.to_owned(), reason: error.to_string() });
     }
+    // An image on one from elsewhere.
     if labels.contains_key(BASE_DIGEST)
         && config.history.iter().any(|entry| entry.created_by.starts_with(MADE_BY))
     {
