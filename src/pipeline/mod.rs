@@ -104,23 +104,28 @@ pub type Error = Box<dyn Diagnose + Send + Sync>;
 
 /// What is configured for the app, without reading the rest of it.
 pub fn config(app: &App, session: &Session) -> Result<Config, Error> {
-    let folder = match &app.app {
-        Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
-        None => String::new(),
-    };
-    config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)
+    configured(app, &folder(app)?, session)
+}
+
+/// The app's folder below its source; empty for the source itself.
+fn folder(app: &App) -> Result<String, Error> {
+    match &app.app {
+        Some(typed) => source::folder(&app.path, typed).map_err(boxed),
+        None => Ok(String::new()),
+    }
+}
+
+fn configured(app: &App, folder: &str, session: &Session) -> Result<Config, Error> {
+    config::load(&app.path, folder, &session.environment, &app.flags).map_err(boxed)
 }
 
 /// Reads the app: configuration first, because it says what to leave out. An app in a folder of its own is read as
 /// if there were nothing around it, unless it is a member of a workspace. The only folder with an app need not be named.
 pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
-    let folder = match &app.app {
-        Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
-        None => String::new(),
-    };
+    let folder = folder(app)?;
     let home = app.path.join(&folder);
     observe(&app.path, &home, session);
-    let config = config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)?;
+    let config = configured(app, &folder, session)?;
     for warning in &config.warnings {
         session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
     }
