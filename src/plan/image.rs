@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Image, PROCESSES, Process, ResolvedImage};
+use super::catalogue::ResolvedImage;
+use super::model::{Image, PROCESSES, Process};
 use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner, program};

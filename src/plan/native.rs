@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::buildpack::{Compiles, NativeRow};
-use super::model::Source;
+use super::catalogue::Source;
 use super::{Error, Planner};
 
 /// Packages that dependencies of the app need.

@@ -16,9 +16,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::model::{
-    BaseImage, Blob, Catalogue, CatalogueError, Package, Release, ResolvedImage, Root, RootRequest, Source,
-};
+use super::catalogue::{Catalogue, CatalogueError, Release, ResolvedImage, RootRequest, Source};
+use super::model::{BaseImage, Blob, Package, Root};
 use super::{Error, Options, Plan, plan};
 use crate::config::{Config, Origin, Resolved};
 use crate::definitions::Definitions;

@@ -24,7 +24,8 @@ use crate::oci::image::{Descriptor, ImageConfig, Platform, layer_type};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::{self, Limits};
 use crate::oci::{Digest, ImageSource};
-use crate::plan::model::{BaseImage, BaseLayer, Blob, ResolvedImage};
+use crate::plan::catalogue::ResolvedImage;
+use crate::plan::model::{BaseImage, BaseLayer, Blob};
 use crate::store::{self, Kind, Tree};
 use find::Found;
 
