@@ -6,9 +6,12 @@ mod assets;
 mod bases;
 mod errors;
 mod failures;
+mod go;
+mod images;
 mod native;
 mod outcomes;
 mod plans;
+mod platforms;
 mod shell;
 mod starts;
 
