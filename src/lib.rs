@@ -61,6 +61,7 @@ pub mod rootfs;
 pub mod site;
 pub mod source;
 pub mod store;
+mod threads;
 pub mod timings;
 pub mod ui;
 pub mod unchanged;
