@@ -13,6 +13,7 @@ use super::secret::SecretArguments;
 use super::{Failure, boxed};
 use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin};
 use crate::interrupt;
+use crate::oci::image::user_ids;
 use crate::pipeline::{self, Error, Running, Session};
 use crate::plan::model::{PROCESSES, Process};
 use crate::publish::{self, Destination, Unpacked};
@@ -119,12 +120,6 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
     publish::unpack(&image, &session.store).map_err(boxed)
 }
 
-/// The numbers of `uid:gid`; an image without a user runs as root.
-fn ids(user: &str) -> (u32, u32) {
-    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
-    (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0))
-}
-
 /// The asked-for port, if it is free, or the first free one, beginning with that of the image.
 fn port(asked: Option<u16>, image: &Unpacked) -> Result<u16, Error> {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
@@ -199,15 +194,16 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
         *path != "tmp" && entry.mode & 0o1777 == 0o1777 && matches!(entry.kind, Kind::Directory { .. })
     });
     let writable = writable.map(|(path, _)| format!("/{path}")).collect();
-    let (uid, gid) = ids(&config.user);
+    // An image without a user runs as root.
+    let (uid, gid) = user_ids(&config.user);
     let argv = config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect();
     Spec {
         binds,
         writable,
         env,
         directory: config.working_dir.clone(),
-        uid,
-        gid,
+        uid: uid.unwrap_or(0),
+        gid: gid.unwrap_or(0),
         network: true,
         pid_one: true,
         stdin: Stdin::Inherit,

@@ -55,6 +55,9 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation of a descriptor in an index: the full reference, read by containerd.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 
+/// The largest index, manifest or config that is read, in bytes.
+pub const MAX_DOCUMENT: u64 = 8 << 20;
+
 /// The media type that a layer has in an OCI manifest: Docker's names become OCI's for the same bytes. None when
 /// it is not a layer that is read here.
 pub fn layer_type(media_type: &str) -> Option<&'static str> {
@@ -64,6 +67,13 @@ pub fn layer_type(media_type: &str) -> Option<&'static str> {
         LAYER_ZSTD => LAYER_ZSTD,
         _ => return None,
     })
+}
+
+/// The numbers in a config's user, `uid:gid`; none where there is a name or nothing. Without a group, the user's number
+/// is that of the group.
+pub fn user_ids(user: &str) -> (Option<u32>, Option<u32>) {
+    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
+    (uid.parse().ok(), gid.parse().ok())
 }
 
 /// Points at a blob.

@@ -8,7 +8,9 @@ use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner, program};
 use crate::config::{Config, Origin, Resolved};
-use crate::oci::image::{BASE_DIGEST, BASE_NAME, CREATED, PREDEFINED, REVISION, SOURCE, TITLE, VERSION};
+use crate::oci::image::{
+    BASE_DIGEST, BASE_NAME, CREATED, PREDEFINED, REVISION, SOURCE, TITLE, VERSION, user_ids,
+};
 use crate::oci::{ImageSource, MediaTypes};
 use crate::source::Commit;
 use crate::ui::Location;
@@ -249,10 +251,9 @@ fn time(commit: Option<&Commit>, options: &Options) -> Option<i64> {
 
 fn user(planner: &mut Planner<'_>) -> Result<String, Error> {
     let Some(user) = &planner.config.user else { return Ok(inherited_user(planner)) };
-    let (uid, gid) = user.value.split_once(':').unwrap_or((&user.value, &user.value));
-    match (uid.parse::<u32>(), gid.parse::<u32>()) {
-        (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => Ok(format!("{uid}:{gid}")),
-        (Ok(0), _) => Err(wrong(
+    match user_ids(&user.value) {
+        (Some(uid), Some(gid)) if is_user(uid, gid) => Ok(format!("{uid}:{gid}")),
+        (Some(0), _) => Err(wrong(
             "image.user",
             &user.value,
             &user.origin,
@@ -269,13 +270,17 @@ fn user(planner: &mut Planner<'_>) -> Result<String, Error> {
     }
 }
 
+/// Whether an app may run as these: not as root, and not as the numbers that stand for nobody at all.
+fn is_user(uid: u32, gid: u32) -> bool {
+    uid != 0 && uid != u32::MAX && gid != u32::MAX
+}
+
 /// The base image's user, if it is a number other than root's; names mean nothing outside the image.
 fn inherited_user(planner: &mut Planner<'_>) -> String {
     let Some(image) = &planner.bases.runtime else { return USER.to_owned() };
     let stated = image.settings.user.as_str();
-    let (uid, gid) = stated.split_once(':').unwrap_or((stated, stated));
-    match (uid.parse::<u32>(), gid.parse::<u32>()) {
-        (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => format!("{uid}:{gid}"),
+    match user_ids(stated) {
+        (Some(uid), Some(gid)) if is_user(uid, gid) => format!("{uid}:{gid}"),
         _ => {
             if !matches!(stated, "" | "0" | "0:0" | "root" | "root:root") {
                 let text = format!(

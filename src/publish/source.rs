@@ -12,16 +12,13 @@ use super::engine::{self, Engine};
 use super::layout::Layout;
 use super::{Error, Stored, Tools};
 use crate::oci::image::{
-    DOCKER_MANIFEST, Descriptor, IMAGE_NAME, ImageConfig, Index, MANIFEST, Manifest, Platform, REF_NAME,
-    layer_type,
+    DOCKER_MANIFEST, Descriptor, IMAGE_NAME, ImageConfig, Index, MANIFEST, MAX_DOCUMENT, Manifest, Platform,
+    REF_NAME, layer_type,
 };
 use crate::oci::layout::{Archive, Place, read_capped};
 use crate::oci::{Content, Digest, Reference, is_document, is_index};
 use crate::package::{Image, LayerDescriptor, MADE_BY, Product};
 use crate::store;
-
-/// The largest manifest or config that is read.
-const MAX_DOCUMENT: u64 = 8 << 20;
 
 /// The fewest digits by which an image is found.
 const MIN_PREFIX: usize = 6;
