@@ -15,7 +15,7 @@ use std::time::Instant;
 use rpack::definitions::Definitions;
 use rpack::http::{Client, Options};
 use rpack::observe::Observer;
-use rpack::plan::model::{Catalogue as _, RootRequest};
+use rpack::plan::catalogue::{Catalogue as _, RootRequest};
 use rpack::rootfs::{Context, Endpoints, Machine, Purpose, directory};
 use rpack::store::{Store, now};
 use rpack::ui::{Progress, Reporter};

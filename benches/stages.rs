@@ -11,9 +11,10 @@ use rpack::config::{self, Config, Environment};
 use rpack::definitions::Definitions;
 use rpack::detect::{Detection, detect};
 use rpack::oci::Digest;
-use rpack::plan::model::{
-    Catalogue, CatalogueError, Release, ResolvedImage, Root, RootRequest, Source as Registry,
+use rpack::plan::catalogue::{
+    Catalogue, CatalogueError, Release, ResolvedImage, RootRequest, Source as Registry,
 };
+use rpack::plan::model::Root;
 use rpack::plan::{self, plan};
 use rpack::source::{self, Fingerprints, Source};
 use rpack::store::Store;

@@ -40,6 +40,9 @@ mod elf_file;
 pub mod fuzz;
 pub mod http;
 #[cfg(test)]
+#[path = "../tests/it/support/http_head.rs"]
+mod http_head;
+#[cfg(test)]
 #[expect(dead_code, reason = "the integration tests use the rest of it")]
 #[path = "../tests/it/support/http_server.rs"]
 mod http_server;
@@ -59,6 +62,7 @@ pub mod rootfs;
 pub mod site;
 pub mod source;
 pub mod store;
+mod threads;
 pub mod timings;
 pub mod ui;
 pub mod unchanged;

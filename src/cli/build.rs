@@ -130,8 +130,7 @@ fn build(arguments: &Arguments, session: &Session) -> Result<u8, Error> {
     let tag = super::app::tag(&plans[0]);
     let given = if arguments.tag.is_empty() { std::slice::from_ref(&tag) } else { &arguments.tag };
     let everywhere: Vec<Destination> = [Destination::Store].into_iter().chain(outputs).collect();
-    let registry = pipeline::registry(session, &checkout.config);
-    let tools = session.tools(&registry);
+    let tools = session.tools(&context.registry);
     let publish = || publish_all(&product, given, &everywhere, arguments.push, &tools);
     session.reporter.stage("publish", publish)?;
     session.reporter.info(&summary(&product, given));

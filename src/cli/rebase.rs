@@ -76,14 +76,13 @@ pub(super) fn execute(arguments: &Arguments, session: &Session) -> Result<u8, Er
     let outputs: Vec<Destination> =
         arguments.output.iter().map(|text| text.parse().map_err(boxed)).collect::<Result<_, _>>()?;
     let config = config::of_environment(&session.environment).map_err(boxed)?;
-    let registry = pipeline::registry(session, &config);
-    let tools = session.tools(&registry);
+    let context = pipeline::rootfs_context(session, &config)?;
+    let tools = session.tools(&context.registry);
     let (old, reference) = publish::find_all(&arguments.image, &tools).map_err(boxed)?;
     let tag = arguments.tag.clone().or(reference);
     let tag = tag.ok_or_else(|| boxed(Failure::Untagged { image: arguments.image.clone() }))?;
     check(&old, &outputs)?;
     let created = session.environment.source_date_epoch().map_err(boxed)?;
-    let context = pipeline::rootfs_context(session, &config)?;
     let rebased = old
         .images
         .iter()

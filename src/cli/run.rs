@@ -13,6 +13,7 @@ use super::secret::SecretArguments;
 use super::{Failure, boxed};
 use crate::build::sandbox::{Bind, Output, Sandbox, Spec, Stdin};
 use crate::interrupt;
+use crate::oci::image::user_ids;
 use crate::pipeline::{self, Error, Running, Session};
 use crate::plan::model::{PROCESSES, Process};
 use crate::publish::{self, Destination, Unpacked};
@@ -109,8 +110,7 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let secrets = arguments.secrets.read(&session.environment)?;
         let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
         let image = pipeline::build(&plan, &checkout, &context, running, session)?;
-        let (tag, registry) = (super::app::tag(&plan), pipeline::registry(session, &checkout.config));
-        let tools = session.tools(&registry);
+        let (tag, tools) = (super::app::tag(&plan), session.tools(&context.registry));
         publish::publish(&image.clone().into(), &Destination::Store, &[tag], &tools).map_err(boxed)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
@@ -118,12 +118,6 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
     let tools = session.tools(&registry);
     let image = publish::find(&arguments.target, pipeline::machine(), &tools).map_err(boxed)?;
     publish::unpack(&image, &session.store).map_err(boxed)
-}
-
-/// The numbers of `uid:gid`; an image without a user runs as root.
-fn ids(user: &str) -> (u32, u32) {
-    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
-    (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0))
 }
 
 /// The asked-for port, if it is free, or the first free one, beginning with that of the image.
@@ -200,15 +194,16 @@ fn spec(image: &Unpacked, port: u16, arguments: &Arguments, session: &Session) -
         *path != "tmp" && entry.mode & 0o1777 == 0o1777 && matches!(entry.kind, Kind::Directory { .. })
     });
     let writable = writable.map(|(path, _)| format!("/{path}")).collect();
-    let (uid, gid) = ids(&config.user);
+    // An image without a user runs as root.
+    let (uid, gid) = user_ids(&config.user);
     let argv = config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect();
     Spec {
         binds,
         writable,
         env,
         directory: config.working_dir.clone(),
-        uid,
-        gid,
+        uid: uid.unwrap_or(0),
+        gid: gid.unwrap_or(0),
         network: true,
         pid_one: true,
         stdin: Stdin::Inherit,

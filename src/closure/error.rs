@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::plan::model::CatalogueError;
+use crate::plan::catalogue::CatalogueError;
 use crate::store;
 use crate::ui::{Diagnose, ExitCode};
 

@@ -10,7 +10,8 @@ use super::Error;
 use super::search::Target;
 use super::view::View;
 use crate::plan::Plan;
-use crate::plan::model::{Catalogue as _, Contents, Layer, Package, RootRequest};
+use crate::plan::catalogue::{Catalogue as _, RootRequest};
+use crate::plan::model::{Contents, Layer, Package};
 use crate::rootfs::{self, Context, Purpose};
 use crate::store::{Entry, Tree};
 

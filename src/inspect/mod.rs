@@ -27,9 +27,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::oci::Digest;
-use crate::oci::image::{Descriptor, History, ImageConfig, Manifest};
+use crate::oci::image::{BASE_DIGEST, BASE_NAME, Descriptor, History, ImageConfig, MAX_DOCUMENT, Manifest};
 use crate::oci::layout::read_capped;
-use crate::package::{Image, LayerDescriptor};
+use crate::package::{Image, LayerDescriptor, MADE_BY};
 use crate::plan::model::{PROCESSES, Process};
 use crate::plan::provenance::{self, VERSIONS};
 use crate::publish::{self, Error, Found, Tools};
@@ -38,13 +38,6 @@ use crate::rootfs;
 use crate::store;
 use report::{Base, Details, Layer, Member, Referrer, Size, Start};
 
-/// The largest manifest that is read, in bytes.
-const MAX_MANIFEST: u64 = 8 << 20;
-/// How rpack signs the history of its layers.
-const MADE_BY: &str = "rpack ";
-/// The label that names the image below, and that with its digest.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 /// Settings of a config that are shown by name; others are shown as they are.
 const SETTINGS: [&str; 8] =
     ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "WorkingDir", "Labels", "StopSignal"];
@@ -149,7 +142,7 @@ fn details(image: &Image, tools: &Tools<'_>) -> Result<Details, Error> {
 /// The manifest, which was checked when it came to the store.
 fn manifest(image: &Image, tools: &Tools<'_>) -> Result<Manifest, Error> {
     let path = tools.store.blob_path(&image.manifest.digest);
-    let bytes = read_capped(&path, MAX_MANIFEST).map_err(store::Error::io("read", &path))?;
+    let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
     serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable {
         what: "manifest",
         digest: image.manifest.digest,

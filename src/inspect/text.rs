@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::report::{Details, Kind, Layer, Package, Report};
-use super::{BASE_DIGEST, BASE_NAME};
+use crate::oci::image::{BASE_DIGEST, BASE_NAME};
 use crate::plan::model::PROCESSES;
 use crate::plan::provenance::VERSIONS;
 use crate::ui::columns::{count, quoted, section, shown, table};

@@ -12,7 +12,7 @@ use std::io::{self, Read as _};
 use serde::Deserialize;
 
 use super::image::{CONFIG, Descriptor, IMAGE_NAME, ImageConfig, LAYER, LAYER_GZIP, LAYER_ZSTD};
-use super::image::{MANIFEST, Manifest, REF_NAME};
+use super::image::{MANIFEST, MAX_DOCUMENT, Manifest, REF_NAME};
 use super::layout::{Archive, Error};
 use super::unpack::compression::{Kind, kind};
 use super::{Digest, DigestReader, Reference, to_canonical_json};
@@ -22,9 +22,6 @@ pub(super) const NAME: &str = "manifest.json";
 
 /// The largest `manifest.json`.
 const MAX_LIST: u64 = 16 << 20;
-
-/// The largest config.
-const MAX_CONFIG: u64 = 8 << 20;
 
 /// The most images of one archive.
 const MAX_IMAGES: usize = 100;
@@ -78,7 +75,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn add(&mut self, item: &Item) -> Result<(), Error> {
-        let text = bytes(self.archive, &item.config, MAX_CONFIG)?;
+        let text = bytes(self.archive, &item.config, MAX_DOCUMENT)?;
         let wrong = |reason: String| self.archive.not(format!("{}: {reason}", item.config));
         let config: ImageConfig = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         let (layers, diff_ids) = (item.layers.as_deref().unwrap_or_default(), config.rootfs.diff_ids);

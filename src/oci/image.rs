@@ -34,10 +34,29 @@ pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json"
 pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// Docker's media type of a layer that is not compressed.
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+/// How the keys of annotations begin that the specification defines; they are keys of labels as well.
+pub const PREDEFINED: &str = "org.opencontainers.image.";
+/// Annotation: the app's name.
+pub const TITLE: &str = "org.opencontainers.image.title";
+/// Annotation: when the image was made.
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// Annotation: the commit of the source.
+pub const REVISION: &str = "org.opencontainers.image.revision";
+/// Annotation: where the source is.
+pub const SOURCE: &str = "org.opencontainers.image.source";
+/// Annotation: the app's version.
+pub const VERSION: &str = "org.opencontainers.image.version";
+/// Annotation: the image below.
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// Annotation: the digest of the image below.
+pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 /// Annotation of a descriptor in an index: the tag it is found under.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation of a descriptor in an index: the full reference, read by containerd.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// The largest index, manifest or config that is read, in bytes.
+pub const MAX_DOCUMENT: u64 = 8 << 20;
 
 /// The media type that a layer has in an OCI manifest: Docker's names become OCI's for the same bytes. None when
 /// it is not a layer that is read here.
@@ -48,6 +67,13 @@ pub fn layer_type(media_type: &str) -> Option<&'static str> {
         LAYER_ZSTD => LAYER_ZSTD,
         _ => return None,
     })
+}
+
+/// The numbers in a config's user, `uid:gid`; none where there is a name or nothing. Without a group, the user's number
+/// is that of the group.
+pub fn user_ids(user: &str) -> (Option<u32>, Option<u32>) {
+    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
+    (uid.parse().ok(), gid.parse().ok())
 }
 
 /// Points at a blob.

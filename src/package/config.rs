@@ -6,6 +6,9 @@ use super::{Base, Error, LayerDescriptor, LayerInput};
 use crate::oci::image::{ContainerConfig, Empty, History, ImageConfig, Platform, RootFs};
 use crate::plan::model::Image;
 
+/// How rpack signs the history of its layers: the layer's id follows.
+pub const MADE_BY: &str = "rpack ";
+
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -41,7 +44,7 @@ pub(super) fn config(
             .iter()
             .map(|layer| History {
                 created: Some(created.clone()),
-                created_by: format!("rpack {}", layer.id),
+                created_by: format!("{MADE_BY}{}", layer.id),
                 comment: layer.comment.clone(),
                 empty_layer: false,
             })

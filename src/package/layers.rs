@@ -15,6 +15,7 @@ use std::collections::hash_map::Entry as Slot;
 
 use super::base::relocate;
 use super::{Error, FIXED_TIME, LayerInput, Time};
+use crate::oci::image::user_ids;
 use crate::plan::model::Image;
 use crate::store::{self, Entry, Kind, Tree};
 
@@ -148,8 +149,8 @@ struct Writable {
 
 impl Writable {
     fn new(image: &Image) -> Result<Self, Error> {
-        let (uid, gid) = image.user.split_once(':').unwrap_or((&image.user, &image.user));
-        let owner = (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0));
+        let (uid, gid) = user_ids(&image.user);
+        let owner = (uid.unwrap_or(0), gid.unwrap_or(0));
         let mut found = Self { whole: Vec::new(), single: Vec::new(), shared: Vec::new(), owner };
         for place in &image.writable {
             let list = if place.whole { &mut found.whole } else { &mut found.single };

@@ -25,6 +25,7 @@ pub(crate) mod tar;
 mod write;
 
 pub use base::Base;
+pub use config::MADE_BY;
 pub(crate) use contents::{INIT, globs};
 pub use contents::{Parts, add_packages, assemble};
 pub use error::Error;

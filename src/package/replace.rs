@@ -8,13 +8,11 @@ use serde_json::{Value, json};
 
 use super::config::rfc3339;
 use super::{Error, Image, LayerDescriptor, LayerInput, Packing, Product, layers, put};
+use crate::oci::image::CREATED;
 use crate::oci::{Digest, MediaTypes};
 use crate::plan;
 use crate::store::{self, Store};
 use crate::ui::Reporter;
-
-/// The label that says when an image was made.
-const CREATED: &str = "org.opencontainers.image.created";
 
 /// What becomes of an image.
 #[derive(Debug)]

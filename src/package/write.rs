@@ -25,6 +25,7 @@ use super::segments::{Known, Segment};
 use super::{Error, LayerDescriptor, LayerInput};
 use crate::oci::{Compression, Digest, DigestWriter};
 use crate::store::{self, Store};
+use crate::threads::joined;
 
 /// A layer that was written.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ pub(super) fn write(
         scope.spawn(|| hand_out(&items, order, work));
         let hasher = scope.spawn(|| digest(archive, layer));
         let collected = collect(results, plain, &mut output);
-        let digested = hasher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let digested = joined(hasher);
         // A file that the digest shows to be another one comes before what was met later.
         digested.and_then(|digested| collected.map(|()| digested))
     })?;

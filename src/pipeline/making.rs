@@ -15,6 +15,7 @@ use crate::plan::{self, Plan};
 use crate::rootfs::{self, Purpose};
 use crate::store::Tree;
 use crate::store::history::History;
+use crate::threads::joined;
 use crate::ui::Diagnose as _;
 use crate::{build, oci};
 
@@ -80,7 +81,7 @@ pub(super) fn make(
         if made.is_err() {
             context.client.stop();
         }
-        (made, runtime_root.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        (made, joined(runtime_root))
     });
     drop(engine);
     let work = match (made, runtime_root.is_err()) {
@@ -117,7 +118,7 @@ fn ground<'a>(
             root
         });
         let trees = session.reporter.stage("toolchains", || toolchains(plan, context));
-        (trees, root.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        (trees, joined(root))
     });
     let (trees, root) = match (trees, root) {
         (Err(trees), Err(root)) if trees.id() == "network/stopped" => return Err(root.into()),
@@ -151,10 +152,7 @@ fn toolchains<'a>(plan: &'a Plan, context: &rootfs::Context) -> Result<Trees<'a>
     };
     let fetched: Vec<_> = thread::scope(|scope| {
         let running: Vec<_> = wanted.map(|one| (one, scope.spawn(move || fetch(one)))).collect();
-        let joined = running.into_iter().map(|(one, thread)| (one, thread.join()));
-        joined
-            .map(|(one, tree)| (one, tree.unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
-            .collect()
+        running.into_iter().map(|(one, thread)| (one, joined(thread))).collect()
     });
     let (mut trees, mut failed) = (Vec::new(), Vec::new());
     for (one, tree) in fetched {

@@ -7,29 +7,32 @@
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
 mod making;
+mod planning;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+
+pub use planning::{lock, plan, plans};
+pub use reach::{registry, rootfs_context};
 
 use crate::build::Secrets;
 use crate::config::{Config, Environment};
 use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::observe::Observer;
-use crate::oci::registry::{Credentials, Places, Registry, Settings};
+use crate::oci::registry::Registry;
 use crate::package::{Image, Parts, Product};
-use crate::plan::lock::{self, Difference, Lock, Locked, Mode};
-use crate::plan::{Notice, Plan, provenance};
+use crate::plan::lock::{self, Lock};
+use crate::plan::{Plan, provenance};
 use crate::publish::Destination;
 use crate::rootfs::{self, Purpose};
 use crate::source::{Seen, Source};
 use crate::store::history::History;
-use crate::store::{self, Store, Tree};
+use crate::store::{Store, Tree};
 use crate::ui::{Diagnose, Reporter};
-use crate::{
-    build, closure, config, cross, detect, http, oci, package, plan, prune, publish, rebase, source,
-};
+use crate::{build, closure, config, cross, detect, oci, package, prune, publish, rebase, source};
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -104,23 +107,28 @@ pub type Error = Box<dyn Diagnose + Send + Sync>;
 
 /// What is configured for the app, without reading the rest of it.
 pub fn config(app: &App, session: &Session) -> Result<Config, Error> {
-    let folder = match &app.app {
-        Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
-        None => String::new(),
-    };
-    config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)
+    configured(app, &folder(app)?, session)
+}
+
+/// The app's folder below its source; empty for the source itself.
+fn folder(app: &App) -> Result<String, Error> {
+    match &app.app {
+        Some(typed) => source::folder(&app.path, typed).map_err(boxed),
+        None => Ok(String::new()),
+    }
+}
+
+fn configured(app: &App, folder: &str, session: &Session) -> Result<Config, Error> {
+    config::load(&app.path, folder, &session.environment, &app.flags).map_err(boxed)
 }
 
 /// Reads the app: configuration first, because it says what to leave out. An app in a folder of its own is read as
 /// if there were nothing around it, unless it is a member of a workspace. The only folder with an app need not be named.
 pub fn read(app: &App, session: &Session) -> Result<Checkout, Error> {
-    let folder = match &app.app {
-        Some(typed) => source::folder(&app.path, typed).map_err(boxed)?,
-        None => String::new(),
-    };
+    let folder = folder(app)?;
     let home = app.path.join(&folder);
     observe(&app.path, &home, session);
-    let config = config::load(&app.path, &folder, &session.environment, &app.flags).map_err(boxed)?;
+    let config = configured(app, &folder, session)?;
     for warning in &config.warnings {
         session.reporter.warn(&warning.id, &warning.text, warning.hint.as_deref());
     }
@@ -163,122 +171,6 @@ pub fn detect(checkout: &Checkout, session: &Session) -> Result<Detection, Error
 /// Looks at every rule of every detector.
 pub fn explain_detection(checkout: &Checkout, session: &Session) -> Result<Vec<detect::Explained>, Error> {
     detect::explain(&checkout.source, &checkout.folder, &session.definitions, &checkout.config).map_err(boxed)
-}
-
-/// Decides everything, once for each platform of the app.
-pub fn plans(
-    app: &App,
-    checkout: &Checkout,
-    detection: &Detection,
-    context: &rootfs::Context,
-    session: &Session,
-) -> Result<Vec<Plan>, Error> {
-    let plan = |platform: &String| plan(app, platform, checkout, detection, context, session);
-    app.platforms.iter().map(plan).collect()
-}
-
-/// Decides everything for one platform: versions, packages, steps, layers, start command. What is locked is used;
-/// what is not is resolved with a notice, or is an error when the configuration says `locked`.
-pub fn plan(
-    app: &App,
-    platform: &str,
-    checkout: &Checkout,
-    detection: &Detection,
-    context: &rootfs::Context,
-    session: &Session,
-) -> Result<Plan, Error> {
-    let is_locked = checkout.config.locked;
-    let Some(lock) = &checkout.lock else {
-        if is_locked {
-            return Err(boxed(lock::Error::Missing));
-        }
-        return plan_with(context, app, platform, checkout, detection, session);
-    };
-    session.reporter.info(&lock.summary());
-    let mode = if is_locked { Mode::Refuse } else { Mode::Resolve };
-    let locked = Locked::new(Some(lock), context, platform, mode);
-    let planned = plan_with(&locked, app, platform, checkout, detection, session);
-    let mut places = places(&checkout.config);
-    let known = locked.known(&places);
-    if is_locked && planned.is_err() && !known.is_empty() {
-        return Err(boxed(lock::Error::Drift { differences: known }));
-    }
-    let mut plan = planned?;
-    places.add(&plan);
-    let wanted = lock::record(&plan, &locked)?;
-    let mut differences = lock::compare(&lock.only(platform), &wanted, &places);
-    differences.extend(locked.missing(&places));
-    if is_locked && !differences.is_empty() {
-        return Err(boxed(lock::Error::Drift { differences }));
-    }
-    if !differences.is_empty() {
-        plan.notices.push(outdated(&differences));
-    }
-    Ok(plan)
-}
-
-/// Makes the lock that the app wants now, for each of its platforms, with what changed. Nothing is written.
-pub fn lock(
-    app: &App,
-    mode: &Mode,
-    checkout: &Checkout,
-    context: &rootfs::Context,
-    session: &Session,
-) -> Result<(Lock, Vec<Difference>), Error> {
-    let detection = detect(checkout, session)?;
-    let old = checkout.lock.clone().unwrap_or_default();
-    let mut new = Lock { images: old.images.clone(), ..Lock::default() };
-    let mut places = places(&checkout.config);
-    for platform in &app.platforms {
-        let locked = Locked::new(checkout.lock.as_ref(), context, platform, mode.clone());
-        let plan = plan_with(&locked, app, platform, checkout, &detection, session)?;
-        places.add(&plan);
-        new = new.with(&lock::record(&plan, &locked)?);
-    }
-    let differences = lock::compare(&old, &new, &places);
-    Ok((new, differences))
-}
-
-fn plan_with(
-    catalogue: &dyn plan::Catalogue,
-    app: &App,
-    platform: &str,
-    checkout: &Checkout,
-    detection: &Detection,
-    session: &Session,
-) -> Result<Plan, Error> {
-    let options = plan::Options {
-        platform: platform.to_owned(),
-        build_platform: machine().to_owned(),
-        platforms: app.platforms.clone(),
-        source_date_epoch: session.environment.source_date_epoch().map_err(boxed)?,
-        folder_name: folder_name(&checkout.home),
-    };
-    let commit = checkout.source.commit.as_ref();
-    plan::plan(detection, &checkout.config, commit, &session.definitions, catalogue, &options).map_err(boxed)
-}
-
-/// Where the configuration asks for packages.
-fn places(config: &Config) -> lock::Places {
-    let packages = config.build_packages.iter().chain(&config.runtime_packages);
-    let packages = packages.map(|package| (package.value.clone(), package.origin.to_string())).collect();
-    lock::Places { packages, ..lock::Places::default() }
-}
-
-/// What to say of a lock that the build does not follow in all.
-fn outdated(differences: &[Difference]) -> Notice {
-    let names: Vec<String> =
-        differences.iter().take(5).map(|difference| format!("`{}`", difference.name)).collect();
-    let more = match differences.len().saturating_sub(names.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let text = format!(
-        "`{}` is out of date: {}{more} differ; `rpack lock` brings it up to date and shows how",
-        lock::NAME,
-        names.join(", ")
-    );
-    Notice { id: "lock/outdated".to_owned(), text, warning: true }
 }
 
 /// The platform of this machine: steps run on it, and `rpack run` starts images for it.
@@ -437,50 +329,6 @@ pub fn publish(
     outputs.iter().try_for_each(|output| publish::publish(product, output, tags, tools)).map_err(boxed)
 }
 
-/// The way to registries, as the machine and `config` say.
-pub fn registry(session: &Session, config: &Config) -> Registry {
-    let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() });
-    Registry::new(client, registry_settings(config), credentials(session))
-}
-
-fn credentials(session: &Session) -> Credentials {
-    Credentials::new(Places {
-        home: session.environment.home().map(Path::to_owned),
-        environment: texts(&session.environment),
-        runtime: Some(PathBuf::from(format!("/run/containers/{}", rustix::process::getuid()))),
-    })
-}
-
-/// Everything that `rootfs` needs, with the endpoints of this machine. One serves planning and building, so that
-/// no client on the machine is asked twice where its registry is.
-pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Context, Error> {
-    let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() });
-    let machine = rootfs::Machine {
-        root: PathBuf::from("/"),
-        home: session.environment.home().map(Path::to_owned),
-        environment: texts(&session.environment),
-        observer: session.observer.clone(),
-        answers: Some(session.store.clone()),
-    };
-    let endpoints = rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
-    let (store, reporter) = (session.store.clone(), session.reporter.clone());
-    let context =
-        rootfs::Context::new(store, client, reporter, session.definitions.clone(), endpoints, store::now());
-    let (settings, credentials) = (registry_settings(config), credentials(session));
-    Ok(context
-        .with_images(config.folder.clone(), settings, credentials)
-        .observed_by(session.observer.clone()))
-}
-
-fn registry_settings(config: &Config) -> Settings {
-    let mirrors = config
-        .registry_mirrors
-        .iter()
-        .map(|(host, mirror)| (host.clone(), (mirror.value.clone(), mirror.origin.to_string())));
-    let insecure = config.insecure_registries.iter().map(|host| host.value.clone());
-    Settings { mirrors: mirrors.collect(), insecure: insecure.collect() }
-}
-
 /// The image that the app's image is made on, if it is one from elsewhere.
 fn base(plan: &Plan, context: &rootfs::Context) -> Result<Option<package::Base>, Error> {
     let Some(image) = &plan.runtime_root.image else { return Ok(None) };
@@ -492,14 +340,6 @@ fn base(plan: &Plan, context: &rootfs::Context) -> Result<Option<package::Base>,
     base().map(Some).map_err(boxed)
 }
 
-/// The variables that are UTF-8; addresses and names of files are.
-fn texts(environment: &Environment) -> BTreeMap<String, String> {
-    let text = |(name, value): (&std::ffi::OsStr, &std::ffi::OsStr)| {
-        Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
-    };
-    environment.iter().filter_map(text).collect()
-}
-
 /// The folder of the app, in full.
 fn app_folder(checkout: &Checkout) -> PathBuf {
     if checkout.folder.is_empty() {
@@ -507,12 +347,6 @@ fn app_folder(checkout: &Checkout) -> PathBuf {
     } else {
         checkout.source.root.join(&checkout.folder)
     }
-}
-
-/// The name of the folder, also for `.`.
-fn folder_name(root: &Path) -> String {
-    let absolute = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    absolute.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn boxed<E: Diagnose + Send + Sync + 'static>(error: E) -> Error {

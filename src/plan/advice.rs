@@ -9,8 +9,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::buildpack::{self, Buildpack, Native};
-use super::native;
+use super::buildpack::{self, Buildpack};
+use super::native::{self, Native, NativeRow};
 use super::template::{Expression, Scope, Text};
 use crate::definitions::Definitions;
 
@@ -203,7 +203,7 @@ pub fn advise(definitions: &Definitions, language: &str, failed: &Failed) -> Adv
 
 /// The packages that lines of the output ask for.
 fn missing(native: &Native, failed: &Failed) -> Vec<String> {
-    let hint = |row: &buildpack::NativeRow| {
+    let hint = |row: &NativeRow| {
         let line = |pattern: &String| failed.output.iter().find(|line| line.contains(pattern.as_str()));
         let seen = row.patterns.iter().find_map(line)?;
         let packages = native::line("build", &row.build);

@@ -1,6 +1,6 @@
 //! Images from elsewhere as bases: which are configured, and what may be laid over them.
 
-use super::model::{CatalogueError, ResolvedImage};
+use super::catalogue::{CatalogueError, ResolvedImage};
 use super::platform::{Architecture, Platforms};
 use super::{Catalogue, Error, Planner};
 use crate::config::{Config, Origin, Resolved};

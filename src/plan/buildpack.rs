@@ -1,7 +1,8 @@
 //! The format of `buildpacks/ID/buildpack.toml`: how an ecosystem is built, as data.
 //!
 //! In: definition files. Out: a [`Buildpack`]. Every expression in it has been compiled and every name in it is
-//! known; the format is described for people in `docs/buildpacks.md`.
+//! known; the format is described for people in `docs/buildpacks.md`. What only one part of planning reads stands
+//! there: versions, advice, [`Native`], [`Commands`].
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,9 @@ use serde::de::DeserializeOwned;
 use super::Error;
 use super::advice::{self, Advice};
 use super::model::Secret;
+use super::native::Native;
 use super::needs;
+use super::start::Commands;
 use super::template::{Expression, Text};
 use super::version::{Line, Patch, Scheme};
 use crate::definitions::Definitions;
@@ -187,72 +190,6 @@ pub(super) struct ExtraPackages {
     pub(super) packages: Vec<Text>,
 }
 
-/// Debian packages that known dependencies need.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Native {
-    /// The names of the app's dependencies, between blanks.
-    pub(super) dependencies: Text,
-    /// Those that the app wants compiled although there are compiled ones; `:all:` stands for all.
-    #[serde(default)]
-    pub(super) compiled: Text,
-    /// What every compilation takes.
-    #[serde(default)]
-    pub(super) tools: Vec<String>,
-    #[serde(default)]
-    pub(super) rows: Vec<NativeRow>,
-    /// The warning about names that no row has.
-    pub(super) unmatched: Option<Unmatched>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Unmatched {
-    pub(super) id: String,
-    /// With `NAMES` where the names belong.
-    pub(super) text: Text,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct NativeRow {
-    /// Dependencies that need the same.
-    #[serde(default)]
-    pub(super) names: Vec<String>,
-    /// Dependencies in whose company the row does not count: they bring the same themselves.
-    #[serde(default)]
-    pub(super) unless: Vec<String>,
-    /// What compiling takes besides the tools.
-    #[serde(default)]
-    pub(super) build: Vec<String>,
-    /// What files that come compiled are linked against. It goes to the build root, and from there to the image as
-    /// far as the files show.
-    #[serde(default)]
-    pub(super) links: Vec<String>,
-    /// What is loaded by name while the app runs, so that no file shows it; with dependencies.
-    #[serde(default)]
-    pub(super) runtime: Vec<String>,
-    /// Packages with programs that it calls. They are named, not added.
-    #[serde(default)]
-    pub(super) programs: Vec<String>,
-    #[serde(default)]
-    pub(super) compiles: Compiles,
-    /// What the output of a step holds when `build` is missing.
-    #[serde(default)]
-    pub(super) patterns: Vec<String>,
-}
-
-/// When a dependency is compiled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Compiles {
-    /// There is nothing compiled for Linux in its registry.
-    Always,
-    /// Only when the app says so.
-    #[default]
-    OnRequest,
-}
-
 /// Packages of the runtime root that go to one layer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -375,146 +312,6 @@ pub(super) enum Contents {
         dot_files: Option<Expression>,
     },
     SiteServer {},
-}
-
-/// How words of a start command become an argv.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Commands {
-    /// The map of named scripts that commands can call.
-    pub(super) scripts: Option<Expression>,
-    /// Their lines in `scripts_file`, by name.
-    pub(super) script_lines: Option<Expression>,
-    /// The file that holds them.
-    #[serde(default)]
-    pub(super) scripts_file: Text,
-    /// Words before a script's name: `["npm", "run"]`.
-    #[serde(default)]
-    pub(super) run: Vec<Vec<String>>,
-    /// Words that call one script: `["npm", "start"]` → `start`.
-    #[serde(default)]
-    pub(super) aliases: Vec<Alias>,
-    /// Leading words that are dropped, with assignments after them: `cross-env`, `npx`.
-    #[serde(default)]
-    pub(super) transparent: Vec<Vec<String>>,
-    /// A list of commands that the build has run, which count as done where `&&` stands after them.
-    pub(super) prepared: Option<Expression>,
-    /// The file that a bare first word stands for.
-    #[serde(default)]
-    pub(super) programs: BTreeMap<String, Text>,
-    /// Where other bare first words are.
-    pub(super) bins: Option<Bins>,
-    /// The shell that the image gets when a command is a list of commands: `a && b`.
-    pub(super) list_shell: Option<String>,
-    /// Whether the image has a shell, so that commands may name it.
-    #[serde(default)]
-    pub(super) shell: bool,
-    /// Commands that are no production start.
-    #[serde(default)]
-    pub(super) reject: Vec<Reject>,
-    /// Servers with options for where they listen.
-    #[serde(default)]
-    pub(super) listens: Vec<Listens>,
-    /// Programs that run several commands.
-    #[serde(default)]
-    pub(super) several: Vec<Several>,
-    /// What commands begin with that only make files, once or whenever a source changes: beside a server, the build has
-    /// done their work.
-    #[serde(default)]
-    pub(super) makers: Vec<Vec<String>>,
-}
-
-/// A server with options for where it listens: a port that is written becomes the default of `PORT`, and an address that
-/// only the same machine reaches becomes every address.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Listens {
-    /// What the command begins with; the folder of the first word does not count.
-    pub(super) words: Vec<String>,
-    /// Options for the port; the first is added where none is there and there is a default.
-    #[serde(default)]
-    pub(super) port: Vec<String>,
-    /// Options for the address; the first is added as the port's is.
-    #[serde(default)]
-    pub(super) host: Vec<String>,
-    /// Options for both, `HOST:PORT`.
-    #[serde(default)]
-    pub(super) bind: Vec<String>,
-    /// The port of a server that does not read `PORT` itself.
-    pub(super) default: Option<u16>,
-}
-
-/// A program that runs several commands: `run-s`, `concurrently`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Several {
-    /// What the command begins with; the folder of the first word does not count.
-    pub(super) words: Vec<String>,
-    /// What its other words are.
-    #[serde(default)]
-    pub(super) takes: Takes,
-    /// Options that make it run them at the same time; none when it always does.
-    pub(super) parallel_with: Option<Vec<String>>,
-    /// Options that have a value.
-    #[serde(default)]
-    pub(super) valued: Vec<String>,
-    /// Those of them that name the commands, with commas between the names.
-    #[serde(default)]
-    pub(super) names: Vec<String>,
-}
-
-/// What the words are that such a program is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Takes {
-    /// Names of scripts, also with `*`.
-    Scripts,
-    /// Whole commands, or `npm:NAME` for a script.
-    Lines,
-    /// Nothing that says what runs: that stands in another file.
-    #[default]
-    Nothing,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Alias {
-    pub(super) words: Vec<String>,
-    pub(super) script: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Bins {
-    pub(super) folder: Text,
-    /// The program that runs them.
-    pub(super) interpreter: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Reject {
-    /// What the command begins with; the folder of the first word does not count.
-    pub(super) words: Vec<String>,
-    /// A word that it must have besides.
-    pub(super) with: Option<String>,
-    /// What to use instead.
-    pub(super) instead: String,
-    /// The program that runs the file which the command names: `nodemon server.js` → `node server.js`.
-    pub(super) runs: Option<String>,
-    /// Options before that file that have a value.
-    #[serde(default)]
-    pub(super) valued: Vec<String>,
-    /// Options whose value is the program itself: `nodemon --exec tsx server.ts` → `tsx server.ts`.
-    #[serde(default)]
-    pub(super) exec: Vec<String>,
-    /// Why, for a program that is not for development: it manages processes.
-    pub(super) why: Option<String>,
-    /// What stands between its own options, also behind the file, and the arguments of the program: `--`.
-    pub(super) separator: Option<String>,
-    /// Endings of files that say what is to run, and are no programs: `ecosystem.config.js`.
-    #[serde(default)]
-    pub(super) settings: Vec<String>,
 }
 
 /// Something that a build may turn out to have made. Layers, runtime packages, start commands and variables are

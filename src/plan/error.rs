@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::model::CatalogueError;
+use super::catalogue::CatalogueError;
 use crate::ui::{Diagnose, ExitCode, Location};
 
 /// A statement of a wanted version.

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Image, PROCESSES, Process, ResolvedImage};
+use super::catalogue::ResolvedImage;
+use super::model::{Image, PROCESSES, Process};
 use super::start::{Candidate, StartCommand};
 use super::step::CONSTANT_TIME;
 use super::{Error, Options, Planner, program};
 use crate::config::{Config, Origin, Resolved};
+use crate::oci::image::{
+    BASE_DIGEST, BASE_NAME, CREATED, PREDEFINED, REVISION, SOURCE, TITLE, VERSION, user_ids,
+};
 use crate::oci::{ImageSource, MediaTypes};
 use crate::source::Commit;
 use crate::ui::Location;
@@ -15,8 +19,6 @@ use crate::ui::Location;
 const USER: &str = "65532:65532";
 const INIT: &str = "/usr/bin/rpack-init";
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How the keys of labels begin that the image specification defines.
-const PREDEFINED: &str = "org.opencontainers.image.";
 /// Where programs look for certificates.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
 /// What every image sets: certificates for programs that look in other places, and writable folders.
@@ -249,10 +251,9 @@ fn time(commit: Option<&Commit>, options: &Options) -> Option<i64> {
 
 fn user(planner: &mut Planner<'_>) -> Result<String, Error> {
     let Some(user) = &planner.config.user else { return Ok(inherited_user(planner)) };
-    let (uid, gid) = user.value.split_once(':').unwrap_or((&user.value, &user.value));
-    match (uid.parse::<u32>(), gid.parse::<u32>()) {
-        (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => Ok(format!("{uid}:{gid}")),
-        (Ok(0), _) => Err(wrong(
+    match user_ids(&user.value) {
+        (Some(uid), Some(gid)) if is_user(uid, gid) => Ok(format!("{uid}:{gid}")),
+        (Some(0), _) => Err(wrong(
             "image.user",
             &user.value,
             &user.origin,
@@ -269,13 +270,17 @@ fn user(planner: &mut Planner<'_>) -> Result<String, Error> {
     }
 }
 
+/// Whether an app may run as these: not as root, and not as the numbers that stand for nobody at all.
+fn is_user(uid: u32, gid: u32) -> bool {
+    uid != 0 && uid != u32::MAX && gid != u32::MAX
+}
+
 /// The base image's user, if it is a number other than root's; names mean nothing outside the image.
 fn inherited_user(planner: &mut Planner<'_>) -> String {
     let Some(image) = &planner.bases.runtime else { return USER.to_owned() };
     let stated = image.settings.user.as_str();
-    let (uid, gid) = stated.split_once(':').unwrap_or((stated, stated));
-    match (uid.parse::<u32>(), gid.parse::<u32>()) {
-        (Ok(uid), Ok(gid)) if uid != 0 && uid != u32::MAX && gid != u32::MAX => format!("{uid}:{gid}"),
+    match user_ids(stated) {
+        (Some(uid), Some(gid)) if is_user(uid, gid) => format!("{uid}:{gid}"),
         _ => {
             if !matches!(stated, "" | "0" | "0:0" | "root" | "root:root") {
                 let text = format!(
@@ -346,27 +351,27 @@ fn labels(
     labels.retain(|key, _| !key.starts_with(PREDEFINED));
     labels.extend(planner.scope.table("image.labels", &planner.buildpack.image.labels)?);
     let mut set = |key: &str, value: String| {
-        labels.insert(format!("{PREDEFINED}{key}"), value);
+        labels.insert(key.to_owned(), value);
     };
-    set("title", name.to_owned());
+    set(TITLE, name.to_owned());
     if let Some(base) = base {
-        set("base.digest", base.image.digest.to_string());
+        set(BASE_DIGEST, base.image.digest.to_string());
         if let Ok(ImageSource::Registry(reference)) = ImageSource::parse(&base.image.reference) {
-            set("base.name", reference.full());
+            set(BASE_NAME, reference.full());
         }
     }
     if let Some(commit) = commit {
-        set("revision", commit.revision.clone());
+        set(REVISION, commit.revision.clone());
         if let Some(url) = &commit.url {
-            set("source", url.clone());
+            set(SOURCE, url.clone());
         }
         if let Some(version) = &commit.version {
-            set("version", version.clone());
+            set(VERSION, version.clone());
         }
     }
     let created = time(commit, options).and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     if let Some(created) = created {
-        set("created", created.to_string());
+        set(CREATED, created.to_string());
     }
     if !processes.is_empty() {
         let text = serde_json::to_string(processes).expect("processes are tables of texts");

@@ -6,6 +6,7 @@
 mod advice;
 mod base;
 mod buildpack;
+pub mod catalogue;
 mod check;
 mod document;
 mod edition;
@@ -53,10 +54,11 @@ use start::{Candidate, StartCommand};
 use template::Scope;
 
 pub use advice::{Advised, Failed, advise};
+pub use catalogue::Catalogue;
 pub use edition::newest as newest_edition;
 pub use error::Error;
 pub use explain::explain;
-pub use model::{Catalogue, Notice, Plan};
+pub use model::{Notice, Plan};
 
 /// Where the sources are while steps run, and the app in the image.
 pub const APP: &str = "/app";

@@ -5,9 +5,77 @@
 
 use std::collections::BTreeSet;
 
-use super::buildpack::{Compiles, NativeRow};
-use super::model::Source;
+use serde::Deserialize;
+
+use super::catalogue::Source;
+use super::template::Text;
 use super::{Error, Planner};
+
+/// Debian packages that known dependencies need.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Native {
+    /// The names of the app's dependencies, between blanks.
+    pub(super) dependencies: Text,
+    /// Those that the app wants compiled although there are compiled ones; `:all:` stands for all.
+    #[serde(default)]
+    pub(super) compiled: Text,
+    /// What every compilation takes.
+    #[serde(default)]
+    pub(super) tools: Vec<String>,
+    #[serde(default)]
+    pub(super) rows: Vec<NativeRow>,
+    /// The warning about names that no row has.
+    pub(super) unmatched: Option<Unmatched>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Unmatched {
+    pub(super) id: String,
+    /// With `NAMES` where the names belong.
+    pub(super) text: Text,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct NativeRow {
+    /// Dependencies that need the same.
+    #[serde(default)]
+    pub(super) names: Vec<String>,
+    /// Dependencies in whose company the row does not count: they bring the same themselves.
+    #[serde(default)]
+    pub(super) unless: Vec<String>,
+    /// What compiling takes besides the tools.
+    #[serde(default)]
+    pub(super) build: Vec<String>,
+    /// What files that come compiled are linked against. It goes to the build root, and from there to the image as
+    /// far as the files show.
+    #[serde(default)]
+    pub(super) links: Vec<String>,
+    /// What is loaded by name while the app runs, so that no file shows it; with dependencies.
+    #[serde(default)]
+    pub(super) runtime: Vec<String>,
+    /// Packages with programs that it calls. They are named, not added.
+    #[serde(default)]
+    pub(super) programs: Vec<String>,
+    #[serde(default)]
+    pub(super) compiles: Compiles,
+    /// What the output of a step holds when `build` is missing.
+    #[serde(default)]
+    pub(super) patterns: Vec<String>,
+}
+
+/// When a dependency is compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Compiles {
+    /// There is nothing compiled for Linux in its registry.
+    Always,
+    /// Only when the app says so.
+    #[default]
+    OnRequest,
+}
 
 /// Packages that dependencies of the app need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::buildpack::Tool;
-use super::model::Release;
+use super::catalogue::Release;
 use super::source::{Asked, debian_releases};
 use super::version::{self, Line, Offer, Patch, Resolution, Statement, Wanted};
 use super::{Error, Planner};

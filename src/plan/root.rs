@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{BaseImage, Root, RootRequest};
+use super::catalogue::RootRequest;
+use super::model::{BaseImage, Root};
 use super::native::Packages;
 use super::platform::Architecture;
 use super::{Error, Planner, base};

@@ -4,7 +4,8 @@
 //! of its own, and one version serves all images of an index.
 
 use super::buildpack::{Source, Tool};
-use super::model::{self, Notice, Release};
+use super::catalogue::{self, Release};
+use super::model::Notice;
 use super::platform::Architecture;
 use super::template::Text;
 use super::version::{self, Line, Offer, Statement};
@@ -115,7 +116,7 @@ pub(super) fn exact(
     if let Some(release) = listed.filter(|release| release.integrity.is_some()) {
         return Ok(Some(release));
     }
-    let exact = model::Source::Exact { of: Box::new(source), version: version.to_owned() };
+    let exact = catalogue::Source::Exact { of: Box::new(source), version: version.to_owned() };
     Ok(planner.catalogue.releases(&exact)?.pop())
 }
 
@@ -125,7 +126,7 @@ fn archive(
     key: &str,
     source: &Source,
     architecture: Architecture,
-) -> Result<Option<(&'static str, String, model::Source)>, Error> {
+) -> Result<Option<(&'static str, String, catalogue::Source)>, Error> {
     let mut scope = planner.scope.clone();
     scope.set("arch", &planner.platforms.scope(architecture));
     let text = |text: &Text| scope.text(&format!("{key}.source"), text);
@@ -133,19 +134,19 @@ fn archive(
         Source::Debian | Source::Pinned(_) => return Ok(None),
         Source::Npm(package) => {
             let package = text(package)?;
-            ("npm", format!("npm:{package}"), model::Source::Npm { package })
+            ("npm", format!("npm:{package}"), catalogue::Source::Npm { package })
         }
         Source::Go { module, version } => {
             let (module, version) = (text(module)?, text(version)?);
-            ("go", format!("go:{module}"), model::Source::Go { module, version })
+            ("go", format!("go:{module}"), catalogue::Source::Go { module, version })
         }
         Source::Pypi { project, wheel, python } => {
             let (project, wheel) = (text(project)?, text(wheel)?);
             let python = python.as_ref().map(text).transpose()?;
-            ("pypi", format!("pypi:{project}"), model::Source::Pypi { project, wheel, python })
+            ("pypi", format!("pypi:{project}"), catalogue::Source::Pypi { project, wheel, python })
         }
         Source::Maven { group, artifact, classifier, extension } => {
-            let source = model::Source::Maven {
+            let source = catalogue::Source::Maven {
                 group: group.clone(),
                 artifact: artifact.clone(),
                 classifier: classifier.clone(),
@@ -155,7 +156,7 @@ fn archive(
         }
         Source::Archive(id) => {
             let platform = architecture.platform.to_owned();
-            ("archive", format!("archive:{id}"), model::Source::Archive { id: id.clone(), platform })
+            ("archive", format!("archive:{id}"), catalogue::Source::Archive { id: id.clone(), platform })
         }
     }))
 }
@@ -168,7 +169,7 @@ pub(super) fn debian_releases(
 ) -> Result<Vec<Release>, Error> {
     let mut kept: Option<Vec<Release>> = None;
     for architecture in &planner.platforms.all {
-        let found = planner.catalogue.releases(&model::Source::Debian {
+        let found = planner.catalogue.releases(&catalogue::Source::Debian {
             base: base.to_owned(),
             architecture: architecture.debian.to_owned(),
             package: package.to_owned(),
@@ -189,7 +190,7 @@ pub(super) fn debian_releases(
 fn unlisted(
     planner: &mut Planner<'_>,
     tool: &Tool,
-    source: &model::Source,
+    source: &catalogue::Source,
     wanted: &str,
     listed: &[Release],
 ) -> Result<Option<Release>, Error> {
@@ -202,7 +203,7 @@ fn unlisted(
     if !is_exact || is_listed {
         return Ok(None);
     }
-    let exact = model::Source::Exact { of: Box::new(source.clone()), version: version.to_owned() };
+    let exact = catalogue::Source::Exact { of: Box::new(source.clone()), version: version.to_owned() };
     let found = planner.catalogue.releases(&exact)?.pop();
     if found.is_some() {
         planner.notices.push(Notice {

@@ -20,7 +20,7 @@ pub use unpack::{Unpacked, config, layer, layer_of_paths, layers, unpack};
 
 use std::path::PathBuf;
 
-use crate::oci::image::{Descriptor, MANIFEST, Manifest};
+use crate::oci::image::{BASE_NAME, Descriptor, MANIFEST, Manifest};
 use crate::oci::registry::{self, Pushed, Registry, Way};
 use crate::oci::{Content, Reference};
 use crate::package::{Image, Product};
@@ -28,9 +28,6 @@ use crate::store::Store;
 use crate::ui::Reporter;
 use destination::Names;
 use layout::{Layout, Transfer};
-
-/// The label and annotation that names the image below.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// What images are published and found with.
 #[derive(Clone, Copy, Debug)]
@@ -88,26 +85,24 @@ pub fn push(product: &Product, references: &[Reference], tools: &Tools<'_>) -> R
     while let Some(first) = left.first().copied() {
         let is_same = |other: &&Reference| (other.domain(), other.path()) == (first.domain(), first.path());
         let (together, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_same);
-        send(&content, &together, references.first().map(Reference::familiar), &way, tools)?;
+        let task = tools.reporter.task(&pushing(&together));
+        task.done(&send(&content, &together, references.first().map(Reference::familiar), &way, tools)?);
         left = others;
     }
     Ok(())
 }
 
-/// Pushes under references of one repository; `stored` is the image's name in the store.
+/// Pushes under references of one repository, and says what that did; `stored` is the image's name in the store.
 fn send(
     content: &Content,
     references: &[&Reference],
     stored: Option<String>,
     way: &Way<'_>,
     tools: &Tools<'_>,
-) -> Result<(), Error> {
-    let names: Vec<String> = references.iter().map(|reference| reference.familiar()).collect();
-    let task = tools.reporter.task(&format!("push {}", names.join(", ")));
+) -> Result<String, Error> {
     let pushed = tools.registry.push(content, references, way);
     let pushed = pushed.map_err(|error| Error::push(references[0], stored, error))?;
-    task.done(&outcome(content, &pushed));
-    Ok(())
+    Ok(outcome(content, &pushed))
 }
 
 /// Puts what was found to `destination` under `references`. What a registry has already is not fetched.
@@ -149,50 +144,59 @@ fn put(
 ) -> Result<(), Error> {
     let Some(first) = references.first() else { return Ok(()) };
     let store = tools.store;
-    if let Destination::Registry(reference) = destination {
-        let way = Way { open, mounts: from, store, reporter: tools.reporter };
-        let stored = is_stored.then(|| first.familiar());
-        return send(content, &[reference], stored, &way, tools);
-    }
-    let task = tools.reporter.task(&format!("publish to {}", named(destination, references)));
-    match destination {
+    let task = tools.reporter.task(&label(destination, references));
+    let digest = content.root.digest.to_string();
+    let outcome = match destination {
         Destination::Store => {
             let layout = Layout::create(store.images())?;
             for reference in references {
                 layout.add(content, &Names::in_store(reference), Transfer::Link, store)?;
             }
+            digest
         }
         Destination::Layout { directory, tag } => {
             let names = Names::tagged(first, tag.as_deref());
             Layout::create(directory)?.add(content, &names, Transfer::Copy, store)?;
+            digest
         }
         Destination::OciArchive { file, tag } => {
             archive::write(content, &Names::tagged(first, tag.as_deref()), file, store)?;
+            digest
         }
         Destination::DockerArchive { file, reference } => {
             let names = Names::loaded_as(reference.as_ref().unwrap_or(first));
             archive::write(content, &names, file, store)?;
+            digest
         }
         Destination::Engine { engine, reference } => {
             let names = reference.as_ref().map_or(references, std::slice::from_ref);
-            task.done(&engine::put(*engine, content, names, tools)?);
-            return Ok(());
+            engine::put(*engine, content, names, tools)?
         }
-        Destination::Registry(_) => unreachable!("registries are sent to above"),
-    }
-    task.done(&content.root.digest.to_string());
+        Destination::Registry(reference) => {
+            let way = Way { open, mounts: from, store, reporter: tools.reporter };
+            let stored = is_stored.then(|| first.familiar());
+            send(content, &[reference], stored, &way, tools)?
+        }
+    };
+    task.done(&outcome);
     Ok(())
 }
 
-/// A destination with the names that an image gets there, for people.
-fn named(destination: &Destination, references: &[Reference]) -> String {
+/// What is done, with the names that an image gets, for people.
+fn label(destination: &Destination, references: &[Reference]) -> String {
     match destination {
+        Destination::Registry(reference) => pushing(&[reference]),
         Destination::Engine { reference: None, .. } => {
             let names: Vec<String> = references.iter().map(Reference::familiar).collect();
-            format!("{destination}{}", names.join(", "))
+            format!("publish to {destination}{}", names.join(", "))
         }
-        _ => destination.to_string(),
+        _ => format!("publish to {destination}"),
     }
+}
+
+fn pushing(references: &[&Reference]) -> String {
+    let names: Vec<String> = references.iter().map(|reference| reference.familiar()).collect();
+    format!("push {}", names.join(", "))
 }
 
 /// What a push did, for people.

@@ -12,16 +12,13 @@ use super::engine::{self, Engine};
 use super::layout::Layout;
 use super::{Error, Stored, Tools};
 use crate::oci::image::{
-    DOCKER_MANIFEST, Descriptor, IMAGE_NAME, ImageConfig, Index, MANIFEST, Manifest, Platform, REF_NAME,
-    layer_type,
+    DOCKER_MANIFEST, Descriptor, IMAGE_NAME, ImageConfig, Index, MANIFEST, MAX_DOCUMENT, Manifest, Platform,
+    REF_NAME, layer_type,
 };
 use crate::oci::layout::{Archive, Place, read_capped};
 use crate::oci::{Content, Digest, Reference, is_document, is_index};
-use crate::package::{Image, LayerDescriptor, Product};
+use crate::package::{Image, LayerDescriptor, MADE_BY, Product};
 use crate::store;
-
-/// The largest manifest or config that is read.
-const MAX_DOCUMENT: u64 = 8 << 20;
 
 /// The fewest digits by which an image is found.
 const MIN_PREFIX: usize = 6;
@@ -328,7 +325,7 @@ impl Found<'_> {
             }
             let made_by = history.next().map(|entry| entry.created_by.as_str()).unwrap_or_default();
             layers.push(LayerDescriptor {
-                id: made_by.strip_prefix("rpack ").unwrap_or(made_by).to_owned(),
+                id: made_by.strip_prefix(MADE_BY).unwrap_or(made_by).to_owned(),
                 media_type: layer.media_type.clone(),
                 digest: layer.digest,
                 size: layer.size,

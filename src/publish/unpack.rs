@@ -8,13 +8,11 @@ use serde::de::DeserializeOwned;
 use super::Error;
 use super::layout::check;
 use crate::oci::Digest;
-use crate::oci::image::ImageConfig;
+use crate::oci::image::{ImageConfig, MAX_DOCUMENT};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::{self, Limits};
 use crate::package::{Image, LayerDescriptor};
 use crate::store::{self, Store, Tree};
-
-const MAX_CONFIG: u64 = 8 << 20;
 
 /// An unpacked image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +87,7 @@ pub fn layer(layer: &LayerDescriptor, store: &Store) -> Result<Tree, Error> {
 /// When it is damaged or no such document.
 pub fn config<T: DeserializeOwned>(image: &Image, store: &Store) -> Result<T, Error> {
     let path = store.blob_path(&image.config.digest);
-    let bytes = read_capped(&path, MAX_CONFIG).map_err(store::Error::io("read", &path))?;
+    let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
     check(&path, image.config.digest, Digest::of(&bytes))?;
     serde_json::from_slice(&bytes).map_err(|error| Error::Unreadable {
         what: "config",

@@ -1,7 +1,7 @@
 //! Why an image is not rebased.
 
 use crate::closure::{self, Broken};
-use crate::plan::model::CatalogueError;
+use crate::plan::catalogue::CatalogueError;
 use crate::ui::{Diagnose, ExitCode};
 use crate::{package, publish, rootfs, store};
 

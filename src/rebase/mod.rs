@@ -24,15 +24,14 @@ pub use recipe::{LABEL, base, labelled};
 
 use crate::closure::{self, Kept};
 use crate::oci::Digest;
+use crate::oci::image::TITLE;
 use crate::package::{self, Image, LayerInput, Replacement};
-use crate::plan::model::{Catalogue as _, Package, Root, RootRequest};
+use crate::plan::catalogue::{Catalogue as _, RootRequest};
+use crate::plan::model::{Package, Root};
 use crate::plan::provenance::{self, VERSIONS};
 use crate::rootfs::{self, Context, Purpose};
 use crate::store::{Content, Kind, Tree};
 use read::Old;
-
-/// The label with the app's name.
-const TITLE: &str = "org.opencontainers.image.title";
 
 /// What became of an image.
 #[derive(Clone, Debug)]

@@ -6,21 +6,13 @@ use super::recipe::Recipe;
 use super::{Error, LABEL};
 use crate::closure;
 use crate::oci::MediaTypes;
-use crate::oci::image::{DOCKER_MANIFEST, ImageConfig, MANIFEST};
+use crate::oci::image::{BASE_DIGEST, BASE_NAME, DOCKER_MANIFEST, ImageConfig, MANIFEST, MAX_DOCUMENT};
 use crate::oci::layout::read_capped;
-use crate::package::{Image, LayerInput, Time};
+use crate::package::{Image, LayerInput, MADE_BY, Time};
 use crate::plan;
 use crate::plan::model::Writable;
 use crate::publish;
 use crate::store::{self, Store};
-
-/// The largest config that is read, in bytes.
-const MAX_CONFIG: u64 = 8 << 20;
-/// How rpack signs the history of its layers.
-const MADE_BY: &str = "rpack ";
-/// The annotation of an image on one from elsewhere.
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
 
 /// What an image was made of.
 pub(super) struct Old {
@@ -45,7 +37,7 @@ pub(super) struct Installed {
 /// Reads `image`, which the user calls `name`.
 pub(super) fn read(image: &Image, name: &str, store: &Store) -> Result<Old, Error> {
     let path = store.blob_path(&image.config.digest);
-    let bytes = read_capped(&path, MAX_CONFIG).map_err(store::Error::io("read", &path))?;
+    let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
     let foreign = |reason: String| Error::Foreign { image: name.to_owned(), reason };
     let config: ImageConfig = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
     let recipe = recipe(&config, name)?;
@@ -81,6 +73,7 @@ fn recipe(config: &ImageConfig, name: &str) -> Result<Recipe, Error> {
         return serde_json::from_str(text)
             .map_err(|error| Error::Recipe { image: name.to_owned(), reason: error.to_string() });
     }
+    // An image on one from elsewhere.
     if labels.contains_key(BASE_DIGEST)
         && config.history.iter().any(|entry| entry.created_by.starts_with(MADE_BY))
     {

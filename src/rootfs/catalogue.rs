@@ -7,9 +7,8 @@ use super::compose::identity;
 use super::debian::{self, Choice, Refusal, Universe};
 use super::{Context, Error, answers, image, registry};
 use crate::oci::Digest;
-use crate::plan::model::{
-    Catalogue, CatalogueError, Package, Release, ResolvedImage, Root, RootRequest, Source,
-};
+use crate::plan::catalogue::{Catalogue, CatalogueError, Release, ResolvedImage, RootRequest, Source};
+use crate::plan::model::{Package, Root};
 
 /// The layer of packages that the user adds.
 const ADDED: &str = "libraries";

@@ -10,8 +10,9 @@ use super::Context;
 use super::base::Base;
 use super::catalogue::{drawn_in, layers, refused, resolve_in, root};
 use super::debian::{Index, Record, Refusal, Suite, Universe, compact, relations};
+use crate::plan::catalogue::{CatalogueError, RootRequest};
 use crate::plan::lock::{Detail, Package as Kept, Resolver};
-use crate::plan::model::{CatalogueError, Package, Root, RootRequest};
+use crate::plan::model::{Package, Root};
 
 impl Resolver for Context {
     fn names(&self, request: &RootRequest) -> Result<BTreeMap<String, String>, CatalogueError> {

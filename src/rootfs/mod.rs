@@ -1,8 +1,8 @@
 //! Root filesystems without a registry: composed from signed Debian packages, with toolchains from language
 //! registries; and images from elsewhere as bases.
 //!
-//! In: a [`RootRequest`](crate::plan::model::RootRequest) or a [`Root`](crate::plan::model::Root) of the plan, the
-//! data of `bases/`, the machine's own mirrors. Out: exact packages ([`Catalogue`](crate::plan::model::Catalogue)),
+//! In: a [`RootRequest`](crate::plan::catalogue::RootRequest) or a [`Root`](crate::plan::model::Root) of the plan, the
+//! data of `bases/`, the machine's own mirrors. Out: exact packages ([`Catalogue`](crate::plan::catalogue::Catalogue)),
 //! a [`Tree`](crate::store::Tree) ([`compose()`], [`toolchain()`]), or a directory for the sandbox ([`directory`]).
 //!
 //! Invariants: nothing is executed to compose; everything is verified by a digest that leads to a signature

@@ -14,6 +14,7 @@ use super::media;
 use super::server::index::Encoding;
 use crate::oci::Digest;
 use crate::store::{Content, Entry, Kind};
+use crate::threads::joined;
 
 /// Smaller files fit into the first packets in any form.
 const SMALLEST: usize = 512;
@@ -47,7 +48,7 @@ pub(super) fn read(files: &[(&str, &Entry)]) -> Result<Vec<Forms>, Error> {
             (0..threads.min(share * threads)).map(|first| scope.spawn(move || work(first))).collect();
         let mut all = Vec::with_capacity(files.len());
         for worker in workers {
-            all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            all.extend(joined(worker)?);
         }
         all.sort_by_key(|(number, _)| *number);
         Ok(all.into_iter().map(|(_, forms)| forms).collect())

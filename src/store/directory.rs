@@ -10,6 +10,7 @@ use std::thread;
 
 use super::Error;
 use super::tree::{Content, Entry, Kind, Tree};
+use crate::threads::joined;
 
 /// A thread of its own is worth it for this many entries.
 const SHARE: usize = 256;
@@ -33,10 +34,7 @@ pub(super) fn write(tree: &Tree, root: &Path) -> Result<(), Error> {
             part.iter().try_for_each(|(path, entry)| write_entry(&root.join(path), entry))
         };
         let tasks: Vec<_> = others.chunks(share).map(|part| scope.spawn(move || write(part))).collect();
-        let join = |task: thread::ScopedJoinHandle<'_, _>| {
-            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        tasks.into_iter().try_for_each(join)
+        tasks.into_iter().try_for_each(joined)
     })
 }
 

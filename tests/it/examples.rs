@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::support::image::Layout;
+use crate::support::registry::tool;
 use crate::support::server::{Server, free_port};
 use crate::support::{TestContext, app_folder, repository};
 
@@ -407,13 +408,6 @@ fn podman(context: &TestContext, name: &str, archive: &std::path::Path, expect: 
     let printed =
         String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(expect.sigterm_exit), "{printed}");
-}
-
-#[track_caller]
-fn tool(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

@@ -204,7 +204,7 @@ impl Registry {
 }
 
 /// The tag or digest by which `reference` is asked for.
-pub(super) fn name(reference: &Reference) -> String {
+fn name(reference: &Reference) -> String {
     let tag = || reference.tag().unwrap_or("latest").to_owned();
     reference.digest().map_or_else(tag, |digest| digest.to_string())
 }

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::compare::{Difference, Places, Subject};
 use super::{Image, Lock, Package, Purpose, Resolver, Root, Tool};
 use crate::oci::Reference;
-use crate::plan::model::{
-    Catalogue, CatalogueError, LockedRelease, Release, ResolvedImage, Root as PlannedRoot, RootRequest,
-    Source,
+use crate::plan::catalogue::{
+    Catalogue, CatalogueError, LockedRelease, Release, ResolvedImage, RootRequest, Source,
 };
+use crate::plan::model::Root as PlannedRoot;
 
 /// What is done about a question that the lock does not cover.
 #[derive(Clone, Debug, PartialEq, Eq)]

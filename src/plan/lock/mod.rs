@@ -29,7 +29,8 @@ pub use file::{NAME, stamp};
 pub use locked::{Locked, Mode};
 pub use record::record;
 
-use super::model::{Catalogue, CatalogueError, Root as PlannedRoot, RootRequest};
+use super::catalogue::{Catalogue, CatalogueError, RootRequest};
+use super::model::Root as PlannedRoot;
 use crate::oci::Digest;
 
 /// The version of the file's format. A reader refuses any other.

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Detail, Lock, Locked, Package, Tool, VERSION};
 use crate::oci::Digest;
-use crate::plan::model::{CatalogueError, Plan};
+use crate::plan::catalogue::CatalogueError;
+use crate::plan::model::Plan;
 
 /// The lock of `plan`, which `locked` answered.
 ///

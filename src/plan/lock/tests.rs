@@ -9,10 +9,8 @@ use super::{
     compare,
 };
 use crate::oci::Digest;
-use crate::plan::model::{
-    Catalogue, CatalogueError, Package as PlannedPackage, Release, ResolvedImage, Root as PlannedRoot,
-    RootRequest, Source,
-};
+use crate::plan::catalogue::{Catalogue, CatalogueError, Release, ResolvedImage, RootRequest, Source};
+use crate::plan::model::{Package as PlannedPackage, Root as PlannedRoot};
 
 /// A world without indexes: whatever needs one is answered with a root without packages.
 struct NoIndex;

@@ -1,8 +1,8 @@
 //! Where a command of a known server listens: on the port of `PORT`, with the one that is written as default, and where
 //! the outside reaches it.
 
-use super::super::buildpack::Listens;
 use super::resolve::is_called;
+use super::rules::Listens;
 
 /// Every address.
 const ANY: &str = "0.0.0.0";

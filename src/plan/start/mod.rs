@@ -8,6 +8,7 @@ mod lexer;
 mod listen;
 pub(super) mod process;
 mod resolve;
+mod rules;
 mod several;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::ui::Diagnose as _;
 
 use process::Processes;
 use resolve::{Outcome, Place, Resolver};
+pub(super) use rules::Commands;
 use several::SEVERAL;
 
 /// What the image starts.

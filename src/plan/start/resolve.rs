@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::super::Error;
-use super::super::buildpack::{Commands, Reject};
 use super::super::error::start_hints;
 use super::super::model::Notice;
 use super::super::template::Scope;
 use super::lexer::{self, Refusal};
+use super::rules::{Commands, Reject};
 use super::{StartCommand, below_app, listen};
 use crate::ui::{Diagnose as _, Location};
 

@@ -7,10 +7,10 @@
 use globset::GlobBuilder;
 
 use super::super::Error;
-use super::super::buildpack::{Several, Takes};
 use super::StartCommand;
 use super::lexer;
 use super::resolve::{Outcome, Place, Resolver, basename, is_called};
+use super::rules::{Several, Takes};
 
 /// The situation that a command starts more than one program.
 pub(super) const SEVERAL: &str = "start/several";

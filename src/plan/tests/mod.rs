@@ -6,9 +6,12 @@ mod assets;
 mod bases;
 mod errors;
 mod failures;
+mod go;
+mod images;
 mod native;
 mod outcomes;
 mod plans;
+mod platforms;
 mod shell;
 mod starts;
 
@@ -16,9 +19,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::model::{
-    BaseImage, Blob, Catalogue, CatalogueError, Package, Release, ResolvedImage, Root, RootRequest, Source,
-};
+use super::catalogue::{Catalogue, CatalogueError, Release, ResolvedImage, RootRequest, Source};
+use super::model::{BaseImage, Blob, Package, Root};
 use super::{Error, Options, Plan, plan};
 use crate::config::{Config, Origin, Resolved};
 use crate::definitions::Definitions;

@@ -9,8 +9,9 @@ mod requirement;
 
 use serde::Deserialize;
 
+use super::catalogue::Release;
 use super::error::Asked;
-use super::model::{self, Notice, Release, Verdict};
+use super::model::{self, Notice, Verdict};
 use super::{Error, origin};
 use crate::config::{Config, Origin};
 use crate::ui::Location;

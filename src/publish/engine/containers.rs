@@ -14,7 +14,7 @@ use super::super::{Error as PublishError, Tools};
 use super::error::{Error, Way};
 use super::program::Call;
 use super::{Engine, listed, name};
-use crate::oci::image::{Descriptor, Index, Platform};
+use crate::oci::image::{Descriptor, Index, MAX_DOCUMENT, Platform};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::Limits;
 use crate::oci::{Content, Reference};
@@ -25,8 +25,6 @@ const TAG: &str = "image";
 
 /// The name of the file that skopeo writes.
 const FILE: &str = "image.tar";
-
-const MAX_DOCUMENT: u64 = 8 << 20;
 
 fn podman<'a>(arguments: &'a [&'a str], way: Way) -> Call<'a> {
     Call { engine: Engine::Containers, way, program: "podman", arguments, directory: Path::new("/") }

@@ -16,7 +16,7 @@ use super::super::{Error as PublishError, Tools};
 use super::error::{Error, Way};
 use super::program::Call;
 use super::{Engine, listed};
-use crate::oci::image::{Descriptor, ImageConfig, LAYER_ZSTD};
+use crate::oci::image::{Descriptor, ImageConfig, LAYER_ZSTD, MAX_DOCUMENT};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::Limits;
 use crate::oci::{Content, Digest, Reference};
@@ -30,8 +30,6 @@ const FIRST_WITH_ZSTD: u32 = 23;
 
 /// How many images are asked about at once: a command line has an end.
 const TOGETHER: usize = 200;
-
-const MAX_CONFIG: u64 = 8 << 20;
 
 /// What `docker info` says, as far as it matters here.
 #[derive(Deserialize)]
@@ -123,7 +121,7 @@ fn diff_ids(content: &Content, store: &Store) -> Result<Vec<Digest>, PublishErro
         return Err(refused(content.root.digest, "there is none".to_owned()));
     };
     let path = store.blob_path(&config.digest);
-    let bytes = read_capped(&path, MAX_CONFIG).map_err(store::Error::io("read", &path))?;
+    let bytes = read_capped(&path, MAX_DOCUMENT).map_err(store::Error::io("read", &path))?;
     let document: ImageConfig =
         serde_json::from_slice(&bytes).map_err(|error| refused(config.digest, error.to_string()))?;
     let diff_ids = document.rootfs.diff_ids;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::archive::{Archived, stream};
 use super::super::destination::Names;
 use super::super::engine::{self, Engine, Way};
-use super::super::{Error, find, locate};
+use super::super::{Error, find, locate, unpack};
 use super::Fixture;
 use crate::oci::{Content, Digest};
 use crate::package::Image;
@@ -101,7 +101,7 @@ fn docker_s_old_form_is_read() {
     let (plain, zipped) = (Digest::of(&one), Digest::of(&packed));
     assert_eq!(layers, [(types[0], plain, plain), (types[1], zipped, Digest::of(&two))]);
     assert_eq!(image.config.digest, Digest::of(&first));
-    let unpacked = super::unpack(&image, &fixture.store).unwrap();
+    let unpacked = unpack(&image, &fixture.store).unwrap();
     assert_eq!(std::fs::read_to_string(unpacked.root.join("version")).unwrap(), "2");
     assert_eq!(found(&fixture, &text("team/app:2")).unwrap(), image);
     let tools = fixture.tools();

@@ -1,6 +1,8 @@
 //! Images of this program, written and found again.
 
 mod archives;
+mod index;
+mod tools;
 mod unpacking;
 
 use std::collections::BTreeMap;
@@ -8,18 +10,15 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Destination, Error, Tools, find, list, publish, unpack};
+use super::{Destination, Error, Tools, find, list, publish};
 use crate::http::{Client, Options};
 use crate::oci::image::{CONFIG, Descriptor, LAYER_GZIP, MANIFEST, Platform};
 use crate::oci::registry::{Credentials, Registry, Settings};
 use crate::oci::{Compression, Digest, to_canonical_json};
-use crate::package::{
-    Image, Input, LayerDescriptor, LayerInput, Product, Time, index as make_index, package,
-};
+use crate::package::{Image, Input, LayerDescriptor, LayerInput, Product, Time, package};
 use crate::plan::model;
 use crate::store::{Entry, Store, Tree};
 use crate::ui::{Diagnose as _, ExitCode, Progress, Reporter};
@@ -367,130 +366,6 @@ fn layouts_that_lie_are_refused() {
     );
 }
 
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {error}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[test]
-#[ignore = "needs skopeo: run by .ci/run"]
-fn tool_skopeo_reads_layers_of_zstd() {
-    let fixture = Fixture::new();
-    let image = fixture.image_of("linux/amd64", "1", Compression::Zstd { level: 3 });
-    let source = format!("oci:{}:v1", fixture.path("out").display());
-    fixture.publish(&image, &source, "team/app").unwrap();
-    let plain = fixture.path("plain");
-    let target = format!("dir:{}", plain.display());
-    run("skopeo", &["--insecure-policy", "copy", "--dest-decompress", &source, &target]);
-    for layer in &image.layers {
-        let archive = fs::read(plain.join(layer.diff_id.hex())).unwrap();
-        assert_eq!(Digest::of(&archive), layer.diff_id);
-    }
-    let root = unpack(&image, &fixture.store).unwrap().root;
-    assert_eq!(fs::read_to_string(root.join("app/version")).unwrap(), "1");
-}
-
-#[test]
-#[ignore = "needs skopeo and umoci: run by .ci/run"]
-fn tool_skopeo_and_umoci_read_every_form() {
-    let fixture = Fixture::new();
-    let image = fixture.image("1");
-    let path = |name: &str| fixture.path(name).display().to_string();
-    let (layout, archive, docker) = (path("out"), path("oci.tar"), path("docker.tar"));
-    fixture.publish(&image, &format!("oci:{layout}:v1"), "team/app").unwrap();
-    fixture.publish(&image, &format!("oci-archive:{archive}:v1"), "team/app").unwrap();
-    fixture.publish(&image, &format!("docker-archive:{docker}"), "team/app:v1").unwrap();
-    let digest = image.manifest.digest.to_string();
-    for source in [format!("oci:{layout}:v1"), format!("oci-archive:{archive}:v1")] {
-        let facts: Value = serde_json::from_str(&run("skopeo", &["inspect", &source])).unwrap();
-        assert_eq!(facts["Digest"], digest.as_str(), "{source}");
-        assert_eq!(facts["Labels"], json!({"org.opencontainers.image.title": "app"}));
-        assert_eq!(facts["Created"], "2023-11-14T22:13:20Z");
-    }
-    run("skopeo", &["inspect", &format!("docker-archive:{docker}:team/app:v1")]);
-    let copy = path("copy");
-    run(
-        "skopeo",
-        &["--insecure-policy", "copy", &format!("docker-archive:{docker}"), &format!("oci:{copy}:v1")],
-    );
-    run(
-        "skopeo",
-        &["--insecure-policy", "copy", &format!("oci:{layout}:v1"), &format!("dir:{}", path("dir"))],
-    );
-    let bundle = path("bundle");
-    run("umoci", &["unpack", "--rootless", "--image", &format!("{layout}:v1"), &bundle]);
-    let root = fixture.path("bundle/rootfs");
-    assert_eq!(fs::read_to_string(root.join("app/version")).unwrap(), "1");
-    assert_eq!(fs::metadata(root.join("data")).unwrap().mode() & 0o7777, 0o1777);
-    let unpacked = unpack(&image, &fixture.store).unwrap();
-    run(
-        "diff",
-        &["--recursive", "--no-dereference", root.to_str().unwrap(), unpacked.root.to_str().unwrap()],
-    );
-}
-
-#[test]
-fn an_index_is_one_tag_with_an_image_for_each_platform() {
-    let fixture = Fixture::new();
-    let (amd64, arm64) = (fixture.image("1"), fixture.image_for("linux/arm64", "1"));
-    let product = make_index(vec![amd64.clone(), arm64.clone()], BTreeMap::new(), &fixture.store).unwrap();
-    let entry = |image: &Image, architecture: &str| {
-        json!({
-            "mediaType": MANIFEST, "digest": image.manifest.digest, "size": image.manifest.size,
-            "platform": { "architecture": architecture, "os": "linux" },
-        })
-    };
-    let bytes = fs::read(fixture.store.blob_path(&product.root.digest)).unwrap();
-    let document: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(
-        document,
-        json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [entry(&amd64, "amd64"), entry(&arm64, "arm64")],
-        })
-    );
-
-    let (out, archive) = (fixture.path("out"), fixture.path("image.tar"));
-    let places =
-        [String::new(), format!("oci:{}:v1", out.display()), format!("oci-archive:{}:v1", archive.display())];
-    for place in &places {
-        fixture.publish_all(&product, place, "team/app:v1").unwrap();
-    }
-    assert_eq!(tags(&out), [format!("v1 {}", product.root.digest)]);
-    assert_eq!(index(&out)["manifests"][0]["platform"], Value::Null);
-    for text in ["team/app:v1", &places[1], &places[2]] {
-        for (platform, image) in [("linux/amd64", &amd64), ("linux/arm64", &arm64)] {
-            assert_eq!(
-                find(text, platform, &fixture.tools()).unwrap(),
-                without_sizes(image.clone()),
-                "{text}"
-            );
-        }
-    }
-    let stored = list(&fixture.tools()).unwrap();
-    assert_eq!(
-        stored.iter().map(|stored| (&*stored.name, stored.images.len())).collect::<Vec<_>>(),
-        [("team/app:v1", 2)]
-    );
-    let error = find("team/app:v1", "linux/riscv64", &fixture.tools()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "`team/app:v1` has no image for linux/riscv64: it has linux/amd64, linux/arm64"
-    );
-}
-
-#[test]
-fn an_image_for_another_platform_is_not_found_for_this_one() {
-    let fixture = Fixture::new();
-    fixture.publish(&fixture.image_for("linux/arm64", "1"), "", "app").unwrap();
-    let error = find("app:latest", "linux/amd64", &fixture.tools()).unwrap_err();
-    assert_eq!(error.id(), "publish/other-platform");
-    assert_eq!(error.to_string(), "`app:latest` has no image for linux/amd64: it has linux/arm64");
-    assert_eq!(error.hints(), ["build it for this machine: `rpack build --platform linux/amd64`"]);
-}
-
 #[test]
 fn a_docker_archive_holds_no_zstd() {
     let fixture = Fixture::new();
@@ -508,22 +383,6 @@ fn a_docker_archive_holds_no_zstd() {
             format!("write an archive of another form: `-o oci-archive:{}`", file.display()),
             "or compress with gzip, unless the layers are the base image's: `--compression gzip`".to_owned(),
         ]
-    );
-    assert!(!file.exists());
-}
-
-#[test]
-fn a_docker_archive_holds_one_platform() {
-    let fixture = Fixture::new();
-    let images = vec![fixture.image("1"), fixture.image_for("linux/arm64", "1")];
-    let product = make_index(images, BTreeMap::new(), &fixture.store).unwrap();
-    let file = fixture.path("image.tar");
-    let error =
-        fixture.publish_all(&product, &format!("docker-archive:{}", file.display()), "app").unwrap_err();
-    assert_eq!(error.id(), "publish/one-platform");
-    assert_eq!(
-        error.to_string(),
-        "a docker-archive holds one platform, and this image has 2: linux/amd64, linux/arm64"
     );
     assert!(!file.exists());
 }

@@ -25,6 +25,7 @@ use crate::rootfs::cache::{self, Header};
 use crate::rootfs::xz::xz_alone;
 use crate::rootfs::{Context, error};
 use crate::store;
+use crate::threads::joined;
 
 /// Changes when the compact form of an index changes.
 const FORMAT: u32 = 3;
@@ -92,10 +93,7 @@ fn at_once<I: Sync, T: Send>(
 ) -> Result<Vec<T>, error::Error> {
     thread::scope(|scope| {
         let tasks: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
-        let join = |task: thread::ScopedJoinHandle<'_, _>| {
-            task.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        tasks.into_iter().map(join).collect()
+        tasks.into_iter().map(joined).collect()
     })
 }
 

@@ -4,17 +4,14 @@ use std::path::Path;
 
 use super::{Error, platform, remember, remembered};
 use crate::oci::image::{
-    DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, IMAGE_NAME, INDEX, Index, MANIFEST, Manifest, Platform,
-    REF_NAME,
+    DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, IMAGE_NAME, INDEX, Index, MANIFEST, MAX_DOCUMENT, Manifest,
+    Platform, REF_NAME,
 };
 use crate::oci::layout::{Archive, Layout, Place, read_capped};
 use crate::oci::registry::media_type;
 use crate::oci::{Digest, ImageSource, Pick, Reference};
 use crate::rootfs::Context;
 use crate::store;
-
-/// The largest manifest or index.
-const MAX_DOCUMENT: u64 = 8 << 20;
 
 /// Indexes in indexes: a layout's, an image's, and one more.
 const MAX_DEPTH: usize = 3;

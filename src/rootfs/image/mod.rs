@@ -20,16 +20,14 @@ pub use debian::{Record, STATUS, is_record, records, release};
 pub use error::Error;
 
 use super::{Context, cache};
-use crate::oci::image::{Descriptor, ImageConfig, Platform, layer_type};
+use crate::oci::image::{Descriptor, ImageConfig, MAX_DOCUMENT, Platform, layer_type};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::{self, Limits};
 use crate::oci::{Digest, ImageSource};
-use crate::plan::model::{BaseImage, BaseLayer, Blob, ResolvedImage};
+use crate::plan::catalogue::ResolvedImage;
+use crate::plan::model::{BaseImage, BaseLayer, Blob};
 use crate::store::{self, Kind, Tree};
 use find::Found;
-
-/// The largest config that is read.
-const MAX_CONFIG: u64 = 8 << 20;
 
 /// More layers than container engines can mount.
 const MAX_LAYERS: usize = 127;
@@ -44,7 +42,7 @@ pub(super) fn resolve(reference: &str, platform: &str, context: &Context) -> Res
     let wanted =
         Platform::parse(platform).ok_or_else(|| invalid(format!("`{platform}` is not a platform")))?;
     let found = find::find(reference, &source, &wanted, context)?;
-    let config = blob(&source, &found.manifest.config, MAX_CONFIG, context)?;
+    let config = blob(&source, &found.manifest.config, MAX_DOCUMENT, context)?;
     let parsed: ImageConfig = serde_json::from_slice(&config)
         .map_err(|error| invalid(format!("its config {}: {error}", found.manifest.config.digest)))?;
     let runs_on = Platform {
@@ -133,7 +131,7 @@ pub fn fetch(image: &BaseImage, context: &Context) -> Result<(), Error> {
 /// As [`fetch`].
 pub fn config(image: &BaseImage, context: &Context) -> Result<Value, Error> {
     let descriptor = Descriptor::new("", image.config.digest, image.config.size);
-    let bytes = blob(&source_of(image)?, &descriptor, MAX_CONFIG, context)?;
+    let bytes = blob(&source_of(image)?, &descriptor, MAX_DOCUMENT, context)?;
     serde_json::from_slice(&bytes).map_err(|error| Error::Unusable {
         reference: image.reference.clone(),
         reason: format!("its config {}: {error}", image.config.digest),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Ecosystem, Integrity, text};
 use crate::http::{Algorithm, Protection, shown};
-use crate::plan::model::Release;
+use crate::plan::catalogue::Release;
 use crate::rootfs::{Context, Error};
 use crate::store::tree::is_clean;
 

@@ -3,7 +3,7 @@
 
 use super::listing::{self, Question};
 use super::{Ecosystem, sumdb};
-use crate::plan::model::Release;
+use crate::plan::catalogue::Release;
 use crate::rootfs::{Context, Error};
 
 /// The list of `GOPROXY` (<https://go.dev/ref/mod#environment-variables>).

@@ -6,7 +6,7 @@ use roxmltree::Document;
 use super::listing::{self, Question};
 use super::{Ecosystem, Integrity, text};
 use crate::http::{Algorithm, Protection, shown};
-use crate::plan::model::Release;
+use crate::plan::catalogue::Release;
 use crate::rootfs::{Context, Error};
 
 /// Strongest first.

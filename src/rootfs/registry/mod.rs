@@ -24,7 +24,8 @@ pub(super) use sumdb::Database;
 
 use super::{Context, Error};
 use crate::http::{Expected, Fetched, Protection};
-use crate::plan::model::{Release, Source, Toolchain};
+use crate::plan::catalogue::{Release, Source};
+use crate::plan::model::Toolchain;
 use crate::ui::Transfer;
 
 /// The kinds of registries.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::Ecosystem;
 use super::listing::{self, Question};
-use crate::plan::model::Release;
+use crate::plan::catalogue::Release;
 use crate::rootfs::{Context, Error};
 use crate::store::tree::is_clean;
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::listing::{self, Question};
 use super::{Ecosystem, Integrity};
 use crate::http::{self, Algorithm};
-use crate::plan::model::Release;
+use crate::plan::catalogue::Release;
 use crate::rootfs::{Context, Error};
 
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";

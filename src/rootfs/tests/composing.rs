@@ -3,7 +3,8 @@
 use super::debian_repository::Package;
 use super::fixture::{Fixture, failure, request, text};
 use crate::oci::image::LAYER;
-use crate::plan::model::{BaseImage, BaseLayer, Blob, Catalogue as _, RootRequest};
+use crate::plan::catalogue::{Catalogue as _, RootRequest};
+use crate::plan::model::{BaseImage, BaseLayer, Blob};
 use crate::rootfs::{Context, Purpose, compose};
 use crate::store::Kind;
 

@@ -3,8 +3,9 @@
 use super::debian_repository::{Package, Repository, Signing};
 use super::fixture::{DAY, Fixture, failure, request, versions};
 use super::http_server::Fault;
+use crate::plan::catalogue::{Catalogue as _, Source};
 use crate::plan::lock::{self, Resolver as _};
-use crate::plan::model::{Catalogue as _, Root, Source};
+use crate::plan::model::Root;
 use crate::rootfs::{Context, Purpose, compose};
 use crate::ui::{Diagnose as _, ExitCode};
 

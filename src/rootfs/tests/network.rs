@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::context;
-use crate::plan::model::{Catalogue as _, RootRequest, Source, Toolchain};
+use crate::plan::catalogue::{Catalogue as _, RootRequest, Source};
+use crate::plan::model::Toolchain;
 use crate::rootfs::{Context, Purpose, compose, directory, toolchain};
 use crate::store::Kind;
 use crate::ui::{Progress, Reporter};

@@ -1,14 +1,13 @@
 //! Images with the media types of Docker: the same layers, never mixed, read by other people's tools and by rpack.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::archive::Fixture;
 use crate::support::debian_repository::Signing;
 use crate::support::image::Layout;
-use crate::support::registry::Registry;
+use crate::support::registry::{Registry, tool};
 
 const TYPES: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -59,13 +58,6 @@ fn zstd_and_words_that_are_no_types_are_refused() {
         all.push_str(&finished.stderr);
     }
     insta::assert_snapshot!(all);
-}
-
-#[track_caller]
-fn tool(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! A web server in this process: files by path, with faults on demand.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use super::http_head::Head;
 
 /// What a request meets instead of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,20 +106,14 @@ impl Server {
 
 fn answer(stream: TcpStream, state: &Mutex<State>) {
     let Ok(copy) = stream.try_clone() else { return };
-    let mut lines = BufReader::new(copy).lines().map_while(Result::ok);
-    let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
-    let headers: BTreeMap<String, String> = lines
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| {
-            line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        })
-        .collect();
+    let Some(head) = Head::read(&mut BufReader::new(copy)) else { return };
+    let path = head.target.clone();
     let range =
-        headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        head.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let (file, fault) = {
         let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let guard = state.guards.iter().find(|(prefix, _)| path.starts_with(prefix.as_str()));
-        if guard.is_some_and(|(_, wanted)| headers.get("authorization") != Some(wanted)) {
+        if guard.is_some_and(|(_, wanted)| head.header("authorization") != Some(wanted.as_str())) {
             state.requests.push(format!("{path} without credential"));
             drop(state);
             let _ = refuse(stream);
@@ -130,7 +126,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) {
         (state.files.get(&path).cloned(), fault)
     };
     // A client that goes away early is part of the tests.
-    let _ = respond(stream, file, fault.as_ref(), range, headers.get("if-none-match").map(String::as_str));
+    let _ = respond(stream, file, fault.as_ref(), range, head.header("if-none-match"));
 }
 
 fn refuse(mut stream: TcpStream) -> std::io::Result<()> {

@@ -4,6 +4,7 @@
 pub(crate) mod debian_repository;
 pub(crate) mod elf;
 pub(crate) mod foreign;
+pub(crate) mod http_head;
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 pub(crate) mod http_server;
 pub(crate) mod image;

@@ -1,11 +1,12 @@
 //! A proxy that stands between rpack and a real registry, writes down what is asked, and does harm on demand.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufReader, Read, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use super::http_head::Head;
 
 /// A request that the proxy has seen.
 #[derive(Clone, Debug)]
@@ -96,21 +97,8 @@ fn serve(
     fault: &dyn Fn(&Asked) -> Fault,
 ) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 || line == "\r\n" {
-            break;
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let first = lines.first()?.clone();
-    let mut words = first.split(' ');
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let headers = lines[1..].iter().filter_map(|line| line.split_once(": "));
-    let headers: BTreeMap<String, String> =
-        headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-    let length: u64 = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let head = Head::read(&mut reader)?;
+    let (method, path, length) = (head.method.clone(), head.target.clone(), head.length() as u64);
     let mut asked = known.lock().unwrap();
     let before = asked.iter().filter(|other| other.method == method).count();
     let (request, at) = (Asked { method, path, before, length, body: 0 }, asked.len());
@@ -131,12 +119,10 @@ fn serve(
         return if request.method == "HEAD" { Some(()) } else { client.write_all(&body).ok() };
     }
     let mut server = TcpStream::connect(upstream).ok()?;
-    let head: Vec<&str> = lines
-        .iter()
-        .map(String::as_str)
-        .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"))
-        .collect();
-    server.write_all(format!("{}\r\nConnection: close\r\n\r\n", head.join("\r\n")).as_bytes()).ok()?;
+    let headers = head.headers.iter().filter(|(name, _)| name != "connection");
+    let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("{} {} HTTP/1.1\r\n{}", head.method, head.target, headers.concat());
+    server.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).ok()?;
     let allowed = if let Fault::CutBody(limit) = fault { limit.min(length) } else { length };
     let sent = std::io::copy(&mut reader.take(allowed), &mut server).ok()?;
     known.lock().unwrap().get_mut(at)?.body = sent;

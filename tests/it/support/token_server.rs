@@ -1,8 +1,7 @@
 //! A token server for `docker-registry`: users, scopes, identity tokens, tokens signed with ES256.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -14,6 +13,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 
+use super::http_head::Head;
 use super::registry::tool;
 
 /// A running server; it ends with the process. `me` with the password `secret` may do anything below `team/`, and
@@ -94,31 +94,18 @@ impl Signer {
 
 fn serve(mut stream: TcpStream, signer: &Signer, known: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-            break;
-        }
-        lines.push(line.trim().to_owned());
-    }
-    let Some(first) = lines.first() else { return };
-    let headers: BTreeMap<String, &str> = lines
-        .iter()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value))
-        .collect();
-    let mut body = vec![0; headers.get("content-length").map_or(0, |text| text.parse().unwrap())];
+    let Some(head) = Head::read(&mut reader) else { return };
+    let mut body = vec![0; head.length()];
     reader.read_exact(&mut body).unwrap();
-    let (method, path) = first.strip_suffix(" HTTP/1.1").unwrap().split_once(' ').unwrap();
+    let method = head.method.as_str();
     let query = if method == "POST" {
         String::from_utf8(body).unwrap()
     } else {
-        path.split_once('?').unwrap().1.to_owned()
+        head.target.split_once('?').unwrap().1.to_owned()
     };
     let url = reqwest::Url::parse(&format!("http://tokens/?{query}")).unwrap();
     let fields: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    let (status, answer) = match user(method, headers.get("authorization").copied(), &fields) {
+    let (status, answer) = match user(method, head.header("authorization"), &fields) {
         Some(user) => {
             let scopes: Vec<&str> = values(&fields, "scope").flat_map(str::split_whitespace).collect();
             known.lock().unwrap().push(format!("{method} {user}: {}", scopes.join(" ")));

@@ -2,7 +2,7 @@
 //! arrived before a connection broke.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -10,6 +10,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::{Answer, answer};
+use crate::http_head::Head;
 use crate::oci::Digest;
 use crate::oci::image::INDEX;
 
@@ -75,7 +76,7 @@ struct Asking<'a> {
     kind: String,
     name: String,
     query: BTreeMap<String, String>,
-    headers: BTreeMap<String, String>,
+    head: &'a Head,
     body: Vec<u8>,
 }
 
@@ -106,30 +107,16 @@ impl Memory {
 
 fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 || line == "\r\n" {
-            break;
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-    let line = lines.first()?.strip_suffix(" HTTP/1.1")?.to_owned();
-    let (method, target) = line.split_once(' ')?;
-    let headers: BTreeMap<String, String> = lines[1..]
-        .iter()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let head = Head::read(&mut reader)?;
+    let (method, target, length) = (head.method.as_str(), head.target.as_str(), head.length());
     let is_upload = length > 0 && target.contains("/blobs/uploads/");
     let cut = is_upload.then(|| next_cut(state, target, length)).flatten();
     let mut body = vec![0; cut.unwrap_or(length)];
     reader.read_exact(&mut body).ok()?;
     state.lock().unwrap().asked.push(Asked {
-        line: line.clone(),
-        authorization: headers.get("authorization").cloned(),
-        range: headers.get("content-range").cloned(),
+        line: format!("{method} {target}"),
+        authorization: head.header("authorization").map(str::to_owned),
+        range: head.header("content-range").map(str::to_owned),
         body: body.len(),
     });
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -147,7 +134,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     }
     // What breaks is no more than a piece, whatever it was to be.
     let method = if cut.is_some() { "PATCH" } else { method };
-    let asking = Asking { method, repository: parts.join("/"), kind, name, query, headers, body };
+    let asking = Asking { method, repository: parts.join("/"), kind, name, query, head: &head, body };
     let mut reply = respond(&asking, &mut state.lock().unwrap());
     if cut.is_some() {
         return stream.shutdown(Shutdown::Both).ok();
@@ -192,7 +179,8 @@ fn respond(asking: &Asking<'_>, state: &mut State) -> Answer {
         return answer(200, &[], json!({"token": state.tokens.to_string()}).to_string());
     }
     if let Some(lasts) = state.manners.token_lasts {
-        let is_good = asking.headers.get("authorization") == Some(&format!("Bearer {}", state.tokens));
+        let good = format!("Bearer {}", state.tokens);
+        let is_good = asking.head.header("authorization") == Some(good.as_str());
         state.uses += 1;
         if !is_good || state.uses > lasts {
             let realm = format!("Bearer realm=\"http://{}/token\",service=\"memory\"", state.host);
@@ -241,7 +229,7 @@ fn upload(asking: &Asking<'_>, state: &mut State) -> Answer {
     }
     let location = at(&asking.name, state);
     let Some(upload) = state.uploads.get_mut(&asking.name) else { return error(404, "BLOB_UPLOAD_UNKNOWN") };
-    let start = asking.headers.get("content-range").and_then(|range| range.split('-').next()?.parse().ok());
+    let start = asking.head.header("content-range").and_then(|range| range.split('-').next()?.parse().ok());
     if start.is_some_and(|start: usize| start != upload.len()) {
         return error(416, "BLOB_UPLOAD_INVALID");
     }
@@ -286,7 +274,7 @@ fn manifest(asking: &Asking<'_>, state: &mut State) -> Answer {
         }
     }
     let digest = Digest::of(&asking.body).to_string();
-    let media_type = asking.headers.get("content-type").cloned().unwrap_or_default();
+    let media_type = asking.head.header("content-type").map(str::to_owned).unwrap_or_default();
     for name in [asking.name.clone(), digest.clone()] {
         state.manifests.insert((asking.repository.clone(), name), (media_type.clone(), asking.body.clone()));
     }

@@ -7,7 +7,7 @@ mod push;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::{Credentials, Error, Places, Registry, Settings};
 use crate::http::{Client, Options};
+use crate::http_head::Head;
 use crate::oci::image::{Descriptor, LAYER, MANIFEST};
 use crate::oci::{Digest, Reference};
 use crate::store::Store;
@@ -67,27 +68,14 @@ fn serve(
     respond: &dyn Fn(&str, Option<&str>, &str) -> Answer,
 ) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-            break;
-        }
-        lines.push(line.trim().to_owned());
-    }
-    let Some(first) = lines.first().and_then(|line| line.strip_suffix(" HTTP/1.1")) else { return };
-    let headers: BTreeMap<String, String> = lines
-        .iter()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
+    let Some(head) = Head::read(&mut reader) else { return };
+    let mut body = vec![0; head.length()];
     reader.read_exact(&mut body).unwrap();
-    let authorization = headers.get("authorization").map(String::as_str);
+    let first = format!("{} {}", head.method, head.target);
+    let authorization = head.header("authorization");
     let shown = authorization.map(|text| format!(" as {text}")).unwrap_or_default();
     known.lock().unwrap().push(format!("{first}{shown}"));
-    let answer = respond(first, authorization, &String::from_utf8_lossy(&body));
+    let answer = respond(&first, authorization, &String::from_utf8_lossy(&body));
     let mut head = format!(
         "HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {}\r\n",
         answer.status,

@@ -3,7 +3,7 @@
 use super::fixture::{Fixture, archive, found, id, shown, tar_gz, wanted};
 use crate::definitions::Definitions;
 use crate::oci::Digest;
-use crate::plan::model::Source;
+use crate::plan::catalogue::Source;
 use crate::rootfs::toolchain;
 
 #[test]

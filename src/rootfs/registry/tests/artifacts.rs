@@ -8,7 +8,7 @@ use zip::write::SimpleFileOptions;
 use super::fixture::{Fixture, found, hex, id, maven, pypi, shown, tar_gz, wanted, zip};
 use crate::http_server::{Fault, Server};
 use crate::oci::Digest;
-use crate::plan::model::Release;
+use crate::plan::catalogue::Release;
 use crate::rootfs::toolchain;
 
 #[test]

@@ -5,7 +5,7 @@ mod artifacts;
 mod fixture;
 mod go;
 
-use crate::plan::model::Source;
+use crate::plan::catalogue::Source;
 use fixture::{Fixture, archive, go, id, maven, pypi};
 
 #[test]

@@ -3,18 +3,12 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::foreign_image;
 use crate::support::TestContext;
 use crate::support::debian_repository::sha256;
-
-#[track_caller]
-fn tool(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::support::registry::tool;
 
 /// Names, modes, owners, sizes, times and links of an archive.
 fn listing(archive: &Path) -> String {
