@@ -110,7 +110,7 @@ fn details(image: &Image, tools: &Tools<'_>) -> Result<Details, Error> {
     let document: Value = publish::config(image, store)?;
     let manifest = manifest(image, tools)?;
     let task = tools.reporter.task("read layers");
-    let mut opened = contents::open(&image.layers, |layer| publish::layer(layer, store))?;
+    let mut opened = contents::open(&image.layers, |layer| publish::layer(layer, store).map(Some))?;
     task.done(&crate::ui::columns::count(image.layers.len(), "layer", "layers"));
     let labels = config.config.labels.clone();
     let layers = std::mem::take(&mut opened.layers).into_iter().zip(named(image, &config));

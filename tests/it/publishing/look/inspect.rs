@@ -9,7 +9,7 @@ use crate::archive::Fixture;
 use crate::support::TestContext;
 use crate::support::debian_repository::{Package, Signing};
 use crate::support::elf::Elf;
-use crate::support::foreign;
+use crate::support::foreign::{self, Layer};
 use crate::support::http_server::Server;
 
 #[test]
@@ -91,9 +91,34 @@ fn an_index_lists_all_platforms_and_shows_one() {
 }
 
 #[test]
+fn further_names_of_files_of_lower_layers() {
+    let context = TestContext::new();
+    let linked = Layer::new()
+        .hard_link("srv/list", "var/lib/dpkg/status")
+        .hard_link("srv/again", "srv/list")
+        .hard_link("usr/lib/third", "usr/lib/second");
+    foreign::layout(context.root().join("linked"), vec![lower(), linked], json!({}));
+    let text = context.rpack(&["inspect", "oci:../linked"]).success();
+    insta::assert_snapshot!("inspect_linked", without_digests(&text));
+    let json = context.rpack(&["inspect", "oci:../linked", "--json"]).success();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["layers"][1]["entries"], 3);
+    // Where no layer below has the file, the image is as wrong as before.
+    let lost = Layer::new().hard_link("srv/list", "var/lib/nothing");
+    foreign::layout(context.root().join("lost"), vec![lower(), lost], json!({}));
+    let refused = context.rpack(&["inspect", "oci:../lost"]);
+    assert_eq!((refused.status, refused.stdout.as_str()), (1, ""));
+    assert_eq!(
+        without_digests(refused.stderr.lines().find(|line| line.starts_with("error")).unwrap()),
+        "error[publish/refused]: layer sha256:[DIGEST] is refused: `srv/list` is a link to `var/lib/nothing`, which is \
+         not a file"
+    );
+}
+
+#[test]
 fn hostile_layers_are_refused() {
     let context = TestContext::new();
-    let layer = foreign::Layer::new().link("a", "/etc").file("a/b", "x");
+    let layer = Layer::new().link("a", "/etc").file("a/b", "x");
     foreign::layout(context.root().join("hostile"), vec![layer], json!({}));
     for command in ["inspect", "export"] {
         let refused = context.rpack(&[command, "oci:../hostile"]);
