@@ -6,6 +6,7 @@
 //! ```text
 //! contents   layers opened from the bottom up: files, sizes, who brought which package
 //! packages   what package managers of languages left in the files
+//! programs   what programs say of what was compiled into them
 //! report     the document of one image, and text the same for people
 //! diff/      two images: settings, packages, files, sizes
 //! ```
@@ -16,6 +17,7 @@
 mod contents;
 pub mod diff;
 mod packages;
+mod programs;
 pub mod report;
 mod text;
 
