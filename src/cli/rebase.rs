@@ -28,14 +28,14 @@ Examples:
   rpack rebase oci:out -o oci:out             an OCI layout, in place
   rpack rebase oci:out --json                 for a machine")]
 pub(super) struct Arguments {
-    /// A tag or digest of the store, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG],
-    /// docker-daemon:NAME:TAG or containers-storage:NAME:TAG
+    /// A tag or digest of the store, docker://NAME:TAG of a registry, oci:DIR[:TAG], oci-archive:FILE[:TAG],
+    /// docker-archive:FILE[:NAME:TAG], docker-daemon:NAME:TAG or containers-storage:NAME:TAG
     #[arg(value_name = "IMAGE")]
     image: String,
     /// The tag of the new image [default: that of IMAGE]
     #[arg(long, short, value_name = "NAME[:TAG]")]
     tag: Option<Reference>,
-    /// Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG],
+    /// Write the image there too: docker://NAME:TAG, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG],
     /// docker-daemon:[NAME:TAG] or containers-storage:[NAME:TAG]
     #[arg(long, short, value_name = "DESTINATION")]
     output: Vec<String>,

@@ -42,8 +42,8 @@ Examples:
   rpack run shop/web:1.4 --process release  start another process of it
   rpack run --port 3000 -e DEBUG  with PORT=3000 and this shell's DEBUG")]
 pub(super) struct Arguments {
-    /// A folder to build, or an image: a tag or digest of the store, oci:DIR[:TAG], docker-daemon:NAME:TAG or
-    /// containers-storage:NAME:TAG
+    /// A folder to build, or an image: a tag or digest of the store, docker://NAME:TAG of a registry, oci:DIR[:TAG],
+    /// oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], docker-daemon:NAME:TAG or containers-storage:NAME:TAG
     #[arg(default_value = ".", value_name = "PATH|IMAGE")]
     target: String,
     /// The port the app is told to listen on [default: the image's, or the first free one from 8080 on]

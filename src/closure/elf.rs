@@ -1,8 +1,8 @@
-//! What an ELF file asks of the dynamic loader.
+//! What an ELF file asks of the dynamic loader, and where what else it says is in it.
 //!
 //! In: the bytes of a file, hostile. Out: [`Elf`] for 64-bit little-endian files, which is what every target is;
 //! anything else is [`Found::Foreign`]. Only the headers, the dynamic section and notes are read, never the whole
-//! file. Every offset is checked, every size capped, and no input makes it panic.
+//! file; of sections only where they are ([`section`]). Every offset is checked, every size capped, and no input makes it panic.
 //!
 //! The format: <https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html>; notes about `dlopen`:
 //! <https://systemd.io/ELF_DLOPEN_METADATA/>.
@@ -24,13 +24,21 @@ pub fn machine(architecture: &str) -> Option<u16> {
     }
 }
 
+/// Class 64, little-endian.
+const PLAIN: [u8; 2] = [2, 1];
+
 /// More of them than any linker makes.
 const SEGMENTS: u16 = 512;
+const SECTIONS: u16 = 4096;
+const SECTION_NAMES: u64 = 1 << 20;
 const DYNAMIC: u64 = 256 * 1024;
 const NOTES: u64 = 256 * 1024;
 const LIBRARIES: usize = 4096;
 /// The longest path or name, in bytes.
 const TEXT: usize = 4096;
+
+/// A section without bytes in the file.
+const SHT_NOBITS: u32 = 8;
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -154,8 +162,7 @@ pub fn read<B: Bytes + ?Sized>(bytes: &B) -> io::Result<Found> {
     if count < header.len() {
         return Ok(Found::Damaged);
     }
-    // Class 64, little-endian.
-    if header[4] != 2 || header[5] != 1 {
+    if header[4..6] != PLAIN {
         return Ok(Found::Foreign);
     }
     let mut reader = Reader { bytes, failure: None };
@@ -164,6 +171,48 @@ pub fn read<B: Bytes + ?Sized>(bytes: &B) -> io::Result<Found> {
         Some(error) => Err(error),
         None => Ok(found.map_or(Found::Damaged, Found::Elf)),
     }
+}
+
+/// Where the bytes of a section are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// From the start of the file.
+    pub offset: u64,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// The section `name` of a 64-bit little-endian ELF file, if it says that it has one.
+///
+/// # Errors
+/// As [`read`].
+pub fn section<B: Bytes + ?Sized>(bytes: &B, name: &str) -> io::Result<Option<Section>> {
+    with_header(bytes, |reader, header| reader.section(header, name))
+}
+
+/// Where the byte that a 64-bit little-endian ELF file has at `address` when it is loaded lies in the file.
+///
+/// # Errors
+/// As [`read`].
+pub fn offset_of<B: Bytes + ?Sized>(bytes: &B, address: u64) -> io::Result<Option<u64>> {
+    with_header(bytes, |reader, header| {
+        let segments = reader.segments(u64_at(header, 32)?, u16_at(header, 54)?, u16_at(header, 56)?)?;
+        file_offset(&segments, address)
+    })
+}
+
+fn with_header<B: Bytes + ?Sized, T>(
+    bytes: &B,
+    find: impl FnOnce(&mut Reader<'_, B>, &[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
+    let mut header = [0; 64];
+    let count = bytes.read_at(&mut header, 0)?;
+    if count < header.len() || !header.starts_with(&MAGIC) || header[4..6] != PLAIN {
+        return Ok(None);
+    }
+    let mut reader = Reader { bytes, failure: None };
+    let found = find(&mut reader, &header);
+    reader.failure.map_or(Ok(found), Err)
 }
 
 #[derive(Clone, Copy)]
@@ -201,6 +250,24 @@ impl<B: Bytes + ?Sized> Reader<'_, B> {
             self.dynamic(&mut elf, dynamic, &segments)?;
         }
         Some(elf)
+    }
+
+    fn section(&mut self, header: &[u8], name: &str) -> Option<Section> {
+        let (size, count) = (u16_at(header, 58)?, u16_at(header, 60)?);
+        if size < 64 || count > SECTIONS {
+            return None;
+        }
+        let table = self.piece(u64_at(header, 40)?, u64::from(size) * u64::from(count))?;
+        let rows: Vec<&[u8]> = table.chunks_exact(usize::from(size)).collect();
+        let place = |row: &[u8]| Some(Section { offset: u64_at(row, 24)?, size: u64_at(row, 32)? });
+        let names = place(rows.get(usize::from(u16_at(header, 62)?))?)?;
+        let names = self.piece(names.offset, Some(names.size).filter(|size| *size <= SECTION_NAMES)?)?;
+        let is_it = |row: &&&[u8]| {
+            let at = u32_at(row, 0).and_then(|at| usize::try_from(at).ok());
+            let found = at.and_then(|at| names.get(at..)).and_then(|rest| rest.strip_prefix(name.as_bytes()));
+            found.is_some_and(|rest| rest.first() == Some(&0)) && u32_at(row, 4) != Some(SHT_NOBITS)
+        };
+        place(rows.iter().find(is_it)?)
     }
 
     fn segments(&mut self, offset: u64, size: u16, count: u16) -> Option<Vec<Segment>> {

@@ -1,11 +1,12 @@
 //! What layers hold: each by itself, and together as the image shows them.
 //!
-//! In: layers from the bottom up. Out: numbers for each, the merged tree, the layer of each path, and Debian's packages
+//! In: layers from the bottom up, some of which may be left out. Out: numbers for each, the merged tree, the layer of each path, and Debian's packages
 //! with the layer that brought them, which is the first whose list of packages has that version.
 
 use std::collections::BTreeMap;
 
 use super::report::{Contents, Sized};
+use crate::oci::unpack::Alone;
 use crate::package::LayerDescriptor;
 use crate::publish::Error;
 use crate::rootfs::image::{Record, STATUS, is_record, records};
@@ -29,24 +30,39 @@ pub(super) struct Opened {
     pub(super) removes: bool,
     /// Whether a layer has dpkg's one list of all packages.
     pub(super) has_list: bool,
+    /// Whether a layer has hard links to files of those below.
+    pub(super) has_links: bool,
+    /// Whether a layer was left out.
+    is_part: bool,
 }
 
-/// Opens `layers` by `open`.
+/// Opens `layers` by `open`, which leaves out some.
 pub(super) fn open<'a>(
     layers: impl IntoIterator<Item = &'a LayerDescriptor>,
-    open: impl Fn(&LayerDescriptor) -> Result<Tree, Error>,
+    open: impl Fn(&LayerDescriptor) -> Result<Option<Alone>, Error>,
 ) -> Result<Opened, Error> {
     let mut opened = Opened::default();
     for layer in layers {
-        opened.add(open(layer)?)?;
+        match open(layer)? {
+            Some(alone) => opened.add(alone, layer)?,
+            None => {
+                opened.is_part = true;
+                opened.layers.push(Contents::default());
+            }
+        }
     }
     Ok(opened)
 }
 
 impl Opened {
     /// Lays a layer over those before it.
-    fn add(&mut self, mut layer: Tree) -> Result<(), Error> {
+    fn add(&mut self, alone: Alone, descriptor: &LayerDescriptor) -> Result<(), Error> {
         let index = self.layers.len();
+        self.has_links |= !alone.links.is_empty();
+        self.removes |= alone.hides_all;
+        // What its links lead to may be in a layer that was left out.
+        let mut layer = if self.is_part { alone.tree } else { alone.over(&self.tree, descriptor.digest)? };
+        layer.add_parents();
         self.layers.push(contents(&layer));
         // A folder that an archive leaves out is the one below.
         let implied = Entry::directory();

@@ -6,6 +6,7 @@
 //! ```text
 //! contents   layers opened from the bottom up: files, sizes, who brought which package
 //! packages   what package managers of languages left in the files
+//! programs   what programs say of what was compiled into them
 //! report     the document of one image, and text the same for people
 //! diff/      two images: settings, packages, files, sizes
 //! ```
@@ -16,6 +17,7 @@
 mod contents;
 pub mod diff;
 mod packages;
+mod programs;
 pub mod report;
 mod text;
 
@@ -103,7 +105,7 @@ fn details(image: &Image, tools: &Tools<'_>) -> Result<Details, Error> {
     let document: Value = publish::config(image, store)?;
     let manifest = manifest(image, tools)?;
     let task = tools.reporter.task("read layers");
-    let mut opened = contents::open(&image.layers, |layer| publish::layer(layer, store))?;
+    let mut opened = contents::open(&image.layers, |layer| publish::layer(layer, store).map(Some))?;
     task.done(&crate::ui::columns::count(image.layers.len(), "layer", "layers"));
     let labels = config.config.labels.clone();
     let layers = std::mem::take(&mut opened.layers).into_iter().zip(named(image, &config));

@@ -1,23 +1,31 @@
-//! The packages of an image: Debian's by dpkg's records, those of languages by what their managers left with them.
+//! The packages of an image: Debian's by dpkg's records, those of languages by what their managers left with them, and
+//! what programs say of themselves.
 //!
-//! Named is only what is certain: a folder in `node_modules` whose `package.json` states this name and a version, and
-//! the `METADATA` of a Python distribution (<https://packaging.python.org/specifications/core-metadata/>).
+//! Named is only what is certain: a folder in `node_modules` whose `package.json` states this name and a version, the
+//! `METADATA` of a Python distribution (<https://packaging.python.org/specifications/core-metadata/>), and what
+//! [`programs`] reads.
+
+use std::fs::File;
 
 use serde_json::Value;
 
 use super::contents::Opened;
+use super::programs;
 use super::report::{Kind, Package};
 use crate::publish::Error;
-use crate::store::{Entry, Kind as EntryKind, Tree};
+use crate::store::{self, Content, Entry, Kind as EntryKind, Tree};
 
 /// The largest `package.json` or `METADATA` that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
 /// The longest licence that is named: some packages state its whole text.
 const LICENCE: usize = 80;
+/// The most modules of programs that are named. Images have some thousand.
+const MODULES: usize = 200_000;
 
 /// All packages, by kind and name.
 pub(super) fn all(opened: &Opened) -> Result<Vec<Package>, Error> {
     let mut packages = Vec::new();
+    let mut left = MODULES;
     for (record, layer) in opened.debian.values() {
         packages.push(Package {
             kind: Kind::Debian,
@@ -31,14 +39,14 @@ pub(super) fn all(opened: &Opened) -> Result<Vec<Package>, Error> {
     }
     for (path, entry) in opened.tree.iter() {
         let found = if let Some(folder) = path.strip_suffix("/package.json") {
-            npm(folder, entry)?
+            npm(folder, entry)?.into_iter().collect()
         } else if let Some(folder) = path.strip_suffix(".dist-info/METADATA") {
-            python(folder, entry)?
+            python(folder, entry)?.into_iter().collect()
         } else {
-            None
+            program(path, entry, &mut left)?
         };
         let layer = opened.of_path.get(path).copied().unwrap_or_default();
-        packages.extend(found.map(|package| Package { layer, ..package }));
+        packages.extend(found.into_iter().map(|package| Package { layer, ..package }));
     }
     packages.sort();
     Ok(packages)
@@ -102,6 +110,21 @@ fn python(stem: &str, entry: &Entry) -> Result<Option<Package>, Error> {
         licence,
         stem.rsplit_once('/').map_or("", |(site, _)| site),
     )))
+}
+
+/// What the program at `path` says that it is made of, `left` at most.
+fn program(path: &str, entry: &Entry, left: &mut usize) -> Result<Vec<Package>, Error> {
+    let EntryKind::File { content: Content::Path(file), .. } = &entry.kind else { return Ok(Vec::new()) };
+    if entry.mode & 0o111 == 0 {
+        return Ok(Vec::new());
+    }
+    let failed = store::Error::io("read", file);
+    let read = || programs::modules(&File::open(file)?);
+    let mut modules = read().map_err(failed)?;
+    modules.truncate(*left);
+    *left -= modules.len();
+    let package = |module: programs::Module| package(module.kind, &module.name, &module.version, None, path);
+    Ok(modules.into_iter().map(package).collect())
 }
 
 fn package(kind: Kind, name: &str, version: &str, licence: Option<&str>, folder: &str) -> Package {

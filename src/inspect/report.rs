@@ -184,7 +184,7 @@ pub struct Package {
     /// The licence, where the package states it in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
-    /// Its folder, where one package may be there several times; absolute.
+    /// Its folder, or the program that it is compiled into, where one package may be there several times; absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The layer that brings it; an index into the layers.
@@ -195,8 +195,12 @@ pub struct Package {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// A crate in a program, as `cargo auditable` lists it.
+    Cargo,
     /// dpkg's.
     Debian,
+    /// A module in a Go program.
+    Go,
     /// In a folder `node_modules`.
     Npm,
     /// With a folder `*.dist-info`.
@@ -207,7 +211,9 @@ impl Kind {
     /// Its name in documents.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Cargo => "cargo",
             Self::Debian => "debian",
+            Self::Go => "go",
             Self::Npm => "npm",
             Self::Python => "python",
         }

@@ -142,7 +142,7 @@ fn layers(details: &Details) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, (layer, head)) in details.layers.iter().zip(table(&heads)).enumerate() {
         lines.push(head);
-        let of_layer = packages.range((index, Kind::Debian)..=(index, Kind::Python));
+        let of_layer = packages.range((index, Kind::Cargo)..=(index, Kind::Python));
         let of_layer = of_layer.map(|((_, kind), packages)| (*kind, &packages[..]));
         lines.extend(holds(layer, of_layer).into_iter().map(|line| format!("  {line}")));
     }

@@ -10,7 +10,7 @@ use super::layout::check;
 use crate::oci::Digest;
 use crate::oci::image::{ImageConfig, MAX_DOCUMENT};
 use crate::oci::layout::read_capped;
-use crate::oci::unpack::{self, Limits};
+use crate::oci::unpack::{self, Alone, Limits};
 use crate::package::{Image, LayerDescriptor};
 use crate::store::{self, Store, Tree};
 
@@ -64,19 +64,23 @@ pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, u
 /// # Errors
 /// As [`unpack()`].
 pub fn layers(image: &Image, store: &Store) -> Result<Vec<Tree>, Error> {
-    let one = |one: &LayerDescriptor| {
+    let mut below = Tree::new();
+    let mut all = Vec::new();
+    for one in &image.layers {
+        let tree = layer(one, store)?.over(&below, one.digest)?;
         let mut added = Tree::new();
-        added.apply(layer(one, store)?);
-        Ok(added)
-    };
-    image.layers.iter().map(one).collect()
+        added.apply(tree.clone());
+        below.apply(tree);
+        all.push(added);
+    }
+    Ok(all)
 }
 
-/// One layer by itself, with what it removes from those below as whiteouts; contents lie in the store.
+/// One layer by itself; contents lie in the store.
 ///
 /// # Errors
 /// As [`unpack()`].
-pub fn layer(layer: &LayerDescriptor, store: &Store) -> Result<Tree, Error> {
+pub fn layer(layer: &LayerDescriptor, store: &Store) -> Result<Alone, Error> {
     let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
     Ok(unpack::layer(&layer, Limits::IMAGE, store)?)
 }

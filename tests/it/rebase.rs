@@ -9,6 +9,7 @@ use crate::archive::Fixture;
 use crate::support::debian_repository::{Package, Signing, sha256};
 use crate::support::elf::Elf;
 use crate::support::image::Layout;
+use crate::support::registry::Registry;
 use crate::support::{Finished, TestContext, repository};
 
 /// An app whose program needs a library of the package `libfoo1`, built once, in a layout and in the store.
@@ -210,6 +211,78 @@ fn an_image_that_is_up_to_date_stays_what_it_is() {
     let json = built.elsewhere("other", &["rebase", "again:1", "--json", "--quiet"]).success();
     let report: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&report["changed"], &report["from"]), (&Value::from(false), &report["to"]));
+}
+
+/// An app for two platforms in an archive with a newer version of what both are made on.
+struct Both {
+    fixture: Fixture,
+    /// Of the index as it was.
+    digest: String,
+}
+
+const BOTH: [&str; 2] = ["--platform", "linux/amd64,linux/arm64"];
+
+impl Both {
+    /// Builds it with further arguments.
+    fn new(configuration: &str, arguments: &[&str]) -> Self {
+        let mut fixture = Fixture::new(7, Signing::Trusted);
+        fixture.context.file("rpack.toml", &format!("name = \"shop\"\n{configuration}"));
+        let digest = fixture.build(&[&BOTH[..], arguments].concat()).success();
+        let base = Package::new("base-files", "13.1")
+            .file("./etc/debian_version", "13.1\n", 0o644)
+            .link("./bin", "usr/bin")
+            .file("./usr/bin/true", "#!/bin/sh\n", 0o755);
+        fixture.repository.replace(base);
+        fixture.publish(0, Signing::Trusted);
+        Self { fixture, digest }
+    }
+
+    /// A command with a store of its own.
+    fn elsewhere(&self, store: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.fixture.context.command(arguments);
+        command.env("RPACK_STORE", self.fixture.context.root().join(store));
+        command.args(["--progress", "plain", "--definitions"]).arg(&self.fixture.definitions);
+        self.fixture.context.finish(command.output().unwrap())
+    }
+
+    fn source_digest(&self) -> String {
+        self.elsewhere("store-of-source", &[&["build"], &BOTH[..]].concat()).success()
+    }
+}
+
+#[test]
+fn all_images_of_an_index_are_rebased() {
+    for configuration in
+        ["image.annotations.\"com.acme.tier\" = \"web\"\n", "image.media-types = \"docker\"\n"]
+    {
+        let both = Both::new(configuration, &["-o", "oci:../index"]);
+        let rebased = both.elsewhere("other", &["rebase", "oci:../index", "-o", "oci:../index"]);
+        assert_eq!(
+            rebased.stderr.lines().last(),
+            Some("shop:latest  2 of 6 layers replaced"),
+            "{}",
+            rebased.stderr
+        );
+        let lines = ["amd64", "arm64"].map(|name| format!("linux/{name}  base-files  13 → 13.1  base\n"));
+        let expected = format!("{}{} → {}", lines.concat(), both.digest.trim_end(), both.source_digest());
+        assert_eq!(rebased.stdout, expected);
+        let again = both.elsewhere("third", &["rebase", "oci:../index"]).success();
+        assert_eq!(again, format!("{}  nothing changed\n", both.source_digest().trim_end()));
+    }
+}
+
+#[test]
+#[ignore = "needs docker-registry: run by .ci/run"]
+fn tool_an_index_of_a_registry_is_rebased_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::open(folder.path());
+    let place = format!("docker://{}/team/shop:1", registry.host);
+    let both = Both::new("", &["-o", &place]);
+    let printed = both.elsewhere("other", &["rebase", &place, "-o", &place]).success();
+    let to = both.source_digest();
+    assert!(printed.ends_with(&format!("{} → {to}", both.digest.trim_end())), "{printed}");
+    let copied = both.fixture.context.rpack(&["copy", &place, "oci:../copy"]).success();
+    assert_eq!(copied, to);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! How two images differ.
 //!
 //! In: two images. Out: [`Difference`]: settings, packages, files, sizes. Layers that both have are neither fetched nor
-//! opened, unless one of the others removes something or has dpkg's one list of all packages: what that means depends
-//! on what is below.
+//! opened, unless one of the others removes something, has dpkg's one list of all packages or further names of their files:
+//! what that means depends on what is below.
 
 mod files;
 mod settings;
@@ -178,7 +178,7 @@ fn compare(
     let own = |layer: &LayerDescriptor| !shared.contains(&layer.digest);
     let task = tools.reporter.task("compare layers");
     let mut opened = Pair { from: open(one, &own, tools)?, to: open(other, &own, tools)? };
-    let depends = |opened: &Opened| opened.removes || opened.has_list;
+    let depends = |opened: &Opened| opened.removes || opened.has_list || opened.has_links;
     if !shared.is_empty() && (depends(&opened.from) || depends(&opened.to)) {
         opened = Pair { from: open(one, &|_| true, tools)?, to: open(other, &|_| true, tools)? };
     }
@@ -210,7 +210,7 @@ fn shared(one: &Image, other: &Image) -> BTreeSet<Digest> {
     if order(one) == order(other) { both } else { BTreeSet::new() }
 }
 
-/// Opens some of the layers; the others count as empty, so that indexes are those of the image.
+/// Opens some of the layers; the others are left out.
 fn open(
     sought: &Sought<'_>,
     wanted: &dyn Fn(&LayerDescriptor) -> bool,
@@ -218,9 +218,7 @@ fn open(
 ) -> Result<Opened, Error> {
     let layers = &sought.image.layers;
     sought.found.fetch_some(layers.iter().filter(|layer| wanted(layer)))?;
-    contents::open(layers, |layer| {
-        if wanted(layer) { publish::layer(layer, tools.store) } else { Ok(crate::store::Tree::new()) }
-    })
+    contents::open(layers, |layer| wanted(layer).then(|| publish::layer(layer, tools.store)).transpose())
 }
 
 /// The name of each layer: its id, else what made it, else its number.

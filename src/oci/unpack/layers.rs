@@ -1,13 +1,14 @@
 //! Layers become one tree: entries checked, contents written under numbers, whiteouts applied
 //! (<https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts>).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::alone::{Alone, not_a_file, remove};
 use super::entries::{Entries, Found, Kind as FoundKind};
 use super::{Error, Layer, Limits, compression};
 use crate::oci::{Digest, DigestReader};
@@ -24,15 +25,15 @@ pub(super) fn read(layers: &[Layer], limits: Limits, folder: &Path, store: &Stor
     let mut reader = Reader::new(folder, limits);
     let mut tree = Tree::new();
     for layer in layers {
-        let upper = reader.layer(layer, &tree, store)?;
+        let upper = reader.layer(layer, store)?.over(&tree, layer.digest)?;
         tree.apply(upper);
     }
     Ok(tree)
 }
 
 /// Reads one layer as it is, with what it removes; the contents of its files go to `folder`.
-pub(super) fn read_one(layer: &Layer, limits: Limits, folder: &Path, store: &Store) -> Result<Tree, Error> {
-    Reader::new(folder, limits).layer(layer, &Tree::new(), store)
+pub(super) fn read_one(layer: &Layer, limits: Limits, folder: &Path, store: &Store) -> Result<Alone, Error> {
+    Reader::new(folder, limits).layer(layer, store)
 }
 
 /// The paths in a layer that has been unpacked before, and is what its digest says.
@@ -64,14 +65,14 @@ impl<'a> Reader<'a> {
         Self { folder, written: 0, entries: 0, names: 0, bytes: 0, buffer: vec![0; 64 * 1024], limits }
     }
 
-    fn layer(&mut self, layer: &Layer, below: &Tree, store: &Store) -> Result<Tree, Error> {
+    fn layer(&mut self, layer: &Layer, store: &Store) -> Result<Alone, Error> {
         let path = store.blob_path(&layer.digest);
         let unreadable = |reason: String| Error::Unreadable { digest: layer.digest, reason };
         let read_error = |error: io::Error| unreadable(error.to_string());
         let file = File::open(&path).map_err(store::Error::io("read", &path))?;
         let mut blob = BufReader::with_capacity(128 * 1024, DigestReader::new(file));
         let plain = compression::open(&mut blob).map_err(read_error)?;
-        let (tree, diff_id) = self.archive(layer, below, plain)?;
+        let (alone, diff_id) = self.archive(layer, plain)?;
         // Whatever follows the archive belongs to the digest.
         io::copy(&mut blob, &mut io::sink()).map_err(read_error)?;
         let found = blob.into_inner().finish().0;
@@ -83,10 +84,10 @@ impl<'a> Reader<'a> {
             let reason = format!("its content has digest {diff_id}, its config states {}", layer.diff_id);
             return Err(unreadable(reason));
         }
-        Ok(tree)
+        Ok(alone)
     }
 
-    fn archive(&mut self, layer: &Layer, below: &Tree, plain: impl Read) -> Result<(Tree, Digest), Error> {
+    fn archive(&mut self, layer: &Layer, plain: impl Read) -> Result<(Alone, Digest), Error> {
         let refused = |path: &str, reason: String| Error::Refused {
             digest: layer.digest,
             path: path.to_owned(),
@@ -110,20 +111,19 @@ impl<'a> Reader<'a> {
                 let reason = format!("has {} bytes, more than the {left} that are left for it", found.size);
                 return Err(refused(&found.path, reason));
             }
-            self.add(&mut collected, found, below, &mut entries, &refused)?;
+            self.add(&mut collected, found, &mut entries, &refused)?;
         }
         let rest = entries.into_inner();
         io::copy(rest, &mut io::sink()).map_err(|error| refused("", error.to_string()))?;
         let (diff_id, size) = plain.finish();
         self.bytes += size;
-        Ok((collected.tree(below), diff_id))
+        Ok((collected.finish(), diff_id))
     }
 
     fn add<R: Read>(
         &mut self,
         collected: &mut Collected,
         found: Found,
-        below: &Tree,
         content: &mut R,
         refused: &dyn Fn(&str, String) -> Error,
     ) -> Result<(), Error> {
@@ -153,16 +153,12 @@ impl<'a> Reader<'a> {
                 Kind::File { size: found.size, content: self.content(&found, content, refused)? }
             }
             FoundKind::HardLink(target) => {
-                let entry = collected.tree.get(&target).or_else(|| below.get(&target));
-                let entry = entry.filter(|entry| matches!(entry.kind, Kind::File { .. })).cloned();
-                let missing =
-                    || refused(&found.path, format!("is a link to `{target}`, which is not a file"));
-                collected.tree.insert(found.path.as_str(), entry.ok_or_else(missing)?);
-                return Ok(());
+                return collected.link(&found.path, target).map_err(|reason| refused(&found.path, reason));
             }
         };
         let mut entry = Entry::new(kind, found.mode);
         (entry.uid, entry.gid, entry.mtime) = (found.uid, found.gid, found.mtime);
+        collected.links.remove(&found.path);
         collected.tree.insert(found.path, entry);
         Ok(())
     }
@@ -244,34 +240,50 @@ fn mark(path: &str) -> Result<Mark<'_>, &'static str> {
 #[derive(Default)]
 struct Collected {
     tree: Tree,
+    /// Hard links to what was not in the layer so far.
+    links: BTreeMap<String, String>,
     whiteouts: Vec<String>,
     opaque: Vec<String>,
 }
 
 impl Collected {
-    /// The layer as a tree that can be applied to those below.
-    fn tree(mut self, below: &Tree) -> Tree {
-        if self.opaque.iter().any(String::is_empty) {
-            // The root has no entry that could be opaque: everything in it is removed one by one.
-            let names = below.iter().map(|(path, _)| path.split_once('/').map_or(path, |(name, _)| name));
-            self.whiteouts.extend(names.collect::<BTreeSet<_>>().into_iter().map(str::to_owned));
-        }
-        for path in self.whiteouts {
-            match self.tree.get_mut(&path).map(|entry| &mut entry.kind) {
-                // Removed below and made anew here.
-                Some(Kind::Directory { opaque }) => *opaque = true,
-                Some(_) => {}
-                None => self.tree.insert(path, Entry::new(Kind::Whiteout, 0)),
+    /// Adds a further name of a file: of this layer, or of one below when this one has nothing there.
+    fn link(&mut self, path: &str, target: String) -> Result<(), String> {
+        match self.tree.get(&target).cloned() {
+            Some(entry) if matches!(entry.kind, Kind::File { .. }) => {
+                self.links.remove(path);
+                self.tree.insert(path, entry);
+            }
+            Some(_) => return Err(not_a_file(&target)),
+            None => {
+                // The target may be such a name itself.
+                let target = self.links.get(&target).cloned().unwrap_or(target);
+                self.tree.remove(path);
+                self.links.insert(path.to_owned(), target);
             }
         }
-        for path in self.opaque.into_iter().filter(|path| !path.is_empty()) {
+        Ok(())
+    }
+
+    fn finish(mut self) -> Alone {
+        for path in self.whiteouts.iter().filter(|path| !self.links.contains_key(*path)) {
+            let prefix = format!("{path}/");
+            let next = self.links.range(prefix.clone()..).next();
+            remove(&mut self.tree, path, next.is_some_and(|(link, _)| link.starts_with(&prefix)));
+        }
+        let mut hides_all = false;
+        for path in self.opaque {
+            // The root has no entry that could be opaque.
+            hides_all |= path.is_empty();
             match self.tree.get_mut(&path).map(|entry| &mut entry.kind) {
                 Some(Kind::Directory { opaque }) => *opaque = true,
-                Some(_) => {}
-                None => self.tree.insert(path, Entry::new(Kind::Directory { opaque: true }, 0o755)),
+                None if !path.is_empty() => {
+                    self.tree.insert(path, Entry::new(Kind::Directory { opaque: true }, 0o755));
+                }
+                _ => {}
             }
         }
-        self.tree
+        Alone { tree: self.tree, links: self.links, hides_all }
     }
 }
 

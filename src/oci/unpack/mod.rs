@@ -9,6 +9,7 @@
 //! attributes are left out: none means anything in a tree that is only read. Sparse files, names that leave the root
 //! and paths below a link are refused. docs/base-images.md lists it all.
 
+mod alone;
 pub(crate) mod compression;
 pub(crate) mod entries;
 #[cfg(any(test, fuzzing))]
@@ -18,6 +19,8 @@ mod layers;
 mod tests;
 
 use std::path::{Path, PathBuf};
+
+pub use alone::Alone;
 
 use super::{Digest, to_canonical_json};
 use crate::store::{self, Content, Kind, Store, Tree};
@@ -91,29 +94,31 @@ pub fn unpack(
 ) -> Result<(PathBuf, Tree), Error> {
     let key = format!("image-{}", manifest.hex());
     let about = || format!("files of image {}", manifest.short());
-    let read = |folder: &Path| layers::read(layers, limits, folder, store);
-    unpack_as(&key, about, manifest, &read, store)
+    let read = |folder: &Path| {
+        let tree = layers::read(layers, limits, folder, store)?;
+        Ok(Alone { tree, ..Alone::default() })
+    };
+    unpack_as(&key, about, manifest, &read, store).map(|(root, whole)| (root, whole.tree))
 }
 
-/// One layer of an image as a tree whose contents lie in the store; unpacked only if the store does not have it. What it
-/// removes of the layers below is there as whiteouts and opaque directories.
+/// One layer of an image, whose contents lie in the store; unpacked only if the store does not have it.
 ///
 /// # Errors
-/// As [`unpack`].
-pub fn layer(layer: &Layer, limits: Limits, store: &Store) -> Result<Tree, Error> {
+/// As [`unpack`]; whether hard links lead to files of other layers is not looked at.
+pub fn layer(layer: &Layer, limits: Limits, store: &Store) -> Result<Alone, Error> {
     let key = format!("image-{}", layer.digest.hex());
     let about = || format!("files of layer {}", layer.digest.short());
     let read = |folder: &Path| layers::read_one(layer, limits, folder, store);
-    unpack_as(&key, about, layer.digest, &read, store).map(|(_, tree)| tree)
+    unpack_as(&key, about, layer.digest, &read, store).map(|(_, alone)| alone)
 }
 
 fn unpack_as(
     key: &str,
     about: impl FnOnce() -> String,
     digest: Digest,
-    read: &dyn Fn(&Path) -> Result<Tree, Error>,
+    read: &dyn Fn(&Path) -> Result<Alone, Error>,
     store: &Store,
-) -> Result<(PathBuf, Tree), Error> {
+) -> Result<(PathBuf, Alone), Error> {
     if let Some(found) = cached(key, store) {
         return Ok(found);
     }
@@ -122,14 +127,14 @@ fn unpack_as(
         return Ok(found);
     }
     let folder = store.temporary_folder()?;
-    let mut tree = read(folder.path())?;
-    tree.add_parents();
-    check_parents(digest, &tree)?;
-    remember(key, &tree, store)?;
-    let root = store.materialise(key, &tree)?;
+    let mut found = read(folder.path())?;
+    found.tree.add_parents();
+    check_parents(digest, &found.tree)?;
+    remember(key, &found, store)?;
+    let root = store.materialise(key, &found.tree)?;
     store.describe("trees", key, about);
-    point_into(&mut tree, &root);
-    Ok((root, tree))
+    point_into(&mut found.tree, &root);
+    Ok((root, found))
 }
 
 /// The paths in a layer of an image that has been unpacked.
@@ -144,16 +149,16 @@ fn record_name(key: &str) -> String {
     format!("{key}.json")
 }
 
-fn cached(key: &str, store: &Store) -> Option<(PathBuf, Tree)> {
+fn cached(key: &str, store: &Store) -> Option<(PathBuf, Alone)> {
     let root = store.entry("trees", key)?.join("fs");
-    let mut tree = serde_json::from_slice(&store.record(&record_name(key))?).ok()?;
-    point_into(&mut tree, &root);
-    Some((root, tree))
+    let mut found: Alone = serde_json::from_slice(&store.record(&record_name(key))?).ok()?;
+    point_into(&mut found.tree, &root);
+    Some((root, found))
 }
 
-/// Keeps the tree's metadata, which the directory on disk cannot hold.
-fn remember(key: &str, tree: &Tree, store: &Store) -> Result<(), Error> {
-    let bytes = to_canonical_json(tree)
+/// Keeps the metadata, which the directory on disk cannot hold.
+fn remember(key: &str, found: &Alone, store: &Store) -> Result<(), Error> {
+    let bytes = to_canonical_json(found)
         .map_err(|error| store::Error::Damaged { path: key.into(), reason: error.to_string() })?;
     Ok(store.put_record(&record_name(key), &bytes)?)
 }

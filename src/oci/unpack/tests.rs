@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{Error, Layer, Limits, layer, unpack};
 use crate::oci::Digest;
-use crate::store::{Kind, Store, Tree};
+use crate::store::{Entry, Kind, Store, Tree};
 
 /// A folder with a store and, beside it, a canary that nothing may touch.
 struct Place {
@@ -239,8 +239,8 @@ fn a_layer_by_itself_keeps_what_it_removes() {
     let one = place.layer(&plain);
     // The second time it comes from the store.
     for _ in 0..2 {
-        let tree = layer(&one, Limits::IMAGE, &place.store).unwrap();
-        let marks = tree.iter().map(|(path, entry)| match entry.kind {
+        let alone = layer(&one, Limits::IMAGE, &place.store).unwrap();
+        let marks = alone.tree.iter().map(|(path, entry)| match entry.kind {
             Kind::Whiteout => format!("{path} removed"),
             Kind::Directory { opaque: true } => format!("{path} opaque"),
             _ => path.to_owned(),
@@ -248,6 +248,83 @@ fn a_layer_by_itself_keeps_what_it_removes() {
         assert_eq!(marks.collect::<Vec<_>>(), ["a", "a/gone removed", "b opaque", "b/new"]);
         place.check();
     }
+}
+
+/// Each path with the text of its file, or what it is.
+fn texts(tree: &Tree) -> Vec<String> {
+    let text = |(path, entry): (&str, &Entry)| match &entry.kind {
+        Kind::File { content, .. } => {
+            format!("{path}={}", String::from_utf8(content.read().unwrap().into_owned()).unwrap())
+        }
+        Kind::Directory { .. } => format!("{path}/"),
+        _ => path.to_owned(),
+    };
+    tree.iter().map(text).collect()
+}
+
+#[test]
+fn hard_links_to_files_of_lower_layers_are_those_files() {
+    let layers = [
+        archive(&[(b'0', "a/file", "lower"), (b'0', "a/other", "other"), (b'0', "d/old", "old")]),
+        archive(&[
+            (b'1', "b/link", "a/file"),
+            // A name of a name, one that a later entry replaces, and one whose file this layer removes.
+            (b'1', "b/second", "b/link"),
+            (b'1', "b/replaced", "a/file"),
+            (b'0', "b/replaced", "new"),
+            (b'1', "b/kept", "a/other"),
+            (b'0', "a/.wh.other", ""),
+            // A folder without an entry of its own that replaces the one below.
+            (b'0', ".wh.d", ""),
+            (b'1', "d/moved", "d/old"),
+        ]),
+    ];
+    let expected = [
+        "a/",
+        "a/file=lower",
+        "b/",
+        "b/kept=other",
+        "b/link=lower",
+        "b/replaced=new",
+        "b/second=lower",
+        "d/",
+        "d/moved=old",
+    ];
+    let place = Place::new();
+    let (_, tree) = place.unpack(&layers).unwrap();
+    assert_eq!(texts(&tree), expected);
+    // One by one, and the second time from the store.
+    for _ in 0..2 {
+        let mut tree = Tree::new();
+        for plain in &layers {
+            let one = place.layer(plain);
+            let alone = layer(&one, Limits::IMAGE, &place.store).unwrap();
+            tree.apply(alone.over(&tree, one.digest).unwrap());
+        }
+        tree.add_parents();
+        assert_eq!(texts(&tree), expected);
+    }
+    // Nothing is below it: what is missing is said when that is known.
+    let upper = place.layer(&layers[1]);
+    let alone = layer(&upper, Limits::IMAGE, &place.store).unwrap();
+    assert_eq!(
+        alone.over(&Tree::new(), upper.digest).unwrap_err().to_string(),
+        format!("layer {} is refused: `b/kept` is a link to `a/other`, which is not a file", upper.digest)
+    );
+    place.check();
+}
+
+#[test]
+fn a_layer_by_itself_can_hide_everything_below() {
+    let place = Place::new();
+    let one = place.layer(&archive(&[(b'0', ".wh..wh..opq", ""), (b'0', "a/new", "2"), (b'1', "kept", "b")]));
+    let alone = layer(&one, Limits::IMAGE, &place.store).unwrap();
+    let mut tree: Tree = [("a", Entry::directory()), ("a/old", Entry::bytes("1")), ("b", Entry::bytes("1"))]
+        .map(|(path, entry)| (path.to_owned(), entry))
+        .into_iter()
+        .collect();
+    tree.apply(alone.over(&tree, one.digest).unwrap());
+    assert_eq!(texts(&tree), ["a/", "a/new=2", "kept=1"]);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::debian_repository::sha256;
+use crate::archive::Fixture;
+use crate::support::debian_repository::{Package, Signing, sha256};
+use crate::support::image::Layout;
 use crate::support::registry::Registry;
 use crate::support::{Finished, TestContext, repository};
 
@@ -296,6 +298,34 @@ fn what_docker_saves_is_read() {
     assert_eq!(lab.unfinished(), 0);
 }
 
+/// Rebases an app in `engine` (`docker-daemon:`), whose lower layer is another today: what comes out of the engine then
+/// has the config that a build makes.
+fn rebase(lab: &Lab, engine: &str) {
+    let mut fixture = Fixture::new(7, Signing::Trusted);
+    let (definitions, name) = (fixture.definitions.to_str().unwrap().to_owned(), format!("{engine}shop:1"));
+    lab.context.file("Procfile", "web: ./server --port $PORT\n").file("server", "a program\n");
+    let app = |arguments: &[&str]| lab.rpack(&[arguments, &["--definitions", &definitions]].concat());
+    app(&["build", "-t", "shop:1", "-o", engine]).success();
+    let base = Package::new("base-files", "13.1").file("./etc/debian_version", "13.1\n", 0o644);
+    fixture.repository.replace(base);
+    fixture.publish(0, Signing::Trusted);
+    // As on another machine: neither the image nor what the archive had is in the store.
+    fs::remove_dir_all(lab.context.store()).unwrap();
+    let rebased = app(&["rebase", &name, "-o", engine]);
+    assert_eq!(rebased.status, 0, "{}", rebased.stderr);
+    assert!(rebased.stdout.starts_with("base-files  13 → 13.1  base\nsha256:"), "{}", rebased.stdout);
+    assert_eq!(rebased.stderr.lines().last(), Some("shop:1  1 of 3 layers replaced"));
+    let again = app(&["rebase", &name]).success();
+    assert!(again.ends_with("  nothing changed\n"), "{again}");
+    app(&["copy", &name, "oci:../out"]).success();
+    fs::remove_dir_all(lab.context.store()).unwrap();
+    app(&["build", "-t", "shop:2", "-o", "oci:../built"]).success();
+    let [out, built] = ["out", "built"].map(|folder| Layout::open(&lab.path(folder)));
+    assert_eq!(out.manifest["config"]["digest"], built.manifest["config"]["digest"]);
+    assert_eq!(out.config, built.config);
+    assert_eq!(lab.unfinished(), 0);
+}
+
 /// podman with a storage of its own.
 fn podman() -> Lab {
     let lab = Lab::new();
@@ -366,6 +396,12 @@ fn root_tool_skopeo_takes_images_where_podman_is_missing() {
     assert_eq!(lab.unfinished(), 0);
     lab.variables[0].1 = "/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
     assert_eq!(lab.tool("podman", &NAMES), format!("localhost/app:1 {}\n", one.manifest));
+}
+
+#[test]
+#[ignore = "needs root and podman: run by .ci/run"]
+fn root_tool_an_image_of_podmans_storage_is_rebased() {
+    rebase(&podman(), "containers-storage:");
 }
 
 /// The engine of Debian's package `docker.io`, which .ci/run unpacks and does not install.
@@ -447,6 +483,12 @@ fn root_tool_dockerd_takes_the_layers_that_it_lacks() {
         assert!(lab.path("back").join(blob(part)).exists());
     }
     assert_eq!(lab.unfinished(), 0);
+}
+
+#[test]
+#[ignore = "needs root and Debian's docker in target/tools: run by .ci/run"]
+fn root_tool_an_image_of_dockerd_is_rebased() {
+    rebase(&Dockerd::start().lab, "docker-daemon:");
 }
 
 #[test]

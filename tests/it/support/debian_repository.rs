@@ -53,7 +53,7 @@ enum Item {
 }
 
 impl Package {
-    /// A package of architecture amd64 without files.
+    /// A package without files, for each architecture of the archive.
     pub(crate) fn new(name: &str, version: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -96,17 +96,21 @@ impl Package {
 
     /// Path below the archive's root.
     pub(crate) fn path(&self) -> String {
-        format!("pool/main/{}_{}_amd64.deb", self.name, self.version)
+        self.path_for("amd64")
     }
 
-    fn control(&self) -> String {
+    fn path_for(&self, architecture: &str) -> String {
+        format!("pool/main/{}_{}_{architecture}.deb", self.name, self.version)
+    }
+
+    fn control(&self, architecture: &str) -> String {
         format!(
-            "Package: {}\nVersion: {}\nArchitecture: amd64\nMaintainer: Nobody <nobody@example.org>\n{}Description: made for a test\n",
+            "Package: {}\nVersion: {}\nArchitecture: {architecture}\nMaintainer: Nobody <nobody@example.org>\n{}Description: made for a test\n",
             self.name, self.version, self.fields
         )
     }
 
-    fn deb(&self) -> Vec<u8> {
+    fn deb(&self, architecture: &str) -> Vec<u8> {
         let mut data = tar::Builder::new(Vec::new());
         for (path, item) in &self.entries {
             let mut header = tar::Header::new_gnu();
@@ -138,7 +142,9 @@ impl Package {
             data.append(&header, body).expect("writing to memory");
         }
         let mut control = tar::Builder::new(Vec::new());
-        for (name, text) in [("./control", self.control()), ("./md5sums", format!("0  {}\n", self.name))] {
+        for (name, text) in
+            [("./control", self.control(architecture)), ("./md5sums", format!("0  {}\n", self.name))]
+        {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
@@ -200,29 +206,19 @@ impl Repository {
 
     /// Serves the archive as it is now.
     pub(crate) fn publish(&self, release: Release) {
-        let mut index = String::new();
-        for package in &self.packages {
-            let deb = package.deb();
-            let path = package.path();
-            let _ = write!(
-                index,
-                "{}Filename: {path}\nSize: {}\nSHA256: {}\n\n",
-                package.control(),
-                deb.len(),
-                sha256(&deb)
-            );
-            self.server.put(&format!("/debian/{path}"), deb);
+        let mut sums = String::new();
+        for architecture in ["amd64", "arm64"] {
+            let index = self.index(architecture);
+            let path = format!("main/binary-{architecture}");
+            self.server.put(&format!("/debian/dists/tiny/{path}/Packages.gz"), index.clone());
+            let by_hash = format!("/debian/dists/tiny/{path}/by-hash/SHA256/{}", sha256(&index));
+            self.server.put(&by_hash, index.clone());
+            let _ = writeln!(sums, " {} {} {path}/Packages.gz", sha256(&index), index.len());
         }
-        let index = gzip(index.as_bytes());
-        self.server.put("/debian/dists/tiny/main/binary-amd64/Packages.gz", index.clone());
-        let by_hash = format!("/debian/dists/tiny/main/binary-amd64/by-hash/SHA256/{}", sha256(&index));
-        self.server.put(&by_hash, index.clone());
         let text = format!(
-            "Origin: Test\nSuite: tiny\nCodename: tiny\nDate: {}\nValid-Until: {}\nAcquire-By-Hash: yes\nSHA256:\n {} {} main/binary-amd64/Packages.gz\n",
+            "Origin: Test\nSuite: tiny\nCodename: tiny\nDate: {}\nValid-Until: {}\nAcquire-By-Hash: yes\nSHA256:\n{sums}",
             date(release.date),
             date(release.valid_until),
-            sha256(&index),
-            index.len()
         );
         let signed = match release.signing {
             Signing::Nobody => text,
@@ -230,6 +226,24 @@ impl Repository {
             Signing::Stranger => sign(&text, &new_key("stranger")),
         };
         self.server.put(Self::IN_RELEASE, signed);
+    }
+
+    /// The list of packages for an architecture; serves them as well.
+    fn index(&self, architecture: &str) -> Vec<u8> {
+        let mut index = String::new();
+        for package in &self.packages {
+            let deb = package.deb(architecture);
+            let path = package.path_for(architecture);
+            let _ = write!(
+                index,
+                "{}Filename: {path}\nSize: {}\nSHA256: {}\n\n",
+                package.control(architecture),
+                deb.len(),
+                sha256(&deb)
+            );
+            self.server.put(&format!("/debian/{path}"), deb);
+        }
+        gzip(index.as_bytes())
     }
 
     /// Writes a definitions folder whose base `debian-13` is this archive: all groups hold just `base-files`, the

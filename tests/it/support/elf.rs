@@ -11,6 +11,8 @@ pub(crate) struct Elf {
     pub(crate) runpath: Option<&'static str>,
     /// The JSON text of a note about `dlopen`.
     pub(crate) dlopen: Option<&'static str>,
+    /// Sections by name, with their bytes. They are no part of what is loaded.
+    pub(crate) sections: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// The address at which the file is loaded.
@@ -29,6 +31,11 @@ impl Elf {
 
     pub(crate) fn named(mut self, soname: &'static str) -> Self {
         self.soname = Some(soname);
+        self
+    }
+
+    pub(crate) fn section(mut self, name: &'static str, bytes: Vec<u8>) -> Self {
+        self.sections.push((name, bytes));
         self
     }
 
@@ -88,8 +95,65 @@ impl Elf {
             file.extend_from_slice(&tag.to_le_bytes());
             file.extend_from_slice(&value.to_le_bytes());
         }
+        if !self.sections.is_empty() {
+            self.add_sections(&mut file);
+        }
         file
     }
+
+    /// Appends the sections, that with their names, and the table.
+    fn add_sections(&self, file: &mut Vec<u8>) {
+        let mut names = vec![0];
+        let mut table = vec![0; 64];
+        let text: Vec<u8> =
+            self.sections.iter().flat_map(|(name, _)| [name.as_bytes(), b"\0"].concat()).collect();
+        let all = self.sections.iter().map(|(name, bytes)| (*name, bytes.clone()));
+        let last = (".shstrtab", [&b"\0"[..], &text, b".shstrtab\0"].concat());
+        for (name, bytes) in all.chain([last]) {
+            file.resize(file.len().next_multiple_of(16), 0);
+            let mut row = [0; 64];
+            row[..4].copy_from_slice(&u32::try_from(names.len()).unwrap().to_le_bytes());
+            row[4] = 1;
+            row[24..32].copy_from_slice(&(file.len() as u64).to_le_bytes());
+            row[32..40].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+            table.extend_from_slice(&row);
+            names.extend_from_slice(&[name.as_bytes(), b"\0"].concat());
+            file.extend_from_slice(&bytes);
+        }
+        file.resize(file.len().next_multiple_of(16), 0);
+        let at = file.len() as u64;
+        file[40..48].copy_from_slice(&at.to_le_bytes());
+        let count = u16::try_from(self.sections.len() + 2).unwrap();
+        for (at, value) in [(58, 64), (60, count), (62, count - 1)] {
+            file[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        }
+        file.extend_from_slice(&table);
+    }
+}
+
+/// What Go's linker writes into the section `.go.buildinfo`: its version, and lines about modules.
+pub(crate) fn build_info(go: &str, modules: &str) -> Vec<u8> {
+    let mut record = b"\xff Go buildinf:\x08\x02".to_vec();
+    record.resize(32, 0);
+    for text in [go.as_bytes(), &framed(modules)] {
+        let mut length = text.len();
+        while length >= 128 {
+            record.push(u8::try_from(length % 128).unwrap() | 0x80);
+            length /= 128;
+        }
+        record.push(u8::try_from(length).unwrap());
+        record.extend_from_slice(text);
+    }
+    record
+}
+
+/// Lines about modules between the marks that Go puts around them.
+pub(crate) fn framed(modules: &str) -> Vec<u8> {
+    let marks: [&[u8]; 2] = [
+        b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6",
+        b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2",
+    ];
+    [marks[0], modules.as_bytes(), marks[1]].concat()
 }
 
 fn segment(file: &mut Vec<u8>, kind: u32, offset: u64, size: u64, align: u64) {

@@ -50,6 +50,11 @@ impl Layer {
         self.entry(tar::EntryType::Regular, path, (mode, owner), text.as_bytes(), "")
     }
 
+    /// A program of root.
+    pub(crate) fn program(self, path: &str, bytes: &[u8]) -> Self {
+        self.entry(tar::EntryType::Regular, path, (0o755, 0), bytes, "")
+    }
+
     /// A directory with its mode and the number of its user and group.
     pub(crate) fn directory(self, path: &str, mode: u32, owner: u64) -> Self {
         self.entry(tar::EntryType::Directory, path, (mode, owner), b"", "")

@@ -125,6 +125,17 @@ fn images_of_other_programs() {
 }
 
 #[test]
+fn further_names_of_files_of_a_layer_of_both() {
+    let context = TestContext::new();
+    let linked = |target: &str| Layer::new().hard_link("srv/list", target).file("srv/file", target);
+    let one = linked("var/lib/dpkg/status");
+    foreign::layout(context.root().join("one"), vec![lower(), one], json!({}));
+    foreign::layout(context.root().join("two"), vec![lower(), linked("usr/lib/second")], json!({}));
+    let text = context.rpack(&["diff", "oci:../one", "oci:../two"]).success();
+    insta::assert_snapshot!("diff_linked", without_digests(&text));
+}
+
+#[test]
 fn a_long_list_of_files_is_shortened() {
     let context = TestContext::new();
     foreign_image(&context);

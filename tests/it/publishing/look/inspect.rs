@@ -1,6 +1,7 @@
 //! `rpack inspect`.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -8,8 +9,8 @@ use super::{foreign_image, lower, serve, settings, upper, without_digests};
 use crate::archive::Fixture;
 use crate::support::TestContext;
 use crate::support::debian_repository::{Package, Signing};
-use crate::support::elf::Elf;
-use crate::support::foreign;
+use crate::support::elf::{Elf, build_info};
+use crate::support::foreign::{self, Layer};
 use crate::support::http_server::Server;
 
 #[test]
@@ -90,10 +91,101 @@ fn an_index_lists_all_platforms_and_shows_one() {
     insta::assert_snapshot!("inspect_index_of_others", head(&[]));
 }
 
+/// A layer with Go programs of these versions of an app.
+fn programs(version: &str) -> Layer {
+    let shop = format!(
+        "path\texample.com/shop\nmod\texample.com/shop\t{version}\t\ndep\texample.com/log\tv0.3.0\th1:x=\n"
+    );
+    let tool = "path\texample.com/tool\nmod\texample.com/tool\t(devel)\t\n";
+    let program = |go: &str, list: &str| Elf::new().section(".go.buildinfo", build_info(go, list)).bytes();
+    Layer::new()
+        .program("usr/bin/shop", &program("go1.26.8", &shop))
+        .program("usr/bin/tool", &program("go1.25.1", tool))
+        .program("usr/bin/script", b"#!/bin/sh\n")
+}
+
+#[test]
+fn modules_of_go_programs() {
+    let context = TestContext::new();
+    foreign::layout(context.root().join("one"), vec![programs("v1.0.0")], json!({}));
+    foreign::layout(context.root().join("two"), vec![programs("v1.1.0")], json!({}));
+    let text = context.rpack(&["inspect", "oci:../one"]).success();
+    let from = text.find("\nlayers\n").unwrap();
+    insta::assert_snapshot!("inspect_go", without_digests(&text[from..]));
+    let json = context.rpack(&["inspect", "oci:../one", "--json"]).success();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    insta::assert_snapshot!("inspect_go_json", serde_json::to_string_pretty(&json["packages"]).unwrap());
+    let text = context.rpack(&["diff", "oci:../one", "oci:../two"]).success();
+    let packages = text.split("\npackages\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    assert_eq!(packages, "  ~ example.com/shop  v1.0.0 → v1.1.0  go");
+}
+
+#[test]
+#[ignore = "needs go: run by .ci/run"]
+fn tool_modules_of_a_program_that_go_has_built() {
+    let context = TestContext::new();
+    context
+        .file("main.go", "package main\n\nimport \"example.com/beside\"\n\nfunc main() { println(beside.Text) }\n")
+        .file(
+            "go.mod",
+            "module example.com/shop\n\ngo 1.21\n\nrequire example.com/beside v0.1.0\n\nreplace example.com/beside => \
+             ./beside\n",
+        )
+        .file("beside/beside.go", "package beside\n\nconst Text = \"x\"\n")
+        .file("beside/go.mod", "module example.com/beside\n");
+    // Stripped, as most are; with the other linker there may be something before the record.
+    for mode in ["exe", "pie"] {
+        let mut command = Command::new("go");
+        command.args(["build", "-ldflags=-s -w", "-buildmode", mode, "-o", "../shop", "."]);
+        command.envs([("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=mod")]);
+        assert!(command.current_dir(context.app()).status().unwrap().success());
+        let program = fs::read(context.root().join("shop")).unwrap();
+        let layer = Layer::new().program("shop", &program);
+        foreign::layout(context.root().join(mode), vec![layer], json!({}));
+        let json = context.rpack(&["inspect", &format!("oci:../{mode}"), "--json"]).success();
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let found = json["packages"].as_array().unwrap().iter();
+        let found: Vec<String> = found.map(|one| format!("{} {}", one["name"], one["version"])).collect();
+        let version = Command::new("go").args(["env", "GOVERSION"]).output().unwrap().stdout;
+        let version = String::from_utf8(version).unwrap().trim().replace("go", "");
+        let expected = [
+            "\"example.com/beside\" \"(devel)\"".to_owned(),
+            "\"example.com/shop\" \"(devel)\"".to_owned(),
+            format!("\"stdlib\" \"{version}\""),
+        ];
+        assert_eq!(found, expected, "{mode}");
+    }
+}
+
+#[test]
+fn further_names_of_files_of_lower_layers() {
+    let context = TestContext::new();
+    let linked = Layer::new()
+        .hard_link("srv/list", "var/lib/dpkg/status")
+        .hard_link("srv/again", "srv/list")
+        .hard_link("usr/lib/third", "usr/lib/second");
+    foreign::layout(context.root().join("linked"), vec![lower(), linked], json!({}));
+    let text = context.rpack(&["inspect", "oci:../linked"]).success();
+    insta::assert_snapshot!("inspect_linked", without_digests(&text));
+    let json = context.rpack(&["inspect", "oci:../linked", "--json"]).success();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["layers"][1]["entries"], 3);
+    // Where no layer below has the file, the image is as wrong as before.
+    let lost = Layer::new().hard_link("srv/list", "var/lib/nothing");
+    foreign::layout(context.root().join("lost"), vec![lower(), lost], json!({}));
+    let refused = context.rpack(&["inspect", "oci:../lost"]);
+    assert_eq!((refused.status, refused.stdout.as_str()), (1, ""));
+    assert_eq!(
+        without_digests(refused.stderr.lines().find(|line| line.starts_with("error")).unwrap()),
+        "error[publish/refused]: layer sha256:[DIGEST] is refused: `srv/list` is a link to `var/lib/nothing`, which is \
+         not a file"
+    );
+}
+
 #[test]
 fn hostile_layers_are_refused() {
     let context = TestContext::new();
-    let layer = foreign::Layer::new().link("a", "/etc").file("a/b", "x");
+    let layer = Layer::new().link("a", "/etc").file("a/b", "x");
     foreign::layout(context.root().join("hostile"), vec![layer], json!({}));
     for command in ["inspect", "export"] {
         let refused = context.rpack(&[command, "oci:../hostile"]);
