@@ -51,6 +51,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// A machine of which nobody takes note, and whose clients' answers are not kept.
+    pub fn new(root: PathBuf, home: Option<PathBuf>, environment: BTreeMap<String, String>) -> Self {
+        Self { root, home, environment, observer: Observer::default(), answers: None }
+    }
+
     /// The text of a file of settings, if there is one.
     fn read(&self, path: &Path) -> Option<String> {
         self.observer.file(path);
@@ -212,7 +217,6 @@ mod tests {
     use super::{Endpoint, Endpoints, Machine};
     use crate::config::{Origin, Resolved};
     use crate::definitions::Definitions;
-    use crate::observe::Observer;
 
     struct Fake {
         folder: tempfile::TempDir,
@@ -235,11 +239,8 @@ mod tests {
         fn find(&self, ecosystem: &str) -> (String, String) {
             let root = self.folder.path().to_owned();
             let machine = Machine {
-                home: Some(root.join("home/me")),
-                root: root.clone(),
-                environment: self.environment.clone(),
-                observer: Observer::default(),
                 answers: self.store.clone(),
+                ..Machine::new(root.clone(), Some(root.join("home/me")), self.environment.clone())
             };
             let endpoints = Endpoints::new(machine, &self.mirrors, &Definitions::embedded()).unwrap();
             let Endpoint { url, origin } = endpoints.find(ecosystem).unwrap();
