@@ -11,6 +11,7 @@ mod goenv;
 mod maven;
 mod npmrc;
 mod pip;
+mod pip_conf;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use pip_conf::PipConf;
 
 use super::Error;
 use super::registry::Database;
@@ -287,10 +290,13 @@ mod tests {
     fn pythons_index_is_looked_up_as_pip_does() {
         let files = [
             ("home/me/.config/pip/pip.conf", "[freeze]\nindex-url = https://no.example/\n"),
-            ("etc/pip.conf", "[global]\ncert = /x\nindex-url = https://py.example/simple/\n"),
+            (
+                "etc/pip.conf",
+                "[install]\nindex_url:\n  https://py.example/simple/\n[global]\ncert = /x\nindex-url = https://all.example/\n",
+            ),
         ];
         let mut fake = Fake::new(&files);
-        assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:3"));
+        assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:2"));
         fake.environment.insert("PIP_INDEX_URL".to_owned(), "https://env.example/simple".to_owned());
         assert_eq!(fake.find("pypi"), pair("https://env.example/simple", "environment PIP_INDEX_URL"));
     }
