@@ -52,6 +52,7 @@ pub mod interrupt;
 pub mod observe;
 pub mod oci;
 pub mod package;
+mod paths;
 pub mod pipeline;
 pub mod plan;
 pub mod prune;
