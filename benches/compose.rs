@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use rpack::definitions::Definitions;
 use rpack::http::{Client, Options};
-use rpack::observe::Observer;
 use rpack::plan::catalogue::{Catalogue as _, RootRequest};
 use rpack::rootfs::{Context, Endpoints, Machine, Purpose, directory};
 use rpack::store::{Store, now};
@@ -27,13 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: compose STORE archives|closure|listed PACKAGE…".into());
     };
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine = Machine {
-        root: PathBuf::from("/"),
-        home: environment.get("HOME").map(PathBuf::from),
-        environment,
-        observer: Observer::default(),
-        answers: None,
-    };
+    let home = environment.get("HOME").map(PathBuf::from);
+    let machine = Machine::new(PathBuf::from("/"), home, environment);
     let start = Instant::now();
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions)?;

@@ -53,6 +53,7 @@ mod lanes;
 pub mod observe;
 pub mod oci;
 pub mod package;
+mod paths;
 pub mod pipeline;
 pub mod plan;
 pub mod prune;

@@ -1,9 +1,8 @@
 //! What pip's configuration says of indexes, as uv, which does not read that file, takes it.
 //!
-//! The format is that of Python's `configparser`
-//! (<https://docs.python.org/3/library/configparser.html#supported-ini-file-structure>), the keys are those of
-//! `pip install` (<https://pip.pypa.io/en/stable/topics/configuration/>), the variables those of uv
-//! (<https://docs.astral.sh/uv/reference/environment/>).
+//! The variables are those of uv (<https://docs.astral.sh/uv/reference/environment/>).
+
+use crate::rootfs::endpoints::PipConf;
 
 /// Keys of pip with the variable of uv that means the same.
 const KEYS: [(&str, &str); 4] = [
@@ -13,47 +12,15 @@ const KEYS: [(&str, &str); 4] = [
     ("trusted-host", "UV_INSECURE_HOST"),
 ];
 
-/// The variables that `text` gives; `[install]` is stronger than `[global]`.
+/// The variables that `text` gives.
 pub(super) fn for_uv(text: &str) -> Vec<(String, String)> {
-    let entries = entries(text);
-    let value = |section: &str, key: &str| {
-        let found = entries.iter().rev().find(|entry| entry.section == section && entry.key == key)?;
-        Some(found.values.join(" "))
-    };
+    let settings = PipConf::read(text);
     KEYS.iter()
         .filter_map(|(key, variable)| {
-            let value = value("install", key).or_else(|| value("global", key))?;
+            let value = settings.of_install(key)?.value();
             (!value.is_empty()).then(|| ((*variable).to_owned(), value))
         })
         .collect()
-}
-
-struct Entry<'a> {
-    section: &'a str,
-    /// With `-` for `_`.
-    key: String,
-    values: Vec<&'a str>,
-}
-
-fn entries(text: &str) -> Vec<Entry<'_>> {
-    let mut section = "";
-    let mut entries: Vec<Entry<'_>> = Vec::new();
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
-            continue;
-        }
-        // An indented line goes on with the value before it.
-        if let Some(last) = entries.last_mut().filter(|_| line.starts_with([' ', '\t'])) {
-            last.values.extend(trimmed.split_whitespace());
-        } else if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name;
-        } else if let Some((key, value)) = trimmed.split_once(['=', ':']) {
-            let key = key.trim().to_ascii_lowercase().replace('_', "-");
-            entries.push(Entry { section, key, values: value.split_whitespace().collect() });
-        }
-    }
-    entries
 }
 
 #[cfg(test)]

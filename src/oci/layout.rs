@@ -15,6 +15,7 @@ use super::Digest;
 use super::docker_archive::{self, Blob};
 use super::image::{Descriptor, INDEX, Index};
 use super::unpack::entries::{Entries, Kind};
+use crate::paths::inside;
 use crate::store::{self, Store};
 
 pub(crate) const WANTED: &str = "an OCI layout";
@@ -173,7 +174,7 @@ impl Archive {
                 Kind::HardLink(target) => drop(archive.links.insert(found.path, target)),
                 Kind::Symlink(target) => {
                     let folder = found.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                    let target = resolve(folder, &target);
+                    let target = inside(folder, &target);
                     archive.links.extend(target.map(|target| (found.path, target)));
                 }
                 Kind::Directory | Kind::Other => {}
@@ -197,7 +198,7 @@ impl Archive {
     }
 
     fn find(&self, name: &str) -> Option<(u64, u64)> {
-        let mut name = resolve("", name)?;
+        let mut name = inside("", name)?;
         for _ in 0..MAX_LINKS {
             if let Some(found) = self.members.get(&name) {
                 return Some(*found);
@@ -292,22 +293,6 @@ impl Place {
 
 fn format(root: &Path, reason: &str) -> Error {
     Error::Format { path: root.to_owned(), wanted: WANTED, reason: reason.to_owned() }
-}
-
-/// The path that `text` means in `folder` of an archive; none when it leads out of it.
-fn resolve(folder: &str, text: &str) -> Option<String> {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    if text.starts_with('/') {
-        return None;
-    }
-    for part in text.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 /// Reads a file of at most `limit` bytes.

@@ -27,11 +27,13 @@ fn credentials(session: &Session) -> Credentials {
 pub fn rootfs_context(session: &Session, config: &Config) -> Result<rootfs::Context, Error> {
     let client = http::Client::new(http::Options { offline: session.offline, ..http::Options::default() });
     let machine = rootfs::Machine {
-        root: PathBuf::from("/"),
-        home: session.environment.home().map(Path::to_owned),
-        environment: texts(&session.environment),
         observer: session.observer.clone(),
         answers: Some(session.store.clone()),
+        ..rootfs::Machine::new(
+            PathBuf::from("/"),
+            session.environment.home().map(Path::to_owned),
+            texts(&session.environment),
+        )
     };
     let endpoints = rootfs::Endpoints::new(machine, &config.mirrors, &session.definitions).map_err(boxed)?;
     let (store, reporter) = (session.store.clone(), session.reporter.clone());

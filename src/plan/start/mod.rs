@@ -19,6 +19,7 @@ use super::buildpack::{Buildpack, Start};
 use super::model::Notice;
 use super::template::Scope;
 use super::{APP, Error, Planner, part};
+use crate::paths::inside;
 use crate::ui::Diagnose as _;
 
 use process::Processes;
@@ -192,17 +193,10 @@ fn candidate_outcome(
 
 /// `path` below the app's folder, without `.` and `..`; nothing when it leads out of it.
 fn below_app(directory: &str, path: &str) -> Option<String> {
-    let joined = if path.starts_with('/') { path.to_owned() } else { format!("{directory}/{path}") };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in joined.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            _ => parts.push(part),
-        }
-    }
-    let clean = format!("/{}", parts.join("/"));
+    let found = match path.strip_prefix('/') {
+        Some(absolute) => inside("", absolute.trim_start_matches('/'))?,
+        None => inside(directory, path)?,
+    };
+    let clean = format!("/{found}");
     (clean == APP || clean.starts_with(&format!("{APP}/"))).then_some(clean)
 }

@@ -1,14 +1,8 @@
 //! Debian packages of known dependencies.
 
-use std::path::PathBuf;
-
 use super::*;
-use crate::http::Client;
-use crate::observe::Observer;
 use crate::plan::buildpack::Buildpack;
-use crate::rootfs::{Context, Endpoints, Machine};
-use crate::store::Store;
-use crate::ui::{Progress, Reporter};
+use crate::rootfs::tests::context;
 
 /// The names of both roots that are not those of every app, and what is said about them.
 fn packages(requirements: Value) -> (Vec<String>, Vec<String>, Vec<String>) {
@@ -93,24 +87,7 @@ fn programs_are_named_and_not_added() {
 #[ignore = "network: run by .ci/run"]
 fn network_every_package_of_a_row_is_in_the_base() {
     let folder = tempfile::tempdir().unwrap();
-    let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine = Machine {
-        root: PathBuf::from("/"),
-        home: environment.get("HOME").map(PathBuf::from),
-        environment,
-        observer: Observer::default(),
-        answers: None,
-    };
-    let definitions = Definitions::embedded();
-    let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
-    let context = Context::new(
-        Store::open(folder.path()).unwrap(),
-        Client::new(crate::http::Options::default()),
-        Reporter::new(Progress::Quiet),
-        definitions.clone(),
-        endpoints,
-        jiff::Timestamp::now().as_second(),
-    );
+    let context = context(folder.path());
     let is_offered = |base: &str, package: &str| {
         let source = Source::Debian {
             base: base.to_owned(),
@@ -121,7 +98,7 @@ fn network_every_package_of_a_row_is_in_the_base() {
     };
     let mut unknown = Vec::new();
     for language in ["node", "python"] {
-        let (buildpack, _) = Buildpack::load(&definitions, language).unwrap();
+        let (buildpack, _) = Buildpack::load(&context.definitions, language).unwrap();
         let native = buildpack.native.unwrap();
         let rows = native
             .rows

@@ -11,6 +11,7 @@ mod goenv;
 mod maven;
 mod npmrc;
 mod pip;
+mod pip_conf;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use pip_conf::PipConf;
 
 use super::Error;
 use super::registry::Database;
@@ -51,6 +54,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// A machine of which nobody takes note, and whose clients' answers are not kept.
+    pub fn new(root: PathBuf, home: Option<PathBuf>, environment: BTreeMap<String, String>) -> Self {
+        Self { root, home, environment, observer: Observer::default(), answers: None }
+    }
+
     /// The text of a file of settings, if there is one.
     fn read(&self, path: &Path) -> Option<String> {
         self.observer.file(path);
@@ -212,7 +220,6 @@ mod tests {
     use super::{Endpoint, Endpoints, Machine};
     use crate::config::{Origin, Resolved};
     use crate::definitions::Definitions;
-    use crate::observe::Observer;
 
     struct Fake {
         folder: tempfile::TempDir,
@@ -235,11 +242,8 @@ mod tests {
         fn find(&self, ecosystem: &str) -> (String, String) {
             let root = self.folder.path().to_owned();
             let machine = Machine {
-                home: Some(root.join("home/me")),
-                root: root.clone(),
-                environment: self.environment.clone(),
-                observer: Observer::default(),
                 answers: self.store.clone(),
+                ..Machine::new(root.clone(), Some(root.join("home/me")), self.environment.clone())
             };
             let endpoints = Endpoints::new(machine, &self.mirrors, &Definitions::embedded()).unwrap();
             let Endpoint { url, origin } = endpoints.find(ecosystem).unwrap();
@@ -286,10 +290,13 @@ mod tests {
     fn pythons_index_is_looked_up_as_pip_does() {
         let files = [
             ("home/me/.config/pip/pip.conf", "[freeze]\nindex-url = https://no.example/\n"),
-            ("etc/pip.conf", "[global]\ncert = /x\nindex-url = https://py.example/simple/\n"),
+            (
+                "etc/pip.conf",
+                "[install]\nindex_url:\n  https://py.example/simple/\n[global]\ncert = /x\nindex-url = https://all.example/\n",
+            ),
         ];
         let mut fake = Fake::new(&files);
-        assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:3"));
+        assert_eq!(fake.find("pypi"), pair("https://py.example/simple", "/etc/pip.conf:2"));
         fake.environment.insert("PIP_INDEX_URL".to_owned(), "https://env.example/simple".to_owned());
         assert_eq!(fake.find("pypi"), pair("https://env.example/simple", "environment PIP_INDEX_URL"));
     }

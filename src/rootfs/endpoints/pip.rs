@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Endpoint, Machine, address, client};
+use super::{Endpoint, Machine, PipConf, address, client};
 
 /// Strongest first.
 const VARIABLES: [&str; 3] = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"];
@@ -75,24 +75,9 @@ fn of_files(machine: &Machine) -> Option<Endpoint> {
     let system = machine.root.join("etc/pip.conf");
     named.into_iter().chain(home).chain([system]).find_map(|path| {
         let text = machine.read(&path)?;
-        let (line, url) = index_url(&text)?;
-        Some(Endpoint { url, origin: format!("{}:{line}", path.display()) })
+        let settings = PipConf::read(&text);
+        let index = settings.of_install("index-url")?;
+        let origin = format!("{}:{}", path.display(), index.line);
+        Some(Endpoint { url: address(&index.value())?, origin })
     })
-}
-
-/// `index-url` of the sections that concern installing, with its line from 1.
-fn index_url(text: &str) -> Option<(usize, String)> {
-    let mut section = "";
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name;
-        } else if ["global", "install"].contains(&section)
-            && let Some((key, value)) = line.split_once(['=', ':'])
-            && matches!(key.trim(), "index-url" | "index_url")
-        {
-            return Some((number + 1, address(value)?));
-        }
-    }
-    None
 }

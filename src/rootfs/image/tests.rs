@@ -11,7 +11,6 @@ use super::{Error, config, files, resolve};
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
 use crate::http_server::Server;
-use crate::observe::Observer;
 use crate::oci::image::{DOCKER_INDEX, DOCKER_LAYER, DOCKER_MANIFEST, INDEX, LAYER, MANIFEST};
 use crate::oci::registry::{Credentials, Settings};
 use crate::oci::{Digest, to_canonical_json};
@@ -118,13 +117,7 @@ impl Fixture {
     fn context(&self, offline: bool) -> Context {
         let store = Store::open(self.path("store")).unwrap();
         let client = Client::new(Options { offline, pause: Duration::ZERO, ..Options::default() });
-        let machine = Machine {
-            root: self.path("root"),
-            home: None,
-            environment: BTreeMap::new(),
-            observer: Observer::default(),
-            answers: None,
-        };
+        let machine = Machine::new(self.path("root"), None, BTreeMap::new());
         let definitions = Definitions::embedded();
         let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
         Context::new(store, client, Reporter::new(Progress::Quiet), definitions, endpoints, 0).with_images(

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::debian_repository::{Package, Release, Repository, Signing};
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
-use crate::observe::Observer;
 use crate::plan::catalogue::{Catalogue as _, RootRequest};
 use crate::plan::model::Root;
 use crate::rootfs::{Context, Endpoints, Machine, Purpose, compose};
@@ -47,13 +46,7 @@ impl Fixture {
         let definitions = self.folder.path().join("definitions");
         self.repository.write_definitions(&definitions);
         let definitions = Definitions::with_folder(&definitions).unwrap();
-        let machine = Machine {
-            root: PathBuf::from("/nowhere"),
-            home: None,
-            environment: BTreeMap::new(),
-            observer: Observer::default(),
-            answers: None,
-        };
+        let machine = Machine::new(PathBuf::from("/nowhere"), None, BTreeMap::new());
         let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
         let options = Options { offline, pause: Duration::from_millis(1), parallel: 4 };
         let client = Client::new(options);

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
-use crate::observe::Observer;
 use crate::rootfs::{Context, Endpoints, Machine};
 use crate::store::Store;
 use crate::ui::{Progress, Reporter};
@@ -13,13 +12,8 @@ use crate::ui::{Progress, Reporter};
 /// A context with `store` that asks what this machine is set up for.
 pub(crate) fn context(store: &Path) -> Context {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let machine = Machine {
-        root: PathBuf::from("/"),
-        home: environment.get("HOME").map(PathBuf::from),
-        environment,
-        observer: Observer::default(),
-        answers: None,
-    };
+    let home = environment.get("HOME").map(PathBuf::from);
+    let machine = Machine::new(PathBuf::from("/"), home, environment);
     let definitions = Definitions::embedded();
     let endpoints = Endpoints::new(machine, &BTreeMap::new(), &definitions).unwrap();
     Context::new(

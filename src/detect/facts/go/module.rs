@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::super::{Files, Located};
 use crate::detect::Error;
 use crate::detect::error::{Malformed, position};
+use crate::paths::beside;
 
 /// All directives of both files.
 const DIRECTIVES: [&str; 10] =
@@ -141,11 +142,11 @@ impl Module {
             ("require", [path, version]) => {
                 self.requires.insert((*path).to_owned(), (*version).to_owned());
             }
-            ("use", [folder]) => match inside(file, folder) {
+            ("use", [folder]) => match beside(file, folder) {
                 Some(folder) => self.uses.push(folder),
                 None => self.replaces_outside.push(format!("use {folder}")),
             },
-            ("replace", [old, "=>", new] | [old, _, "=>", new]) if is_local(new) => match inside(file, new) {
+            ("replace", [old, "=>", new] | [old, _, "=>", new]) if is_local(new) => match beside(file, new) {
                 Some(folder) => self.replaces.push(folder),
                 None => self.replaces_outside.push(format!("{old} => {new}")),
             },
@@ -165,23 +166,4 @@ impl Module {
 /// Whether a `replace` target is a folder and not a module.
 fn is_local(target: &str) -> bool {
     target.starts_with('/') || target.split('/').next().is_some_and(|first| matches!(first, "." | ".."))
-}
-
-/// `folder` as seen from the folder of `file`, clean, when it is inside the source.
-fn inside(file: &str, folder: &str) -> Option<String> {
-    if folder.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = file.split('/').collect();
-    parts.pop();
-    for part in folder.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            _ => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }

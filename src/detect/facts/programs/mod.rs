@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Files, Node};
+use crate::paths::inside;
 use lexer::Language;
 
 /// The most files that are read.
@@ -152,7 +153,7 @@ fn places(files: &Files<'_>, write: &Write) -> Vec<Place> {
     let mut found = BTreeSet::new();
     for text in write.texts.iter().take(TEXT_LIMIT) {
         for folder in ["", beside] {
-            let Some(path) = clean(folder, text) else { continue };
+            let Some(path) = inside(folder, text).filter(|path| !path.is_empty()) else { continue };
             let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
             if files.has(&path) {
                 found.insert(Place { path, whole: false });
@@ -174,21 +175,6 @@ fn place(files: &Files<'_>, path: &str) -> Option<Place> {
     let mut inside = files.paths().filter(|file| file.starts_with(&below)).peekable();
     inside.peek()?;
     Some(Place { path: path.to_owned(), whole: !inside.any(|file| Language::of(file).is_some()) })
-}
-
-/// `path` below `folder`, without `.` and `..`; nothing when it leads out of the app or is the app itself.
-fn clean(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            _ => parts.push(part),
-        }
-    }
-    (!parts.is_empty() && !path.starts_with('/')).then(|| parts.join("/"))
 }
 
 /// Databases that ship, with their folders, which hold the journals: what writes rarely names them in one text.

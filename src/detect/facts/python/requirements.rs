@@ -9,6 +9,7 @@ use super::super::Files;
 use super::requirement::{Requirement, normalised, parse};
 use crate::detect::Error;
 use crate::detect::error::{Malformed, position};
+use crate::paths::beside;
 use crate::ui::Location;
 
 /// How deep files may include each other.
@@ -182,7 +183,7 @@ impl Reader<'_> {
             return Err(line.invalid(offset, &problem));
         }
         let location = line.location();
-        match beside(line.file, target) {
+        match beside(line.file, target).filter(|path| !path.is_empty()) {
             Some(path) => self.file(&path, constraint, &location),
             None => Err(Error::RequirementsMissing { location, included: target.to_owned() }),
         }
@@ -285,23 +286,4 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     }
     lines.retain(|(_, line)| !line.is_empty());
     lines
-}
-
-/// `target` relative to the folder of `file`, when that is inside the source.
-fn beside(file: &str, target: &str) -> Option<String> {
-    if target.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = file.split('/').collect();
-    parts.pop();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            _ => parts.push(part),
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join("/"))
 }

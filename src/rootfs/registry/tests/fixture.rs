@@ -15,7 +15,6 @@ use crate::config::{Origin, Resolved};
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
 use crate::http_server::Server;
-use crate::observe::Observer;
 use crate::oci::Digest;
 use crate::plan::catalogue::{Catalogue as _, Release, Source};
 use crate::plan::model::Toolchain;
@@ -75,14 +74,7 @@ impl Fixture {
             passed_over: Vec::new(),
         };
         let mirrors = self.mirrors.iter().map(|(name, url)| (name.clone(), mirror(url))).collect();
-        let environment = self.environment.clone();
-        let machine = Machine {
-            root: PathBuf::from("/nowhere"),
-            home: None,
-            environment,
-            observer: Observer::default(),
-            answers: None,
-        };
+        let machine = Machine::new(PathBuf::from("/nowhere"), None, self.environment.clone());
         let endpoints = Endpoints::new(machine, &mirrors, &definitions).unwrap();
         let options = Options { offline: false, pause: Duration::from_millis(1), parallel: 1 };
         let store = Store::open(self.folder.path().join("store")).unwrap();

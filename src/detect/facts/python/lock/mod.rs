@@ -23,6 +23,7 @@ use super::install::Install;
 use super::marker::Marker;
 use super::requirement::Requirement;
 use crate::detect::Error;
+use crate::paths::inside;
 
 use document::Document;
 use graph::{Dependency, Needed};
@@ -120,21 +121,8 @@ fn meets(wanted: &Requirement, version: &str) -> bool {
 
 /// A folder or file of the source tree, without `.` and `..`; nothing when it is outside.
 fn folder(path: &str) -> Option<String> {
-    let path = path.strip_prefix("file://").unwrap_or(path);
-    if path.starts_with('/') {
-        return None;
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            _ => parts.push(part),
-        }
-    }
-    Some(if parts.is_empty() { ".".to_owned() } else { parts.join("/") })
+    let path = inside("", path.strip_prefix("file://").unwrap_or(path))?;
+    Some(if path.is_empty() { ".".to_owned() } else { path })
 }
 
 /// The address of a commit as pip writes it.
