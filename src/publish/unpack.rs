@@ -35,11 +35,7 @@ pub fn unpack(image: &Image, store: &Store) -> Result<Unpacked, Error> {
 
 pub(super) fn unpack_within(limits: Limits, image: &Image, store: &Store) -> Result<Unpacked, Error> {
     let config = config(image, store)?;
-    let layers: Vec<_> = image
-        .layers
-        .iter()
-        .map(|layer| unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id })
-        .collect();
+    let layers: Vec<_> = image.layers.iter().map(packed).collect();
     let (root, tree) = unpack::unpack(image.manifest.digest, &layers, limits, store)?;
     Ok(Unpacked { root, tree, config })
 }
@@ -51,8 +47,7 @@ pub(super) fn unpack_within(limits: Limits, image: &Image, store: &Store) -> Res
 pub fn layer_of_paths(image: &Image, store: &Store) -> Result<BTreeMap<String, usize>, Error> {
     let mut found = BTreeMap::new();
     for (index, layer) in image.layers.iter().enumerate() {
-        let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
-        for path in unpack::paths(&layer, store)? {
+        for path in unpack::paths(&packed(layer), store)? {
             found.insert(path, index);
         }
     }
@@ -81,8 +76,11 @@ pub fn layers(image: &Image, store: &Store) -> Result<Vec<Tree>, Error> {
 /// # Errors
 /// As [`unpack()`].
 pub fn layer(layer: &LayerDescriptor, store: &Store) -> Result<Alone, Error> {
-    let layer = unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id };
-    Ok(unpack::layer(&layer, Limits::IMAGE, store)?)
+    Ok(unpack::layer(&packed(layer), Limits::IMAGE, store)?)
+}
+
+fn packed(layer: &LayerDescriptor) -> unpack::Layer {
+    unpack::Layer { digest: layer.digest, size: layer.size, diff_id: layer.diff_id }
 }
 
 /// The config of `image`, as a type that knows some of its fields or as a value that has all of them.
