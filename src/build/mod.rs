@@ -14,8 +14,9 @@ pub mod sandbox;
 mod secret;
 
 use std::path::Path;
+use std::sync::Arc;
 
-pub use engine::{Engine, Ground};
+pub use engine::{Engine, Ground, laid};
 pub use halt::Halt;
 pub use host::Host;
 pub use secret::{Secret, Secrets};
@@ -44,6 +45,17 @@ pub struct StepResult {
     pub key: Digest,
     /// Whether the result was there already.
     pub cached: bool,
+}
+
+/// A step that has ended while others have not.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The step's id.
+    pub id: String,
+    /// Whether its result was there already.
+    pub cached: bool,
+    /// Its result.
+    pub tree: Arc<Tree>,
 }
 
 /// Why a build failed.

@@ -338,6 +338,9 @@ pub(super) struct Layer {
     #[serde(default)]
     pub(super) when: Expression,
     pub(super) contents: Vec<Contents>,
+    /// Globs over ids of the steps that make what it has of the work; none when that is not known.
+    #[serde(default)]
+    pub(super) after: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -627,6 +630,7 @@ impl Buildpack {
             }
         }
         needs::check_rules(&self.id, &self.steps)?;
+        needs::check_layer_rules(&self.layers)?;
         for start in &self.starts {
             if start.script.is_some() != start.argv.is_empty() {
                 return Err("each `start` needs either `script` or `argv`".to_owned());

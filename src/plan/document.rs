@@ -60,7 +60,10 @@ impl Plan {
             }
         }
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
-        needs::check(&plan.steps).map_err(|reason| Error::Format { reason, line: 0, column: 0 })?;
+        let layers = plan.alternatives.iter().filter_map(|one| one.layers.as_ref()).chain([&plan.layers]);
+        let checks = layers.map(|layers| needs::check_layers(layers, &plan.steps));
+        let checked = checks.chain([needs::check(&plan.steps)]).collect::<Result<(), _>>();
+        checked.map_err(|reason| Error::Format { reason, line: 0, column: 0 })?;
         Ok(plan)
     }
 }

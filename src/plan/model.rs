@@ -344,6 +344,9 @@ pub struct Layer {
     pub comment: String,
     /// What it is made of.
     pub contents: Vec<Contents>,
+    /// Ids of the steps that make what it has of the work: when they have ended, it can be written while others run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
 }
 
 /// A part of a layer.

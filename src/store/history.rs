@@ -58,6 +58,11 @@ impl History {
         self.open(kind, id).is_ok_and(|(last, _)| last == key.hex().as_bytes())
     }
 
+    /// Whether `kind` `id` was made or found before.
+    pub fn knows(&self, kind: &str, id: &str) -> bool {
+        self.store.root().join("metadata").join(self.name(kind, id)).exists()
+    }
+
     /// The last key, and a reader of what it was made of.
     fn open(&self, kind: &str, id: &str) -> io::Result<([u8; 64], File)> {
         let mut file = File::open(self.store.root().join("metadata").join(self.name(kind, id)))?;

@@ -5,6 +5,7 @@ mod app_folder;
 mod archive;
 mod bad_input;
 mod bases;
+mod beside;
 mod cache;
 mod cli;
 mod examples;

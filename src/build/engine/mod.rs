@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Once};
+use std::sync::{Arc, LazyLock, Once};
 use std::time::Instant;
 
 use super::key::{Lowers, key};
 use super::made::{self, Made};
 use super::sandbox::{Bind, Outcome, Sandbox, SecretFiles, Spec};
 use super::secret::{self, Hidden, Secrets};
-use super::{Error, Halt, Host, StepResult, Work};
+use super::{Ended, Error, Halt, Host, StepResult, Work};
 use crate::interrupt;
 use crate::oci::Digest;
 use crate::plan::model::Step;
@@ -64,6 +64,8 @@ pub struct Engine<'a> {
     pub jobs: NonZeroUsize,
     /// Ends them when something else has failed.
     pub halt: &'a Halt,
+    /// Told of the steps that have ended whenever one was run while others have not ended, in the order of the plan.
+    pub ended: Box<dyn Fn(&[Ended]) + Sync + 'a>,
 }
 
 /// A step with all that its result depends on.
@@ -104,16 +106,24 @@ impl Engine<'_> {
         if kept.iter().any(Option::is_none) {
             let ground = (self.ground)()?;
             let work = |index: usize, entries| self.made(&jobs[index], &whole, &ground, entries);
-            let made = schedule::run(&seen, kept, self.jobs, self.halt, &work);
+            let ended = |kept: &[Option<Kept>]| {
+                let ended = jobs.iter().zip(kept).filter_map(|(job, kept)| {
+                    let Kept { cached, tree, .. } = kept.as_ref()?;
+                    Some(Ended { id: job.step.id.clone(), cached: *cached, tree: Arc::clone(tree) })
+                });
+                (self.ended)(&ended.collect::<Vec<_>>());
+            };
+            let made = schedule::run(&seen, kept, self.jobs, self.halt, &work, &ended);
             let stopped = || Error::Interrupted { step: plan.steps[0].id.clone() };
             kept = made.map_err(|error| error.unwrap_or_else(stopped))?.into_iter().map(Some).collect();
         }
-        let mut work = Work { tree: below_app(&source.tree), steps: Vec::new() };
+        let mut results = Vec::new();
+        let mut steps = Vec::new();
         for (job, kept) in jobs.iter().zip(kept.into_iter().flatten()) {
-            work.tree.apply(kept.tree);
-            work.steps.push(StepResult { id: job.step.id.clone(), key: job.key, cached: kept.cached });
+            results.push(kept.tree);
+            steps.push(StepResult { id: job.step.id.clone(), key: job.key, cached: kept.cached });
         }
-        Ok(work)
+        Ok(Work { tree: laid(&source.tree, results), steps })
     }
 
     /// The job's kept result.
@@ -124,7 +134,7 @@ impl Engine<'_> {
         made::remember_found(self.history, &step.id, &job.key, &entry);
         self.reporter.detail(&format!("{}  found {}", step.id, job.key.short()));
         let tree = read_result(self.store, &entry)?;
-        Ok(Some(Kept { entry, cached: true, tree }))
+        Ok(Some(Kept { entry, cached: true, tree: Arc::new(tree) }))
     }
 
     /// The job's result, over those `entries` of earlier ones. Two builds of the same step wait for each other.
@@ -156,7 +166,7 @@ impl Engine<'_> {
         self.history.remember("step", &step.id, key, &made);
         let tree = read_result(self.store, &entry)?;
         task.made(&format!("{:.1} s", started.elapsed().as_secs_f64()));
-        Ok(Kept { entry, cached: false, tree })
+        Ok(Kept { entry, cached: false, tree: Arc::new(tree) })
     }
 
     /// Runs the step; what it writes is in `fs` of `folder` then.
@@ -295,6 +305,15 @@ fn forget<'a>(files: impl Iterator<Item = &'a String>, upper: &Path) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The source as it lies in the image, with `results` over it in their order.
+pub fn laid(source: &Tree, results: Vec<Arc<Tree>>) -> Tree {
+    let mut tree = below_app(source);
+    for result in results {
+        tree.apply(Arc::unwrap_or_clone(result));
+    }
+    tree
 }
 
 /// The source as it lies in the image.
