@@ -16,7 +16,7 @@ mod secret;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use engine::{Engine, Ground, laid};
+pub use engine::{Engine, Ground, KEPT, laid};
 pub use halt::Halt;
 pub use host::Host;
 pub use secret::{Secret, Secrets};

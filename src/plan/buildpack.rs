@@ -305,6 +305,9 @@ pub(super) struct Step {
     pub(super) needs: Option<Vec<String>>,
     #[serde(default)]
     pub(super) caches: BTreeMap<String, String>,
+    /// Folders that its tool works on from build to build; those that render empty are left out.
+    #[serde(default)]
+    pub(super) incremental: Vec<Text>,
     #[serde(default)]
     pub(super) network: bool,
     /// When it has the network although `network` does not say so.

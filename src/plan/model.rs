@@ -295,6 +295,10 @@ pub struct Step {
     /// Package managers' caches: id → absolute target.
     #[serde(default)]
     pub caches: BTreeMap<String, String>,
+    /// Folders that a tool works on from build to build, absolute: `/app/.next/cache`. They are no part of the result. Of
+    /// one with `!` in front nothing is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incremental: Vec<String>,
     /// Whether it may use the network.
     #[serde(default)]
     pub network: bool,

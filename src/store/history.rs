@@ -43,6 +43,11 @@ impl History {
         Self { store: store.clone(), folder: format!("history/{}", &name[..32]), about }
     }
 
+    /// What stands for the app on this machine.
+    pub fn app(&self) -> &str {
+        &self.folder
+    }
+
     /// What is known about the last time that `kind` `id` was made or found, seen from `key`.
     pub fn last<T: DeserializeOwned>(&self, kind: &str, id: &str, key: &Digest) -> Last<T> {
         match self.open(kind, id) {

@@ -276,6 +276,15 @@ impl Store {
         Ok(path)
     }
 
+    /// Takes the entry `folder/key` out of the store: it is `entry` in a folder of the caller's own. None when there is no
+    /// such entry; of several that ask at once only one gets it.
+    pub fn take_entry(&self, folder: &str, key: &str) -> Option<tempfile::TempDir> {
+        let path = self.entry(folder, key)?;
+        let temporary = self.temporary_folder().ok()?;
+        fs::rename(path, temporary.path().join("entry")).ok()?;
+        Some(temporary)
+    }
+
     /// The directory that holds `tree` as real files, made once per `key` (`trees/KEY/fs`).
     ///
     /// Files on the same file system are hard links to their content, which is never written to: these

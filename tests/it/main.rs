@@ -11,6 +11,7 @@ mod cli;
 mod examples;
 mod failing_steps;
 mod faults;
+mod incremental;
 mod init;
 mod init_command;
 mod languages_page;

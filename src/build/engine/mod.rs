@@ -2,6 +2,7 @@
 //!
 //! Results are laid over each other in the order of the plan, whatever the order in which they were made.
 
+mod incremental;
 mod output;
 mod schedule;
 
@@ -25,6 +26,8 @@ use crate::source::{Fingerprints, Selection, Source, snapshot};
 use crate::store::history::History;
 use crate::store::{self, Content, Entry, Kind, Store, Tree};
 use crate::ui::Reporter;
+use incremental::Incremental;
+pub use incremental::KEPT;
 use schedule::Kept;
 
 /// Where the app lives, at build time as at run time, without the leading slash.
@@ -159,7 +162,8 @@ impl Engine<'_> {
         }
         let temporary = self.store.temporary_folder()?;
         let lowers = self.lowers(job, entries, ground)?;
-        self.execute(step, lowers, temporary.path(), whole.source)?;
+        let kept = Incremental::of(step, (self.history.app(), &whole.plan.name), self.store);
+        self.execute(step, lowers, temporary.path(), (whole.source, &kept))?;
         made.write(temporary.path());
         store::instance::write(temporary.path())?;
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
@@ -175,7 +179,7 @@ impl Engine<'_> {
         step: &Step,
         lowers: Vec<PathBuf>,
         folder: &Path,
-        source: &Source,
+        (source, incremental): (&Source, &Incremental<'_>),
     ) -> Result<(), Error> {
         let seen = secret::of_step(step, self.secrets);
         let hidden = Hidden::new(&seen);
@@ -184,6 +188,8 @@ impl Engine<'_> {
         if interrupt::requested() {
             return Err(stopped());
         }
+        let upper = folder.join("fs");
+        incremental.restore(&upper);
         let mut running = Sandbox::default().spawn(&spec)?;
         if let Some(text) = running.tier.announcement() {
             self.announce(text);
@@ -197,6 +203,9 @@ impl Engine<'_> {
             return Err(stopped());
         }
         let (outcome, tail) = followed?;
+        if outcome.signal.is_none() {
+            incremental.keep(&upper, &hidden)?;
+        }
         if outcome.code != 0 {
             return Err(Error::Step {
                 command: shown(&step.argv),
@@ -211,7 +220,6 @@ impl Engine<'_> {
                 advised: Box::default(),
             });
         }
-        let upper = folder.join("fs");
         forget(step.files.keys(), &upper)?;
         if let Some((id, path)) = hidden.find(&upper).map_err(store::Error::io("read", &upper))? {
             return Err(Error::SecretKept { step: step.id.clone(), id, path });
