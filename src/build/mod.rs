@@ -16,7 +16,7 @@ mod secret;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use engine::{Engine, Ground, KEPT, laid};
+pub use engine::{Engine, Ground, KEPT, PRIVATE, laid};
 pub use halt::Halt;
 pub use host::Host;
 pub use secret::{Secret, Secrets};
@@ -57,6 +57,9 @@ pub struct Ended {
     /// Its result.
     pub tree: Arc<Tree>,
 }
+
+/// Hears of steps that have ended.
+pub type Listener<'a> = dyn Fn(&[Ended]) + Sync + 'a;
 
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]

@@ -63,17 +63,20 @@ impl Plan {
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
         let layers = plan.alternatives.iter().filter_map(|one| one.layers.as_ref()).chain([&plan.layers]);
         let checks = layers.map(|layers| needs::check_layers(layers, &plan.steps));
-        let checked = checks
-            .chain([needs::check(&plan.steps), check_incremental(&plan.steps)])
-            .collect::<Result<(), _>>();
+        let checked =
+            checks.chain([needs::check(&plan.steps), check_folders(&plan.steps)]).collect::<Result<(), _>>();
         checked.map_err(|reason| Error::Format { reason, line: 0, column: 0 })?;
         Ok(plan)
     }
 }
 
-/// What is wrong with the folders that steps keep.
-fn check_incremental(steps: &[Step]) -> Result<(), String> {
+/// What is wrong with the caches of steps and with the folders that they keep.
+fn check_folders(steps: &[Step]) -> Result<(), String> {
     for step in steps {
+        let is_name = |id: &str| is_clean(id) && !id.contains(['/', '\0']);
+        if let Some(id) = step.caches.keys().find(|id| !is_name(id)) {
+            return Err(format!("the step `{}` uses the cache `{id}`, which is no name", step.id));
+        }
         let is_path =
             |path: &str| path.strip_prefix('/').is_some_and(|path| is_clean(path) && !path.contains('\0'));
         let wrong = step.incremental.iter().find(|path| !is_path(path.strip_prefix('!').unwrap_or(path)));

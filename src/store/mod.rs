@@ -241,8 +241,9 @@ impl Store {
     /// The folder of a package manager's cache, made when missing.
     pub fn cache(&self, id: &str) -> Result<PathBuf, Error> {
         let path = self.root.join("caches").join(id);
-        if !self.claim(&path) {
+        if !self.claim(&path) && !self.fetch_entry("caches", id) {
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+            self.note(&path);
         }
         Ok(path)
     }

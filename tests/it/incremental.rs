@@ -1,4 +1,5 @@
-//! Folders that a tool works on from build to build: kept for the app, and no part of any result.
+//! Folders that a tool works on from build to build, and caches of package managers: kept for the app or for all, no part
+//! of any result, and with `--cache-to` on their way to other machines.
 
 use std::fs;
 
@@ -76,4 +77,83 @@ fn a_plan_cannot_lead_out_of_the_result() {
         );
         assert!(finished.status == 2 && finished.stderr.contains(&text), "{}", finished.stderr);
     }
+}
+
+/// Says whether the cache that all apps share was there.
+fn shared() -> App {
+    let app = app();
+    let file = app.fixture.definitions.join("buildpacks/procfile/buildpack.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let counts =
+        "[ ! -e /var/cache/meeting/seen ] || echo warm; : >/var/cache/meeting/seen; n=0; if [ -e .tool";
+    let text = text.replacen("n=0; if [ -e .tool", counts, 1);
+    let text = text.replacen(
+        "incremental = ",
+        "secrets = [{ id = \"token\", variable = \"TOKEN\" }]\nincremental = ",
+        1,
+    );
+    fs::write(&file, text).unwrap();
+    app
+}
+
+/// Builds another input on a machine; what the step had, and all that was said.
+#[track_caller]
+fn on(app: &App, machine: &str, input: &str, arguments: &[&str]) -> (Vec<String>, String) {
+    app.write("one.txt", input);
+    let finished = app.build(machine, arguments);
+    assert_eq!(finished.status, 0, "{}", finished.stderr);
+    let lines = finished.stderr.lines();
+    let had = lines.filter_map(|line| line.trim_start().strip_prefix("procfile/one | ").map(str::to_owned));
+    (had.collect(), finished.stderr)
+}
+
+#[test]
+fn userns_caches_go_to_another_machine() {
+    let app = shared();
+    let (to, from) = (["--cache-to", "../cache"], ["--cache-from", "../cache"]);
+    assert_eq!(on(&app, "one", "a", &to).0, ["had 0"]);
+    let cold: [&str; 0] = [];
+    assert_eq!(on(&app, "cold", "b", &cold).0, ["had 0"]);
+    assert_eq!(on(&app, "two", "b", &from).0, ["warm", "had 1"]);
+    // Where no step runs, they stay as they were exported.
+    let both = [to, from].concat();
+    assert_eq!(on(&app, "three", "a", &both).0, cold);
+    let (had, said) = on(&app, "four", "c", &both);
+    assert_eq!(had, ["warm", "had 1"]);
+    assert!(!said.contains("warning["), "{said}");
+    assert_eq!(on(&app, "five", "d", &from).0, ["warm", "had 2"]);
+
+    for blob in fs::read_dir(app.fixture.context.root().join("cache/blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        // The list is JSON.
+        if bytes[0] != b'{' {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    let (had, said) = on(&app, "six", "e", &from);
+    assert_eq!(had, ["had 0"]);
+    assert_eq!(said.matches("warning[cache/damaged]").count(), 1, "{said}");
+}
+
+#[test]
+fn userns_what_is_too_large_or_may_hold_secrets_stays() {
+    let app = shared();
+    let cache = app.fixture.context.root().join("one/caches/meeting");
+    fs::create_dir_all(&cache).unwrap();
+    fs::File::create(cache.join("large")).unwrap().set_len((1 << 30) + 1).unwrap();
+    let (_, said) = on(&app, "one", "a", &["--cache-to", "../large"]);
+    let line = "caches/meeting of the store does not go along: it has 1.07 GB in 2 files, and at most 1.07 GB in 500000 \
+                files do\n";
+    assert!(said.contains(line), "{said}");
+    assert_eq!(on(&app, "two", "b", &["--cache-from", "../large"]).0, ["had 1"]);
+
+    fs::write(app.fixture.context.root().join("token"), "s3cr3t-T0ken").unwrap();
+    on(&app, "three", "c", &["--secret", "id=token,src=../token"]);
+    let (_, said) = on(&app, "three", "d", &["--cache-to", "../private"]);
+    let line = "caches/meeting of the store does not go along: steps that were given secrets have used it\n";
+    assert!(said.contains(line), "{said}");
+    assert_eq!(on(&app, "four", "e", &["--cache-from", "../private"]).0, ["had 2"]);
 }

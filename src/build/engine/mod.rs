@@ -17,7 +17,7 @@ use super::key::{Lowers, key};
 use super::made::{self, Made};
 use super::sandbox::{Bind, Outcome, Sandbox, SecretFiles, Spec};
 use super::secret::{self, Hidden, Secrets};
-use super::{Ended, Error, Halt, Host, StepResult, Work};
+use super::{Ended, Error, Halt, Host, Listener, StepResult, Work};
 use crate::interrupt;
 use crate::oci::Digest;
 use crate::plan::model::Step;
@@ -32,6 +32,9 @@ use schedule::Kept;
 
 /// Where the app lives, at build time as at run time, without the leading slash.
 const APP: &str = "app";
+
+/// Marks a cache that steps with secrets have used, and that may hold one: it stays on this machine.
+pub const PRIVATE: &str = ".rpack-private";
 
 /// What names the machine itself: builders start servers and ask them. Without network there is no other file for it.
 const HOSTS: (&str, &str) = ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
@@ -68,7 +71,7 @@ pub struct Engine<'a> {
     /// Ends them when something else has failed.
     pub halt: &'a Halt,
     /// Told of the steps that have ended whenever one was run while others have not ended, in the order of the plan.
-    pub ended: Box<dyn Fn(&[Ended]) + Sync + 'a>,
+    pub ended: Box<Listener<'a>>,
 }
 
 /// A step with all that its result depends on.
@@ -279,7 +282,12 @@ impl Engine<'_> {
             }
         }
         for (id, target) in &step.caches {
-            binds.push(Bind { source: self.store.cache(id)?, target: target.clone(), read_only: false });
+            let source = self.store.cache(id)?;
+            if !seen.is_empty() {
+                let mark = source.join(PRIVATE);
+                fs::write(&mark, "").map_err(store::Error::io("write", &mark))?;
+            }
+            binds.push(Bind { source, target: target.clone(), read_only: false });
         }
         env.extend(secret::variables(step, seen)?);
         let files = seen.iter().map(|(id, secret)| (id.clone(), secret.bytes().to_vec())).collect();

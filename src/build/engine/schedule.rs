@@ -27,8 +27,8 @@ struct Board {
 }
 
 /// Makes what is missing of `kept`, at most `jobs` at once. `make` gets a step's position and the entries that it
-/// sees, the latest first; `seen` are their positions. `made` is told what is there whenever a step has ended while
-/// others have not.
+/// sees, the latest first; `seen` are their positions. `ended` is told what is there whenever a step has ended
+/// while others have not.
 ///
 /// # Errors
 /// The first failure in the order of the plan; the other steps are ended. None when `halt` was set by somebody else.
@@ -38,7 +38,7 @@ pub(super) fn run(
     jobs: NonZeroUsize,
     halt: &Halt,
     make: &(dyn Fn(usize, Vec<PathBuf>) -> Result<Kept, Error> + Sync),
-    made: &(dyn Fn(&[Option<Kept>]) + Sync),
+    ended: &(dyn Fn(&[Option<Kept>]) + Sync),
 ) -> Result<Vec<Kept>, Option<Error>> {
     let started: Vec<bool> = kept.iter().map(Option::is_some).collect();
     let missing = started.iter().filter(|started| !**started).count();
@@ -60,7 +60,7 @@ pub(super) fn run(
                 Ok(kept) => {
                     held.kept[index] = Some(kept);
                     if held.kept.iter().any(Option::is_none) {
-                        made(&held.kept);
+                        ended(&held.kept);
                     }
                 }
                 Err(error) => {
