@@ -61,6 +61,7 @@ fn pack(tree: Tree, image: &model::Image, store: &Store) -> Image {
         image,
         base: None,
         history: None,
+        ahead: None,
     };
     package(input, store, &Reporter::new(Progress::Quiet)).expect("the layer is packed")
 }

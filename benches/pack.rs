@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         image: &image,
         base: None,
         history: None,
+        ahead: None,
     };
     let image = package(input, &store, &Reporter::new(Progress::Plain))?;
     let packed = start.elapsed();

@@ -1,9 +1,10 @@
 //! One piece of work for many items, some at a time.
 
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use crate::threads::joined;
 
 /// What `work` makes of each item, in the order of the items, `lanes` at a time. After a failure nothing new begins.
 ///
@@ -32,7 +33,7 @@ pub(crate) fn in_lanes<I: Sync, T: Send, E: Send>(
         let others: Vec<_> = (1..lanes.get().min(items.len())).map(|_| scope.spawn(lane)).collect();
         let mut done = lane();
         for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            done.extend(joined(other));
         }
         done
     });

@@ -1,6 +1,6 @@
 //! The identity of a step: a digest over everything its result can depend on.
 //!
-//! Not in it: the caches' contents (losing one changes nothing but time), proxies and certificates of the
+//! Not in it: the caches' contents and what tools keep from build to build (losing it changes nothing but time), proxies and certificates of the
 //! machine, and which host served a download, all of which may differ between machines that must agree.
 
 use std::collections::BTreeMap;
@@ -78,6 +78,7 @@ mod tests {
             inputs: vec!["package.json".into()],
             needs: None,
             caches: BTreeMap::new(),
+            incremental: Vec::new(),
             network: true,
             files: BTreeMap::new(),
             secrets: Vec::new(),

@@ -14,8 +14,9 @@ pub mod sandbox;
 mod secret;
 
 use std::path::Path;
+use std::sync::Arc;
 
-pub use engine::{Engine, Ground};
+pub use engine::{Engine, Ground, KEPT, PRIVATE, laid};
 pub use halt::Halt;
 pub use host::Host;
 pub use secret::{Secret, Secrets};
@@ -45,6 +46,20 @@ pub struct StepResult {
     /// Whether the result was there already.
     pub cached: bool,
 }
+
+/// A step that has ended while others have not.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The step's id.
+    pub id: String,
+    /// Whether its result was there already.
+    pub cached: bool,
+    /// Its result.
+    pub tree: Arc<Tree>,
+}
+
+/// Hears of steps that have ended.
+pub type Listener<'a> = dyn Fn(&[Ended]) + Sync + 'a;
 
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::images::{self, Tagged};
 use super::{Error, Store};
+use crate::build::KEPT;
 use crate::build::made::Made;
 use crate::oci::Digest;
 use crate::oci::layout::read_capped;
@@ -243,7 +244,7 @@ impl Names {
                 Some(about) => about,
                 None => record(&entry.key).to_owned(),
             },
-            "caches" => "a package manager's cache".to_owned(),
+            "caches" if !entry.key.starts_with(KEPT) => "a package manager's cache".to_owned(),
             kind => store.description(kind, &entry.key).unwrap_or_default(),
         }
     }

@@ -44,6 +44,7 @@ pub use error::{Error, Unresolved};
 pub use kept::{Broken, Kept, broken};
 pub use report::{Bundled, RECORDS, Report, Used, report, versions};
 pub use size::{LayerSize, Place, Sizes, sizes};
+pub use supply::growing;
 
 use crate::package::LayerInput;
 use crate::plan::Plan;

@@ -33,12 +33,16 @@ pub(super) struct Offer {
     pub(super) files: Vec<(String, Entry)>,
 }
 
+/// The layer that packages are added to: the topmost that takes any.
+pub fn growing(plan: &Plan) -> &str {
+    let takes_packages =
+        |layer: &&Layer| layer.contents.iter().any(|part| matches!(part, Contents::RuntimeRoot {}));
+    plan.layers.iter().rev().find(takes_packages).map_or(LAYER, |layer| &layer.id)
+}
+
 impl<'a> Supply<'a> {
     pub(super) fn new(plan: &'a Plan, context: &'a Context) -> Self {
-        let takes_packages =
-            |layer: &&Layer| layer.contents.iter().any(|part| matches!(part, Contents::RuntimeRoot {}));
-        let layer = plan.layers.iter().rev().find(takes_packages).map_or(LAYER, |layer| &layer.id);
-        Self { plan, context, layer, root: OnceCell::new() }
+        Self { plan, context, layer: growing(plan), root: OnceCell::new() }
     }
 
     /// The build root, composed when it is first asked.

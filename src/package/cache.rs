@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -160,13 +160,18 @@ fn digest_file(file: &Path) -> io::Result<Digest> {
     Ok(hash.finish().1)
 }
 
-fn record_name(key: &Key) -> String {
-    format!("layers/{}.json", key.digest.hex())
+fn record_name(key: &Digest) -> String {
+    format!("layers/{}.json", key.hex())
+}
+
+/// Where it is kept what the blob of the layer with this key is.
+pub(super) fn record_path(key: &Digest, store: &Store) -> PathBuf {
+    store.root().join("metadata").join(record_name(key))
 }
 
 /// The layer with this key, if its blob is still here. A damaged record counts as none.
 pub(super) fn find(key: &Key, id: &str, compression: Compression, store: &Store) -> Option<LayerDescriptor> {
-    let record: Record = serde_json::from_slice(&store.record(&record_name(key))?).ok()?;
+    let record: Record = serde_json::from_slice(&store.record(&record_name(&key.digest))?).ok()?;
     let blob = store.blob(&record.digest)?;
     if fs::metadata(blob).ok()?.len() != record.size {
         return None;
@@ -193,5 +198,5 @@ pub(super) fn keep(key: &Key, layer: &LayerDescriptor, store: &Store) -> Result<
     };
     let bytes = crate::oci::to_canonical_json(&record)
         .map_err(|source| Error::Document { document: "layer key", source })?;
-    Ok(store.put_record(&record_name(key), &bytes)?)
+    Ok(store.put_record(&record_name(&key.digest), &bytes)?)
 }

@@ -100,7 +100,8 @@ fn alike(path: &str, layers: &[LayerInput]) -> Vec<String> {
     nearest
 }
 
-fn assemble_one(
+/// The entries of one layer; `taken` are those of the work that lower layers have.
+pub(super) fn assemble_one(
     plan: &Plan,
     layer: &Layer,
     parts: Parts<'_>,

@@ -10,6 +10,12 @@ use crate::ui::{Diagnose, ExitCode, Location};
 /// Why no image was made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The user interrupted the build.
+    #[error("interrupted while layer `{layer}` was written; finished steps and layers are kept")]
+    Interrupted {
+        /// The layer's id.
+        layer: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -182,6 +188,7 @@ pub enum Error {
 impl Diagnose for Error {
     fn id(&self) -> &'static str {
         match self {
+            Self::Interrupted { .. } => "build/interrupted",
             Self::Store(error) => error.id(),
             Self::Site(error) => error.id(),
             Self::Platform(_) => "package/platform",
@@ -209,6 +216,7 @@ impl Diagnose for Error {
 
     fn exit(&self) -> ExitCode {
         match self {
+            Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Store(error) => error.exit(),
             Self::Site(error) => error.exit(),
             Self::StartMissing { .. }

@@ -18,7 +18,7 @@ const ENTRIES: usize = 200_000;
 type Marks = BTreeMap<String, String>;
 
 /// The name of a layer in the history.
-const LAYER: &str = "layer";
+pub(super) const LAYER: &str = "layer";
 
 fn marks(layer: &LayerInput, key: &Key) -> Marks {
     if layer.tree.len() > ENTRIES {

@@ -6,6 +6,7 @@
 //! layer that did, only the groups of entries that changed are compressed (`groups.rs`, `segments.rs`).
 //! File metadata is normalised by the rules of `layers.rs`.
 
+mod ahead;
 mod base;
 mod cache;
 mod compress;
@@ -24,6 +25,7 @@ mod segments;
 pub(crate) mod tar;
 mod write;
 
+pub use ahead::{Ahead, foresee, is_known};
 pub use base::Base;
 pub use config::MADE_BY;
 pub(crate) use contents::{INIT, globs};
@@ -33,9 +35,10 @@ pub use image::{Image, LayerDescriptor, Product};
 pub use outcome::settle;
 pub use replace::{Replacement, index_again, replace};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use crate::interrupt;
 use crate::lanes::in_lanes;
 use crate::oci::image::{Descriptor, Index, Manifest, Platform};
 use crate::oci::{Digest, MediaTypes, to_canonical_json};
@@ -66,6 +69,8 @@ pub struct Input<'a> {
     pub base: Option<Base>,
     /// What the app's layers were made of the last time, where that is kept.
     pub history: Option<&'a History>,
+    /// What has written layers of this image while it was not known yet what the others are made of.
+    pub ahead: Option<&'a Ahead>,
 }
 
 /// What a layer is made from.
@@ -115,6 +120,7 @@ fn package_with(
         platform: input.platform,
         image: input.image,
         history: input.history,
+        ahead: input.ahead,
         store,
         reporter,
     };
@@ -189,6 +195,7 @@ struct Packing<'a> {
     platform: &'a str,
     image: &'a plan::model::Image,
     history: Option<&'a History>,
+    ahead: Option<&'a Ahead>,
     store: &'a Store,
     reporter: &'a Reporter,
 }
@@ -197,10 +204,12 @@ impl Packing<'_> {
     /// The blobs of all layers, in their order.
     fn all(&self, layers: &[LayerInput]) -> Result<Vec<LayerDescriptor>, Error> {
         let keys = in_lanes(LANES, layers, |layer| cache::key(layer, self.image.compression, self.store))?;
+        let wanted = keys.iter().map(Key::digest).collect();
+        let ahead = self.ahead.map(|ahead| ahead.finish(wanted)).unwrap_or_default();
         let keyed: Vec<_> = layers.iter().zip(keys).collect();
         // What is found is said in the order of the layers, whichever was looked at first.
         let found: Vec<Option<LayerDescriptor>> =
-            keyed.iter().map(|(layer, key)| self.find(layer, key)).collect();
+            keyed.iter().map(|(layer, key)| self.find(layer, key, &ahead)).collect();
         let missing: Vec<_> = keyed.iter().zip(&found).filter(|(_, found)| found.is_none()).collect();
         let mut written = in_lanes(LANES, &missing, |((layer, key), _)| self.write(layer, key))?.into_iter();
         Ok(found.into_iter().filter_map(|found| found.or_else(|| written.next())).collect())
@@ -209,32 +218,43 @@ impl Packing<'_> {
     /// The blob of one layer.
     fn one(&self, layer: &LayerInput) -> Result<LayerDescriptor, Error> {
         let key = cache::key(layer, self.image.compression, self.store)?;
-        self.find(layer, &key).map_or_else(|| self.write(layer, &key), Ok)
+        self.find(layer, &key, &BTreeSet::new()).map_or_else(|| self.write(layer, &key), Ok)
     }
 
-    /// The layer, if it was written before.
-    fn find(&self, layer: &LayerInput, key: &Key) -> Option<LayerDescriptor> {
-        let Some(found) = cache::find(key, &layer.id, self.image.compression, self.store) else {
+    /// The layer, if it was written before. One that this build has written, `ahead`, is new all the same.
+    fn find(&self, layer: &LayerInput, key: &Key, ahead: &BTreeSet<Digest>) -> Option<LayerDescriptor> {
+        let found = cache::find(key, &layer.id, self.image.compression, self.store);
+        if found.is_none() || ahead.contains(&key.digest()) {
             if let Some(history) = self.history {
                 let say =
                     |reason: &str| self.reporter.detail(&format!("layer {}  is written: {reason}", layer.id));
                 made::remember(layer, key, history, self.reporter.is_verbose().then_some(say));
             }
-            return None;
-        };
+            return found;
+        }
         self.reporter.task(&format!("layer {}", layer.id)).found("cached");
         if let Some(history) = self.history {
             made::remember_found(layer, key, history);
         }
         self.reporter.detail(&format!("layer {}  found {}", layer.id, key.digest().short()));
-        Some(found)
+        found
     }
 
     fn write(&self, layer: &LayerInput, key: &Key) -> Result<LayerDescriptor, Error> {
+        self.write_unless(layer, key, &interrupt::requested)
+    }
+
+    /// Writes a layer, or ends early with [`Error::Interrupted`] when `stop` says so.
+    fn write_unless(
+        &self,
+        layer: &LayerInput,
+        key: &Key,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<LayerDescriptor, Error> {
         let compression = self.image.compression;
         let task = self.reporter.task(&format!("layer {}", layer.id));
         let known = Known::open(self.app, self.platform, layer, compression, self.store);
-        let written = write::write(self.threads, layer, key, compression, &known, self.store)?;
+        let written = write::write(self.threads, (layer, key), compression, &known, self.store, stop)?;
         cache::keep(key, &written.layer, self.store)?;
         task.made(&outcome(&written));
         Ok(written.layer)

@@ -47,6 +47,7 @@ pub fn replace(replacement: Replacement<'_>, store: &Store, reporter: &Reporter)
         platform: &platform,
         image: settings,
         history: None,
+        ahead: None,
         store,
         reporter,
     };

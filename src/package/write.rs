@@ -44,6 +44,8 @@ struct Task<'a> {
     key: &'a Key,
     compression: Compression,
     known: &'a Known,
+    /// Whether to end early.
+    stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// How many threads compress, on this machine.
@@ -51,18 +53,18 @@ pub(super) fn threads() -> usize {
     thread::available_parallelism().map_or(2, usize::from).clamp(2, 8)
 }
 
-/// Writes a layer as a blob.
+/// Writes a layer as a blob, unless `stop` says meanwhile that it is not wanted any more.
 pub(super) fn write(
     threads: usize,
-    layer: &LayerInput,
-    key: &Key,
+    (layer, key): (&LayerInput, &Key),
     compression: Compression,
     known: &Known,
     store: &Store,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Written, Error> {
     let items: Vec<Item> =
         layer.tree.iter().map(|(path, entry)| Item { path, entry, link: key.link(path) }).collect();
-    let task = Task { layer, key, compression, known };
+    let task = Task { layer, key, compression, known, stop };
     let mut output = Output::new(compression, store)?;
     let (order, results) = sync_channel(2 * threads);
     let (work, queue) = sync_channel(threads);
@@ -72,12 +74,13 @@ pub(super) fn write(
         for _ in 0..threads {
             scope.spawn(|| work_off(&queue, &task));
         }
-        scope.spawn(|| hand_out(&items, order, work));
+        let handing = scope.spawn(|| hand_out(&items, order, work, &task));
         let hasher = scope.spawn(|| digest(archive, layer));
         let collected = collect(results, plain, &mut output);
         let digested = joined(hasher);
+        let handed = joined(handing);
         // A file that the digest shows to be another one comes before what was met later.
-        digested.and_then(|digested| collected.map(|()| digested))
+        digested.and_then(|digested| collected.and(handed).map(|()| digested))
     })?;
     output.finish(diff_id, uncompressed_size, &task, store)
 }
@@ -97,19 +100,24 @@ struct Packed<'a> {
     was_found: bool,
 }
 
-/// Hands out groups until there are none left, or nobody waits for them.
+/// Hands out groups until there are none left, nobody waits for them, or the layer is not wanted any more.
 #[expect(clippy::needless_pass_by_value, reason = "dropping the senders ends the other threads")]
 fn hand_out<'a>(
     items: &'a [Item<'a>],
     order: SyncSender<Receiver<Result<Packed<'a>, Error>>>,
     work: SyncSender<Job<'a>>,
-) {
+    task: &Task<'_>,
+) -> Result<(), Error> {
     for group in groups::cut(items) {
+        if (task.stop)() {
+            return Err(Error::Interrupted { layer: task.layer.id.clone() });
+        }
         let (answer, result) = sync_channel(1);
         if order.send(result).is_err() || work.send(Job { group, answer }).is_err() {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 /// Packs groups until there are none left.

@@ -4,10 +4,10 @@
 //! root, which is composed beside them.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
-use super::{Checkout, Error, Running, Session, boxed};
+use super::{Beside, Checkout, Error, Running, Session, boxed};
 use crate::build::{Engine, Ground, Halt, Host, Work};
 use crate::oci::Digest;
 use crate::plan::model::Toolchain;
@@ -26,7 +26,7 @@ pub(super) struct Made {
     /// The toolchains of the image's platform, by name.
     pub(super) toolchains: BTreeMap<String, Tree>,
     /// The plan's own runtime root, which another outcome may not need.
-    pub(super) runtime_root: Result<Tree, rootfs::Error>,
+    pub(super) runtime_root: Result<Arc<Tree>, rootfs::Error>,
 }
 
 /// Toolchains of a plan in its order, each with its tree.
@@ -40,13 +40,16 @@ pub(super) fn make(
     context: &rootfs::Context,
     running: Running<'_>,
     history: &History,
-    session: &Session,
+    (session, beside): (&Session, &Beside<'_>),
 ) -> Result<Made, Error> {
     let halt = Halt::default();
     let fetched = OnceLock::new();
     let compose = || {
         let runtime_root = || rootfs::compose(&plan.runtime_root, Purpose::Runtime, context);
-        let composed = session.reporter.stage("runtime root", runtime_root);
+        let composed = session.reporter.stage("runtime root", runtime_root).map(Arc::new);
+        if let Ok(tree) = &composed {
+            beside.composed(tree);
+        }
         if composed.is_err() && plan.alternatives.is_empty() {
             context.client.stop();
             halt.set();
@@ -56,7 +59,11 @@ pub(super) fn make(
     let engine = Engine {
         store: &session.store,
         reporter: &session.reporter,
-        ground: Box::new(|| ground(plan, &fetched, context, session)),
+        ground: Box::new(|| {
+            let ground = ground(plan, &fetched, context, session)?;
+            beside.steps_run(shipped(plan, fetched.get().into_iter().flatten()));
+            Ok(ground)
+        }),
         toolchains: of_platform(plan, &plan.build_platform)
             .map(|one| (one.name.clone(), digest(one)))
             .collect(),
@@ -67,6 +74,7 @@ pub(super) fn make(
         history,
         jobs: running.jobs,
         halt: &halt,
+        ended: Box::new(|steps| beside.ended(steps)),
     };
     let advice = |failed: &plan::Failed| plan::advise(&session.definitions, &plan.language, failed);
     let (made, runtime_root) = thread::scope(|scope| {
@@ -91,11 +99,17 @@ pub(super) fn make(
         }
         (made, _) => made.map_err(|error| boxed(error.with_advice(advice)))?,
     };
-    let ships = |one: &Toolchain| one.platform == plan.platform;
-    let fetched = fetched.into_inner().unwrap_or_default().into_iter();
-    let toolchains =
-        fetched.filter(|(one, _)| ships(one)).map(|(one, tree)| (one.name.clone(), tree)).collect();
+    let toolchains = shipped(plan, fetched.get().into_iter().flatten());
     Ok(Made { work, toolchains, runtime_root })
+}
+
+/// Those for the image's platform, by name.
+fn shipped<'a>(
+    plan: &Plan,
+    fetched: impl Iterator<Item = &'a (&'a Toolchain, Tree)>,
+) -> BTreeMap<String, Tree> {
+    let ships = fetched.filter(|(one, _)| one.platform == plan.platform);
+    ships.map(|(one, tree)| (one.name.clone(), tree.clone())).collect()
 }
 
 /// What steps stand on: fetches all toolchains, also those that only ship, while the build root is composed.

@@ -6,6 +6,7 @@
 //!
 //! [`plan`](fn@plan) is the left half, [`build`](fn@build) the right one; between them stands nothing but the [`Plan`] document.
 
+mod beside;
 mod making;
 mod planning;
 mod reach;
@@ -13,6 +14,7 @@ mod reach;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use planning::{lock, plan, plans};
 pub use reach::{registry, rootfs_context};
@@ -23,7 +25,7 @@ use crate::definitions::Definitions;
 use crate::detect::Detection;
 use crate::observe::Observer;
 use crate::oci::registry::Registry;
-use crate::package::{Image, Parts, Product};
+use crate::package::{Ahead, Image, Parts, Product};
 use crate::plan::lock::{self, Lock};
 use crate::plan::{Plan, provenance};
 use crate::publish::Destination;
@@ -33,6 +35,7 @@ use crate::store::history::History;
 use crate::store::{Store, Tree};
 use crate::ui::{Diagnose, Reporter};
 use crate::{build, closure, config, cross, detect, oci, package, prune, publish, rebase, source};
+use beside::Beside;
 
 /// What every stage may use: the machine, the store, the way to the user.
 #[derive(Debug)]
@@ -217,14 +220,16 @@ pub fn build(
     let about = format!("what parts of {} were made of the last time", app_folder(checkout).display());
     let history = History::of(&identity, about, &session.store);
     let reporter = &session.reporter;
-    let made = making::make(plan, checkout, context, running, &history, session)?;
+    let ahead = Ahead::new(plan, &session.store, reporter);
+    let beside = Beside::new(plan, &checkout.source, &history, running.jobs, &ahead);
+    let made = making::make(plan, checkout, context, running, &history, (session, &beside))?;
     let mut work = made.work;
     let planned = &plan.runtime_root;
     let plan = &provenance::labelled(rebase::labelled(settled(plan, &work.tree, checkout, session)?));
     let runtime_root = match made.runtime_root {
         Ok(tree) if plan.runtime_root == *planned => tree,
         Err(error) if plan.runtime_root == *planned => return Err(boxed(error)),
-        _ => rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?,
+        _ => Arc::new(rootfs::compose(&plan.runtime_root, Purpose::Runtime, context).map_err(boxed)?),
     };
     // Pruning takes away the records of installers too.
     let packages = (plan.platform != plan.build_platform).then(|| cross::Packages::read(&work.tree));
@@ -252,6 +257,7 @@ pub fn build(
         image: &plan.image,
         base,
         history: Some(&history),
+        ahead: Some(&ahead),
     };
     reporter.stage("layers", || package::package(input, &session.store, reporter)).map_err(boxed)
 }

@@ -242,6 +242,9 @@ pub(super) struct Step {
     pub(super) needs: Option<Vec<String>>,
     #[serde(default)]
     pub(super) caches: BTreeMap<String, String>,
+    /// Folders that its tool works on from build to build; those that render empty are left out.
+    #[serde(default)]
+    pub(super) incremental: Vec<Text>,
     #[serde(default)]
     pub(super) network: bool,
     /// When it has the network although `network` does not say so.
@@ -275,6 +278,9 @@ pub(super) struct Layer {
     #[serde(default)]
     pub(super) when: Expression,
     pub(super) contents: Vec<Contents>,
+    /// Globs over ids of the steps that make what it has of the work; none when that is not known.
+    #[serde(default)]
+    pub(super) after: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -424,6 +430,7 @@ impl Buildpack {
             }
         }
         needs::check_rules(&self.id, &self.steps)?;
+        needs::check_layer_rules(&self.layers)?;
         for start in &self.starts {
             if start.script.is_some() != start.argv.is_empty() {
                 return Err("each `start` needs either `script` or `argv`".to_owned());

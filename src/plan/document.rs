@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
-use super::model::{FORMAT, Plan};
+use super::model::{FORMAT, Plan, Step};
 use super::{Error, needs};
 use crate::oci::to_canonical_json;
+use crate::store::tree::is_clean;
 
 /// What is read before anything else, so that a newer format is named and not its first unknown field.
 #[derive(Deserialize)]
@@ -60,9 +61,33 @@ impl Plan {
             }
         }
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| wrong(&error))?;
-        needs::check(&plan.steps).map_err(|reason| Error::Format { reason, line: 0, column: 0 })?;
+        let layers = plan.alternatives.iter().filter_map(|one| one.layers.as_ref()).chain([&plan.layers]);
+        let checks = layers.map(|layers| needs::check_layers(layers, &plan.steps));
+        let checked =
+            checks.chain([needs::check(&plan.steps), check_folders(&plan.steps)]).collect::<Result<(), _>>();
+        checked.map_err(|reason| Error::Format { reason, line: 0, column: 0 })?;
         Ok(plan)
     }
+}
+
+/// What is wrong with the caches of steps and with the folders that they keep.
+fn check_folders(steps: &[Step]) -> Result<(), String> {
+    for step in steps {
+        let is_name = |id: &str| is_clean(id) && !id.contains(['/', '\0']);
+        if let Some(id) = step.caches.keys().find(|id| !is_name(id)) {
+            return Err(format!("the step `{}` uses the cache `{id}`, which is no name", step.id));
+        }
+        let is_path =
+            |path: &str| path.strip_prefix('/').is_some_and(|path| is_clean(path) && !path.contains('\0'));
+        let wrong = step.incremental.iter().find(|path| !is_path(path.strip_prefix('!').unwrap_or(path)));
+        if let Some(path) = wrong {
+            return Err(format!(
+                "the step `{}` keeps `{path}`, which is no absolute path without empty, `.` and `..` parts",
+                step.id
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn wrong(error: &serde_json::Error) -> Error {

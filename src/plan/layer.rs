@@ -22,7 +22,9 @@ pub(super) fn layers(planner: &Planner<'_>, init: bool, assets: &Assets) -> Resu
         }
         if !contents.is_empty() {
             let comment = planner.scope.text(&format!("layer.{}.comment", rule.id), &rule.comment)?;
-            layers.push(Layer { id: rule.id.clone(), comment, contents });
+            // Patterns, until it is known which steps there are.
+            let after = rule.after.clone();
+            layers.push(Layer { id: rule.id.clone(), comment, contents, after });
         }
     }
     Ok(layers)

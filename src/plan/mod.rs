@@ -150,9 +150,11 @@ pub fn plan(
     let native = native::packages(&mut planner)?;
     let packages = root::build_packages(&planner, &native)?;
     let build_root = root::build_root(&mut planner, packages.into_iter().chain(assets.packages()).collect())?;
+    let steps = assets.steps(&own_steps);
     let mut all = Vec::new();
     for (one, (layers, image)) in possible.iter().zip(packed) {
         outcome::show(&mut planner, one);
+        let layers = needs::settle_layers(layers, &steps);
         let runtime_root = root::runtime_root(&planner, &native)?;
         all.push(outcome::Decided { outcome: one.outcome.clone(), runtime_root, layers, image });
     }
@@ -169,7 +171,7 @@ pub fn plan(
         build_root,
         runtime_root: own.runtime_root,
         toolchains: assets.toolchains(toolchains),
-        steps: assets.steps(&own_steps),
+        steps,
         prune,
         layers: own.layers,
         image: own.image,

@@ -294,6 +294,10 @@ pub struct Step {
     /// Package managers' caches: id → absolute target.
     #[serde(default)]
     pub caches: BTreeMap<String, String>,
+    /// Folders that a tool works on from build to build, absolute: `/app/.next/cache`. They are no part of the result. Of
+    /// one with `!` in front nothing is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incremental: Vec<String>,
     /// Whether it may use the network.
     #[serde(default)]
     pub network: bool,
@@ -343,6 +347,9 @@ pub struct Layer {
     pub comment: String,
     /// What it is made of.
     pub contents: Vec<Contents>,
+    /// Ids of the steps that make what it has of the work: when they have ended, it can be written while others run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
 }
 
 /// A part of a layer.

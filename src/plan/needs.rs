@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::buildpack::Step as Rule;
-use super::model::Step;
+use super::buildpack::{Layer as LayerRule, Step as Rule};
+use super::model::{Layer, Step};
 
 /// For each step the positions of the earlier ones whose results it sees. What stands on a result stands on all that
 /// this stood on, because it may hide or change parts of it.
@@ -45,6 +45,39 @@ pub(super) fn check(steps: &[Step]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What is wrong with the steps that layers of a plan come after.
+pub(super) fn check_layers(layers: &[Layer], steps: &[Step]) -> Result<(), String> {
+    for layer in layers {
+        if let Some(wanted) = layer.after.iter().find(|wanted| steps.iter().all(|step| step.id != **wanted)) {
+            return Err(format!(
+                "the layer `{}` comes after the step `{wanted}`, and there is no such step",
+                layer.id
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the patterns of the layers of a buildpack.
+pub(super) fn check_layer_rules(rules: &[LayerRule]) -> Result<(), String> {
+    for rule in rules {
+        for pattern in &rule.after {
+            Glob::new(pattern).map_err(|error| format!("the layer `{}`: {error}", rule.id))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes ids of the patterns of layers.
+pub(super) fn settle_layers(mut layers: Vec<Layer>, steps: &[Step]) -> Vec<Layer> {
+    for layer in &mut layers {
+        let globs = globs(&layer.after);
+        let made = steps.iter().filter(|step| globs.is_match(&step.id));
+        layer.after = made.map(|step| step.id.clone()).collect();
+    }
+    layers
 }
 
 /// What is wrong with the needs of the rules of buildpack `id`. Steps of other buildpacks may be there or not.

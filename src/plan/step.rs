@@ -51,6 +51,12 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
     let folder = if at_root.transpose()?.unwrap_or(false) { "" } else { planner.folder.as_str() };
     let directory = part::directory(folder);
     inputs = inputs.iter().map(|glob| below(folder, glob)).collect();
+    let incremental = scope.texts(&key("incremental"), &rule.incremental)?;
+    let incremental = incremental.iter().map(|path| match path.strip_prefix('!') {
+        Some(path) => format!("!{directory}/{path}"),
+        None => format!("{directory}/{path}"),
+    });
+    let incremental = incremental.collect();
     let mut files = BTreeMap::new();
     for (path, text) in &rule.files {
         files.insert(path.clone(), scope.text(&key("files"), text)?);
@@ -81,6 +87,7 @@ fn step(planner: &Planner<'_>, rule: &Rule, common: &BTreeMap<String, String>) -
         // Patterns, until it is known which steps come earlier.
         needs: rule.needs.clone(),
         caches: rule.caches.clone(),
+        incremental,
         network: installs || planner.config.build_network,
         secrets,
         files,

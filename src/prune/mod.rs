@@ -44,10 +44,21 @@ impl Diagnose for Error {
     }
 }
 
-/// Takes out of `tree` what the plan says.
+/// Takes out of `tree` what the plan says, and says so.
 pub fn prune(plan: &Plan, tree: &mut Tree, reporter: &Reporter) -> Result<(), Error> {
-    let Some(rule) = &plan.prune else { return Ok(()) };
+    if plan.prune.is_none() {
+        return Ok(());
+    }
     let task = reporter.task("production dependencies");
+    let before = size(tree);
+    take_out(plan, tree)?;
+    task.done(&format!("{:.1} MB of {:.1} MB stay", megabytes(size(tree)), megabytes(before)));
+    Ok(())
+}
+
+/// Takes out of `tree` what the plan says.
+pub fn take_out(plan: &Plan, tree: &mut Tree) -> Result<(), Error> {
+    let Some(rule) = &plan.prune else { return Ok(()) };
     let folders: Vec<String> =
         rule.folders.iter().map(|folder| folder.trim_start_matches('/').to_owned()).collect();
     let mut walk = Walk::new(tree, &rule.cpu);
@@ -60,9 +71,7 @@ pub fn prune(plan: &Plan, tree: &mut Tree, reporter: &Reporter) -> Result<(), Er
     let argv: Vec<&str> = argv.flat_map(|word| word.split_whitespace()).collect();
     walk.follow_command(directory, &argv)?;
     let kept = kept(&walk, &folders);
-    let before = size(tree);
     tree.retain(|path, _| kept.contains(path) || matches!(Place::of(path, &folders), Place::Elsewhere));
-    task.done(&format!("{:.1} MB of {:.1} MB stay", megabytes(size(tree)), megabytes(before)));
     Ok(())
 }
 

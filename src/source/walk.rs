@@ -20,6 +20,7 @@ use super::{Error, Options};
 use crate::observe::{Sight, State, listing};
 use crate::store::tree::is_clean;
 use crate::store::{Content, Entry, Kind, Tree};
+use crate::threads::joined;
 
 /// How many folders may stand within each other.
 const MAX_DEPTH: usize = 100;
@@ -54,10 +55,7 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let mut parts: Vec<Part> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| walk.work())).collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().flat_map(join).collect()
+        workers.into_iter().flat_map(joined).collect()
     });
     if let Some((_, error)) = walk.state.into_inner().unwrap_or_else(PoisonError::into_inner).failure {
         return Err(error);

@@ -43,6 +43,11 @@ impl History {
         Self { store: store.clone(), folder: format!("history/{}", &name[..32]), about }
     }
 
+    /// What stands for the app on this machine.
+    pub fn app(&self) -> &str {
+        &self.folder
+    }
+
     /// What is known about the last time that `kind` `id` was made or found, seen from `key`.
     pub fn last<T: DeserializeOwned>(&self, kind: &str, id: &str, key: &Digest) -> Last<T> {
         match self.open(kind, id) {
@@ -56,6 +61,11 @@ impl History {
     /// Whether `key` was the last one.
     pub fn is_last(&self, kind: &str, id: &str, key: &Digest) -> bool {
         self.open(kind, id).is_ok_and(|(last, _)| last == key.hex().as_bytes())
+    }
+
+    /// Whether `kind` `id` was made or found before.
+    pub fn knows(&self, kind: &str, id: &str) -> bool {
+        self.store.root().join("metadata").join(self.name(kind, id)).exists()
     }
 
     /// The last key, and a reader of what it was made of.

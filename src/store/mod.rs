@@ -230,8 +230,9 @@ impl Store {
     /// The folder of a package manager's cache, made when missing.
     pub fn cache(&self, id: &str) -> Result<PathBuf, Error> {
         let path = self.root.join("caches").join(id);
-        if !self.claim(&path) {
+        if !self.claim(&path) && !self.fetch_entry("caches", id) {
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+            self.note(&path);
         }
         Ok(path)
     }
@@ -263,6 +264,15 @@ impl Store {
         }
         self.note(&path);
         Ok(path)
+    }
+
+    /// Takes the entry `folder/key` out of the store: it is `entry` in a folder of the caller's own. None when there is no
+    /// such entry; of several that ask at once only one gets it.
+    pub fn take_entry(&self, folder: &str, key: &str) -> Option<tempfile::TempDir> {
+        let path = self.entry(folder, key)?;
+        let temporary = self.temporary_folder().ok()?;
+        fs::rename(path, temporary.path().join("entry")).ok()?;
+        Some(temporary)
     }
 
     /// The directory that holds `tree` as real files, made once per `key` (`trees/KEY/fs`).

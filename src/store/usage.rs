@@ -137,6 +137,14 @@ impl Store {
         }
     }
 
+    /// Forgets that this process has used `path`, which it has made and does not need.
+    pub fn release(&self, path: &Path) {
+        if let Ok(relative) = path.strip_prefix(&self.root) {
+            let mut used = self.shared.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.remove(relative);
+        }
+    }
+
     pub(super) fn fetch_blob(&self, digest: &Digest) -> bool {
         self.shared.warm.get().is_some_and(|warm| warm.blob(digest, self))
     }

@@ -16,15 +16,15 @@ use crate::support::{Finished, repository};
 /// Longer than any test may take: what waits so long was not stopped.
 const FOREVER: &str = "sleep 120";
 
-struct App {
-    fixture: Fixture,
+pub(crate) struct App {
+    pub(crate) fixture: Fixture,
 }
 
 /// A step as a row: its name below `procfile/`, the script, its input, what it needs.
-type Row<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
+pub(crate) type Row<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
 
 impl App {
-    fn new(steps: &[Row<'_>]) -> Self {
+    pub(crate) fn new(steps: &[Row<'_>]) -> Self {
         let mut fixture = Fixture::new(7, Signing::Trusted);
         let read = |path: &str| fs::read(Path::new(path).canonicalize().unwrap()).unwrap();
         let libraries = "/lib/x86_64-linux-gnu";
@@ -52,7 +52,7 @@ impl App {
         app
     }
 
-    fn define(&self, steps: &[Row<'_>]) {
+    pub(crate) fn define(&self, steps: &[Row<'_>]) {
         let mut text = fs::read_to_string(repository().join("buildpacks/procfile/buildpack.toml")).unwrap();
         let layers = text.find("[[layer]]").unwrap();
         for (name, script, input, needs) in steps.iter().rev() {
@@ -68,12 +68,20 @@ impl App {
         fs::write(folder.join("buildpack.toml"), text).unwrap();
     }
 
-    fn write(&self, file: &str, text: &str) {
+    /// Adds to the definition, before the layer of the app.
+    pub(crate) fn add_layer(&self, text: &str) {
+        let file = self.fixture.definitions.join("buildpacks/procfile/buildpack.toml");
+        let whole = fs::read_to_string(&file).unwrap();
+        let app = "[[layer]]\nid = \"app\"";
+        fs::write(&file, whole.replacen(app, &format!("{text}\n{app}"), 1)).unwrap();
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
         fs::write(self.fixture.context.app().join(file), text).unwrap();
     }
 
     /// Starts a build into a store of its own.
-    fn start(&self, store: &str, arguments: &[&str]) -> Child {
+    pub(crate) fn start(&self, store: &str, arguments: &[&str]) -> Child {
         let context = &self.fixture.context;
         let mut command = context.command(&["build", "--progress", "plain"]);
         command.args(["--definitions", self.fixture.definitions.to_str().unwrap()]).args(arguments);
@@ -81,7 +89,7 @@ impl App {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    fn build(&self, store: &str, arguments: &[&str]) -> Finished {
+    pub(crate) fn build(&self, store: &str, arguments: &[&str]) -> Finished {
         let output = self.start(store, arguments).wait_with_output().unwrap();
         self.fixture.context.finish(output)
     }

@@ -2,6 +2,7 @@
 //!
 //! Results are laid over each other in the order of the plan, whatever the order in which they were made.
 
+mod incremental;
 mod output;
 mod schedule;
 
@@ -9,14 +10,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Once};
+use std::sync::{Arc, LazyLock, Once};
 use std::time::Instant;
 
 use super::key::{Lowers, key};
 use super::made::{self, Made};
 use super::sandbox::{Bind, Outcome, Sandbox, SecretFiles, Spec};
 use super::secret::{self, Hidden, Secrets};
-use super::{Error, Halt, Host, StepResult, Work};
+use super::{Ended, Error, Halt, Host, Listener, StepResult, Work};
 use crate::interrupt;
 use crate::oci::Digest;
 use crate::plan::model::Step;
@@ -25,10 +26,15 @@ use crate::source::{Fingerprints, Selection, Source, snapshot};
 use crate::store::history::History;
 use crate::store::{self, Content, Entry, Kind, Store, Tree};
 use crate::ui::Reporter;
+use incremental::Incremental;
+pub use incremental::KEPT;
 use schedule::Kept;
 
 /// Where the app lives, at build time as at run time, without the leading slash.
 const APP: &str = "app";
+
+/// Marks a cache that steps with secrets have used, and that may hold one: it stays on this machine.
+pub const PRIVATE: &str = ".rpack-private";
 
 /// What names the machine itself: builders start servers and ask them. Without network there is no other file for it.
 const HOSTS: (&str, &str) = ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");
@@ -64,6 +70,8 @@ pub struct Engine<'a> {
     pub jobs: NonZeroUsize,
     /// Ends them when something else has failed.
     pub halt: &'a Halt,
+    /// Told of the steps that have ended whenever one was run while others have not ended, in the order of the plan.
+    pub ended: Box<Listener<'a>>,
 }
 
 /// A step with all that its result depends on.
@@ -104,16 +112,24 @@ impl Engine<'_> {
         if kept.iter().any(Option::is_none) {
             let ground = (self.ground)()?;
             let work = |index: usize, entries| self.made(&jobs[index], &whole, &ground, entries);
-            let made = schedule::run(&seen, kept, self.jobs, self.halt, &work);
+            let ended = |kept: &[Option<Kept>]| {
+                let ended = jobs.iter().zip(kept).filter_map(|(job, kept)| {
+                    let Kept { cached, tree, .. } = kept.as_ref()?;
+                    Some(Ended { id: job.step.id.clone(), cached: *cached, tree: Arc::clone(tree) })
+                });
+                (self.ended)(&ended.collect::<Vec<_>>());
+            };
+            let made = schedule::run(&seen, kept, self.jobs, self.halt, &work, &ended);
             let stopped = || Error::Interrupted { step: plan.steps[0].id.clone() };
             kept = made.map_err(|error| error.unwrap_or_else(stopped))?.into_iter().map(Some).collect();
         }
-        let mut work = Work { tree: below_app(&source.tree), steps: Vec::new() };
+        let mut results = Vec::new();
+        let mut steps = Vec::new();
         for (job, kept) in jobs.iter().zip(kept.into_iter().flatten()) {
-            work.tree.apply(kept.tree);
-            work.steps.push(StepResult { id: job.step.id.clone(), key: job.key, cached: kept.cached });
+            results.push(kept.tree);
+            steps.push(StepResult { id: job.step.id.clone(), key: job.key, cached: kept.cached });
         }
-        Ok(work)
+        Ok(Work { tree: laid(&source.tree, results), steps })
     }
 
     /// The job's kept result.
@@ -124,7 +140,7 @@ impl Engine<'_> {
         made::remember_found(self.history, &step.id, &job.key, &entry);
         self.reporter.detail(&format!("{}  found {}", step.id, job.key.short()));
         let tree = read_result(self.store, &entry)?;
-        Ok(Some(Kept { entry, cached: true, tree }))
+        Ok(Some(Kept { entry, cached: true, tree: Arc::new(tree) }))
     }
 
     /// The job's result, over those `entries` of earlier ones. Two builds of the same step wait for each other.
@@ -149,14 +165,15 @@ impl Engine<'_> {
         }
         let temporary = self.store.temporary_folder()?;
         let lowers = self.lowers(job, entries, ground)?;
-        self.execute(step, lowers, temporary.path(), whole.source)?;
+        let kept = Incremental::of(step, (self.history.app(), &whole.plan.name), self.store);
+        self.execute(step, lowers, temporary.path(), (whole.source, &kept))?;
         made.write(temporary.path());
         store::instance::write(temporary.path())?;
         let entry = self.store.keep_entry("steps", &key.hex(), temporary)?;
         self.history.remember("step", &step.id, key, &made);
         let tree = read_result(self.store, &entry)?;
         task.made(&format!("{:.1} s", started.elapsed().as_secs_f64()));
-        Ok(Kept { entry, cached: false, tree })
+        Ok(Kept { entry, cached: false, tree: Arc::new(tree) })
     }
 
     /// Runs the step; what it writes is in `fs` of `folder` then.
@@ -165,7 +182,7 @@ impl Engine<'_> {
         step: &Step,
         lowers: Vec<PathBuf>,
         folder: &Path,
-        source: &Source,
+        (source, incremental): (&Source, &Incremental<'_>),
     ) -> Result<(), Error> {
         let seen = secret::of_step(step, self.secrets);
         let hidden = Hidden::new(&seen);
@@ -174,6 +191,8 @@ impl Engine<'_> {
         if interrupt::requested() {
             return Err(stopped());
         }
+        let upper = folder.join("fs");
+        incremental.restore(&upper);
         let mut running = Sandbox::default().spawn(&spec)?;
         if let Some(text) = running.tier.announcement() {
             self.announce(text);
@@ -187,6 +206,9 @@ impl Engine<'_> {
             return Err(stopped());
         }
         let (outcome, tail) = followed?;
+        if outcome.signal.is_none() {
+            incremental.keep(&upper, &hidden)?;
+        }
         if outcome.code != 0 {
             return Err(Error::Step {
                 command: shown(&step.argv),
@@ -201,7 +223,6 @@ impl Engine<'_> {
                 advised: Box::default(),
             });
         }
-        let upper = folder.join("fs");
         forget(step.files.keys(), &upper)?;
         if let Some((id, path)) = hidden.find(&upper).map_err(store::Error::io("read", &upper))? {
             return Err(Error::SecretKept { step: step.id.clone(), id, path });
@@ -261,7 +282,12 @@ impl Engine<'_> {
             }
         }
         for (id, target) in &step.caches {
-            binds.push(Bind { source: self.store.cache(id)?, target: target.clone(), read_only: false });
+            let source = self.store.cache(id)?;
+            if !seen.is_empty() {
+                let mark = source.join(PRIVATE);
+                fs::write(&mark, "").map_err(store::Error::io("write", &mark))?;
+            }
+            binds.push(Bind { source, target: target.clone(), read_only: false });
         }
         env.extend(secret::variables(step, seen)?);
         let files = seen.iter().map(|(id, secret)| (id.clone(), secret.bytes().to_vec())).collect();
@@ -295,6 +321,15 @@ fn forget<'a>(files: impl Iterator<Item = &'a String>, upper: &Path) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The source as it lies in the image, with `results` over it in their order.
+pub fn laid(source: &Tree, results: Vec<Arc<Tree>>) -> Tree {
+    let mut tree = below_app(source);
+    for result in results {
+        tree.apply(Arc::unwrap_or_clone(result));
+    }
+    tree
 }
 
 /// The source as it lies in the image.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::build::{Error, Halt};
@@ -16,7 +16,7 @@ pub(super) struct Kept {
     /// Whether it was there already.
     pub(super) cached: bool,
     /// What it holds.
-    pub(super) tree: Tree,
+    pub(super) tree: Arc<Tree>,
 }
 
 /// What all slots look at.
@@ -27,7 +27,8 @@ struct Board {
 }
 
 /// Makes what is missing of `kept`, at most `jobs` at once. `make` gets a step's position and the entries that it
-/// sees, the latest first; `seen` are their positions.
+/// sees, the latest first; `seen` are their positions. `ended` is told what is there whenever a step has ended
+/// while others have not.
 ///
 /// # Errors
 /// The first failure in the order of the plan; the other steps are ended. None when `halt` was set by somebody else.
@@ -37,6 +38,7 @@ pub(super) fn run(
     jobs: NonZeroUsize,
     halt: &Halt,
     make: &(dyn Fn(usize, Vec<PathBuf>) -> Result<Kept, Error> + Sync),
+    ended: &(dyn Fn(&[Option<Kept>]) + Sync),
 ) -> Result<Vec<Kept>, Option<Error>> {
     let started: Vec<bool> = kept.iter().map(Option::is_some).collect();
     let missing = started.iter().filter(|started| !**started).count();
@@ -55,7 +57,12 @@ pub(super) fn run(
             let result = make(index, entries);
             held = lock(&board);
             match result {
-                Ok(kept) => held.kept[index] = Some(kept),
+                Ok(kept) => {
+                    held.kept[index] = Some(kept);
+                    if held.kept.iter().any(Option::is_none) {
+                        ended(&held.kept);
+                    }
+                }
                 Err(error) => {
                     halt.set();
                     held.failed.insert(index, error);

@@ -10,7 +10,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, mknodat, utimensat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps, XattrFlags, mknodat, utimensat,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::store::tree::is_clean;
@@ -22,9 +24,11 @@ const WINDOW: u32 = 23;
 /// The longest list in bytes.
 const LONGEST: u64 = 128 << 20;
 /// The most entries.
-const MOST: usize = 500_000;
+pub(super) const MOST: usize = 500_000;
 /// The most bytes of all contents.
 const LARGEST: u64 = 64 << 30;
+/// The same of a cache.
+pub(super) const LARGEST_CACHE: u64 = 1 << 30;
 /// How many times larger than the archive contents may be, beyond the first 256 MiB.
 const RATIO: u64 = 200;
 const ALWAYS: u64 = 256 << 20;
@@ -57,6 +61,10 @@ pub(super) enum Layout {
     Step,
     /// An unpacked archive: `files/NUMBER`, and documents beside it.
     Unpacked,
+    /// What a tool keeps for one app: `fs/`, and what it is.
+    Kept,
+    /// A package manager's cache: files of its own.
+    Cache,
 }
 
 impl Layout {
@@ -66,7 +74,14 @@ impl Layout {
         let (is_file, is_folder) =
             (matches!(item.kind, Kind::File { .. }), matches!(item.kind, Kind::Directory { .. }));
         match (self, item.path.split_once('/')) {
-            (Self::Step, Some((folder, _))) => folder == "fs",
+            (Self::Cache, _) => {
+                // Only results hide what is below them.
+                is_file
+                    || matches!(item.kind, Kind::Directory { opaque: false })
+                    || matches!(item.kind, Kind::Symlink { .. } | Kind::Same { .. })
+            }
+            (Self::Step | Self::Kept, Some((folder, _))) => folder == "fs",
+            (Self::Kept, None) => is_folder && item.path == "fs" || is_file && item.path == "about",
             (Self::Step, None) => {
                 is_folder && item.path == "fs"
                     || is_file && ["about", "instance", "made"].contains(&&*item.path)
@@ -90,14 +105,23 @@ pub(super) fn pack<W: Write>(root: &Path, layout: Layout, writer: W) -> io::Resu
     let mut encoder = zstd::stream::write::Encoder::new(writer, LEVEL)?;
     encoder.write_all(&(list.len() as u64).to_le_bytes())?;
     encoder.write_all(&list)?;
+    let folder = File::open(root)?;
     for item in &items {
         let Kind::File { size } = item.kind else { continue };
-        let mut file = File::open(root.join(&item.path))?.take(size);
+        let mut file = open(&folder, &item.path)?.take(size);
         if io::copy(&mut file, &mut encoder)? != size {
             return Err(io::Error::other(format!("{} has become shorter", item.path)));
         }
     }
     encoder.finish()
+}
+
+/// Opens a file below `folder` and nothing else: a step that uses a cache meanwhile may put a link anywhere.
+fn open(folder: &File, path: &str) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let file = File::from(rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(format!("{path} is no file"))) }
 }
 
 fn items(root: &Path) -> io::Result<Vec<Item>> {
@@ -218,7 +242,11 @@ fn check(items: &[Item], layout: Layout, size: u64) -> io::Result<()> {
             _ => {}
         }
     }
-    if bytes > LARGEST || bytes > ALWAYS.saturating_add(size.saturating_mul(RATIO)) {
+    let largest = match layout {
+        Layout::Step | Layout::Unpacked => LARGEST,
+        Layout::Kept | Layout::Cache => LARGEST_CACHE,
+    };
+    if bytes > largest || bytes > ALWAYS.saturating_add(size.saturating_mul(RATIO)) {
         return Err(refused("it is far larger than its archive"));
     }
     Ok(())
@@ -337,6 +365,23 @@ mod tests {
             let archive = list(&format!("[{items}]"));
             let error = unpack(&archive[..], Layout::Step, archive.len() as u64, root.path()).unwrap_err();
             assert_eq!(error.to_string(), reason, "{items}");
+        }
+        for (layout, items) in [
+            (Layout::Cache, item("x", r#""kind":"whiteout""#)),
+            (Layout::Cache, item("x", r#""kind":"directory","opaque":true"#)),
+            (Layout::Cache, item("../x", file)),
+            (Layout::Cache, format!("{},{}", item("x", link), item("x/y", file))),
+            (Layout::Cache, item("x", r#""kind":"file","size":1073741825"#)),
+            (Layout::Kept, item("x", file)),
+            (Layout::Kept, item("fs", link)),
+            (Layout::Kept, item("about", link)),
+            (Layout::Kept, format!("{fs},{}", item("fs/x", r#""kind":"file","size":1073741825"#))),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let archive = list(&format!("[{items}]"));
+            // As large as could be believed.
+            assert!(unpack(&archive[..], layout, 1 << 30, root.path()).is_err(), "{layout:?} {items}");
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "{layout:?} {items}");
         }
         let root = tempfile::tempdir().unwrap();
         let archive = list(&format!("[{}]", below(&[item("fs/x", file)])));

@@ -52,18 +52,23 @@ pub fn export(
     (store, reporter): (&Store, &Reporter),
 ) -> Result<Exported, Error> {
     match place {
-        Place::Folder(folder) => to_folder(folder, plans, damaged, store),
+        Place::Folder(folder) => to_folder(folder, plans, damaged, (store, reporter)),
         Place::Registry(reference) => remote::export(reference, plans, damaged, registry, (store, reporter)),
     }
 }
 
-fn to_folder(folder: &Path, plans: &[Plan], damaged: &Damaged, store: &Store) -> Result<Exported, Error> {
+fn to_folder(
+    folder: &Path,
+    plans: &[Plan],
+    damaged: &Damaged,
+    (store, reporter): (&Store, &Reporter),
+) -> Result<Exported, Error> {
     let lock = folder.join("lock");
     let file = File::create(&lock).map_err(store::Error::io("create", &lock))?;
     file.lock().map_err(store::Error::io("lock", &lock))?;
     let known = super::import::read_index(folder).unwrap_or_default();
     let mut work = Work { folder, store, known, damaged, is_whole: true, written: 0 };
-    let index = work.index(plans)?;
+    let index = work.index(plans, reporter)?;
     let bytes = to_canonical_json(&index).map_err(|error| io::Error::other(error.to_string()));
     let bytes = bytes.map_err(store::Error::io("write", folder))?;
     let digest = Digest::of(&bytes);
@@ -91,11 +96,11 @@ pub(super) struct Work<'a> {
     pub(super) folder: &'a Path,
     pub(super) store: &'a Store,
     /// What was exported before.
-    known: Index,
+    pub(super) known: Index,
     damaged: &'a Damaged,
     /// Whether the folder is the cache itself. Otherwise it takes what is on its way to a registry and not in the store.
     is_whole: bool,
-    written: u64,
+    pub(super) written: u64,
 }
 
 impl<'a> Work<'a> {
@@ -105,14 +110,15 @@ impl<'a> Work<'a> {
     }
 
     /// Brings everything into the folder, or finds it elsewhere, and lists it.
-    pub(super) fn index(&mut self, plans: &[Plan]) -> Result<Index, Error> {
+    pub(super) fn index(&mut self, plans: &[Plan], reporter: &Reporter) -> Result<Index, Error> {
         let used = self.store.used();
-        let (blobs, entries) = (self.blobs(&used, plans)?, self.entries(&used)?);
+        let (blobs, mut entries) = (self.blobs(&used, plans)?, self.entries(&used)?);
+        entries.extend(self.caches(&used, plans, reporter));
         Ok(Index { blobs, entries, records: records(&used, self.store) })
     }
 
     /// Whether a known part is where it should be. A registry is asked when the parts are sent.
-    fn has(&self, name: &str, digest: &Digest, size: u64) -> bool {
+    pub(super) fn has(&self, name: &str, digest: &Digest, size: u64) -> bool {
         if self.damaged.has(name) {
             return false;
         }

@@ -5,9 +5,9 @@ use std::fs;
 use super::archive::{Layout, unpack_plain};
 use super::tree;
 
-/// Unpacks an archive, as a result and as a tool; nothing is made but below the folder, and no folder is a link.
+/// Unpacks an archive as each kind of entry; nothing is made but below the folder, and no folder is a link.
 pub fn cache(bytes: &[u8]) {
-    for layout in [Layout::Step, Layout::Unpacked] {
+    for layout in [Layout::Step, Layout::Unpacked, Layout::Kept, Layout::Cache] {
         let outside = tempfile::tempdir().expect("there is a place for temporary files");
         let root = outside.path().join("entry");
         fs::create_dir(&root).expect("the folder is new");
@@ -15,7 +15,8 @@ pub fn cache(bytes: &[u8]) {
         assert_eq!(fs::read_dir(outside.path()).map(Iterator::count).ok(), Some(1));
         for name in ["fs", "files"] {
             assert!(
-                fs::symlink_metadata(root.join(name)).is_ok_and(|found| found.is_dir())
+                layout == Layout::Cache
+                    || fs::symlink_metadata(root.join(name)).is_ok_and(|found| found.is_dir())
                     || !root.join(name).exists()
             );
         }

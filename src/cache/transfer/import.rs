@@ -172,7 +172,8 @@ impl Cache {
 
     fn entry(&self, folder: &str, key: &str, store: &Store) -> bool {
         let name = format!("{folder}/{key}");
-        let is_offered = folder == "steps" || folder == "trees" && key.starts_with("toolchain-");
+        let is_offered =
+            ["steps", "caches"].contains(&folder) || folder == "trees" && key.starts_with("toolchain-");
         let found = self.index(store).and_then(|index| index.entries.get(&name));
         let Some(packed) = found.filter(|_| is_offered) else { return false };
         self.note((&name, &name), self.unpack(packed, folder, key, store))

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! DIR/rpack-cache.json      the format, and the digest of the index
-//! DIR/blobs/sha256/HEX      the index, downloads and layers as they are, and results of steps and tools as archives
+//! DIR/blobs/sha256/HEX      the index, downloads and layers as they are; results of steps, tools and caches as archives
 //! ```
 //!
 //! Everything is named by its digest, so that only what is new is written, and whatever was damaged is found out and not
@@ -11,6 +11,7 @@
 //! a wrong result of a step from a right one: whoever can write the cache decides what is in the image.
 
 mod archive;
+mod caches;
 mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use export::{Exported, export, prepare};
 pub use import::import;
 
+use crate::build::KEPT;
 use crate::oci::{Digest, Reference};
 
 /// Changes when older versions cannot read it any more, or must not.
@@ -98,7 +100,12 @@ fn is_offered(record: &str) -> bool {
 
 /// What the entry `folder/key` consists of. Of trees only tools go along.
 fn layout(entry: &str) -> archive::Layout {
-    if entry.starts_with("steps/") { archive::Layout::Step } else { archive::Layout::Unpacked }
+    match entry.split_once('/') {
+        Some(("steps", _)) => archive::Layout::Step,
+        Some(("caches", key)) if key.starts_with(KEPT) => archive::Layout::Kept,
+        Some(("caches", _)) => archive::Layout::Cache,
+        _ => archive::Layout::Unpacked,
+    }
 }
 
 /// The content of the mark.

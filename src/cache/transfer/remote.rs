@@ -48,7 +48,7 @@ pub(super) fn export(
     // What cannot be read is written anew.
     let known = index(reference, registry, (store, reporter)).ok().flatten().unwrap_or_default();
     let mut work = Work::staging(staging.path(), store, known, damaged);
-    let index = work.index(plans)?;
+    let index = work.index(plans, reporter)?;
     let bytes = to_canonical_json(&index).map_err(|error| io::Error::other(error.to_string()));
     let bytes = bytes.map_err(store::Error::io("write", staging.path()))?;
     let put = |media_type: &str, bytes: &[u8]| -> Result<Descriptor, Error> {

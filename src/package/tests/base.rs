@@ -51,6 +51,7 @@ fn on_base(fixture: &Fixture, base: Base, entries: &[(&str, Entry)]) -> Result<I
         image: &fixture.image,
         base: Some(base),
         history: None,
+        ahead: None,
     };
     package(input, &fixture.store, &Reporter::new(Progress::Quiet))
 }

@@ -54,6 +54,7 @@ impl Fixture {
             image: &self.image,
             base: None,
             history: None,
+            ahead: None,
         };
         package(input, &self.store, &Reporter::new(Progress::Quiet))
     }
@@ -196,6 +197,7 @@ fn the_digest_is_the_same_in_any_store_with_any_number_of_threads() {
                 image: &fixture.image,
                 base: None,
                 history: None,
+                ahead: None,
             };
             let image =
                 package_with(threads, input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap();
@@ -317,6 +319,7 @@ fn platform_time_and_layers_are_checked() {
         image: &fixture.image,
         base: None,
         history: None,
+        ahead: None,
     };
     let error = package(input, &fixture.store, &Reporter::new(Progress::Quiet)).unwrap_err();
     assert_eq!(error.to_string(), "`amd64` is not a platform: expected `linux/amd64` or the like");

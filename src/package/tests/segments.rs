@@ -53,6 +53,7 @@ fn pack(fixture: &Fixture, threads: usize, files: &Files) -> (Image, String) {
         image: &fixture.image,
         base: None,
         history: None,
+        ahead: None,
     };
     let image = package_with(threads, input, &fixture.store, &reporter).unwrap();
     let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
@@ -97,7 +98,15 @@ fn a_change_in_a_large_file_is_one_new_part() {
         let (written, image) = (Said::default(), &fixture.image);
         let reporter = Reporter::to(Progress::Plain, false, written.clone());
         let layers = vec![layer("app", Time::Fixed, &entries)];
-        let input = Input { name: "shop", platform: "linux/amd64", layers, image, base: None, history: None };
+        let input = Input {
+            name: "shop",
+            platform: "linux/amd64",
+            layers,
+            image,
+            base: None,
+            history: None,
+            ahead: None,
+        };
         let image = package_with(3, input, &fixture.store, &reporter).unwrap();
         let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         assert_eq!(written.lines().last(), Some(said));

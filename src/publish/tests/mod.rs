@@ -79,7 +79,8 @@ impl Fixture {
             processes: std::collections::BTreeMap::new(),
         };
         let layers = vec![layer("base", &base), layer("app", &app)];
-        let input = Input { name: "app", platform, layers, image: &image, base: None, history: None };
+        let input =
+            Input { name: "app", platform, layers, image: &image, base: None, history: None, ahead: None };
         package(input, &self.store, &self.reporter).unwrap()
     }
 
