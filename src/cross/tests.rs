@@ -1,13 +1,11 @@
 //! What ships for another platform, and what is said of it.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
 
 use super::*;
 use crate::package::Time;
 use crate::store::Entry;
+use crate::ui::tests::Written;
 use crate::ui::{Diagnose as _, Progress};
 
 const AMD64: u16 = 62;
@@ -26,26 +24,12 @@ fn text(text: impl Into<Vec<u8>>) -> Entry {
     Entry::bytes(text)
 }
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What is said of an image for arm64 that was built on amd64 and ships all of `files`.
 fn said(files: &[(&str, Entry)]) -> String {
     let work: Tree = files.iter().map(|(path, entry)| ((*path).to_owned(), entry.clone())).collect();
     let layer =
         LayerInput { id: "app".into(), comment: String::new(), tree: work.clone(), time: Time::Fixed };
-    let sink = Sink::default();
+    let sink = Written::default();
     let reporter = Reporter::to(Progress::Plain, false, sink.clone());
     let checked = check(
         Platforms { target: "linux/arm64", build: "linux/amd64" },
@@ -54,7 +38,7 @@ fn said(files: &[(&str, Entry)]) -> String {
         &work,
         &reporter,
     );
-    let mut said = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    let mut said = sink.text();
     if let Err(error) = checked {
         said.extend([format!("{}[{}]: {error}\n", error.exit() as u8, error.id())]);
         said.extend(error.detail().map(|detail| detail + "\n"));

@@ -10,7 +10,7 @@ mod render;
 mod reporter;
 mod terminal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 
 pub use diagnostic::{Diagnose, ExitCode, Location};

@@ -7,8 +7,15 @@ use super::terminal::printable;
 use super::{Progress, Reporter, TAIL_LINES};
 use crate::store;
 
+/// What a reporter has written.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -35,7 +42,7 @@ fn session(progress: Progress, colour: bool) -> String {
     reporter.output("node/install", "\u{1b}[1madded 3 packages\u{1b}[0m");
     task.done("3.2 s");
     reporter.error(&store::Error::Damaged { path: "/s/index".into(), reason: "it is empty".to_owned() });
-    String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    written.text()
 }
 
 #[test]
@@ -92,8 +99,7 @@ fn details_are_for_those_who_ask() {
         let reporter = Reporter::to(progress, false, written.clone()).with_details(true);
         assert_eq!(reporter.is_verbose(), progress != Progress::Quiet);
         reporter.detail("node/install  runs: never built here");
-        let bytes = written.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        written.text()
     };
     assert_eq!(written(Progress::Plain), "node/install  runs: never built here\n");
     assert_eq!(

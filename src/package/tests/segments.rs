@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read as _, Write};
+use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
@@ -13,23 +12,11 @@ use super::{Fixture, layer, on_disk};
 use crate::oci::Compression;
 use crate::package::{Image, Input, Time, package_with};
 use crate::store::Entry;
+use crate::ui::tests::Written;
 use crate::ui::{Progress, Reporter};
 
 /// Files with their sizes, and what their bytes are made from.
 type Files = BTreeMap<String, (usize, u8)>;
-
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Said {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Bytes that compress a little.
 fn content(size: usize, seed: u8) -> Vec<u8> {
@@ -44,7 +31,7 @@ fn pack(fixture: &Fixture, threads: usize, files: &Files) -> (Image, String) {
         .map(|(path, (size, seed))| (path.as_str(), Entry::bytes(content(*size, *seed))))
         .collect();
     let layers = vec![layer("app", Time::Fixed, &entries)];
-    let said = Said::default();
+    let said = Written::default();
     let reporter = Reporter::to(Progress::Plain, false, said.clone());
     let input = Input {
         name: "shop",
@@ -56,7 +43,7 @@ fn pack(fixture: &Fixture, threads: usize, files: &Files) -> (Image, String) {
         ahead: None,
     };
     let image = package_with(threads, input, &fixture.store, &reporter).unwrap();
-    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let said = said.text();
     (image, said.lines().last().unwrap().to_owned())
 }
 
@@ -95,7 +82,7 @@ fn a_change_in_a_large_file_is_one_new_part() {
             ("app/large", on_disk(source.clone())),
             ("app/z", Entry::bytes("z")),
         ];
-        let (written, image) = (Said::default(), &fixture.image);
+        let (written, image) = (Written::default(), &fixture.image);
         let reporter = Reporter::to(Progress::Plain, false, written.clone());
         let layers = vec![layer("app", Time::Fixed, &entries)];
         let input = Input {
@@ -108,7 +95,7 @@ fn a_change_in_a_large_file_is_one_new_part() {
             ahead: None,
         };
         let image = package_with(3, input, &fixture.store, &reporter).unwrap();
-        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let written = written.text();
         assert_eq!(written.lines().last(), Some(said));
         image
     };
