@@ -13,6 +13,9 @@ use crate::build::{KEPT, PRIVATE};
 use crate::plan::Plan;
 use crate::ui::{Reporter, size};
 
+/// By which part of its size an archive must differ to be another one.
+const CHANGE: u64 = 10;
+
 impl Work<'_> {
     /// Packs the caches that this build has used, and lists them with those that it could have used.
     pub(super) fn caches(
@@ -29,10 +32,13 @@ impl Work<'_> {
             let packed = match known {
                 Some(known) if !(is_used && is_here) => known,
                 known if is_here => match self.pack_cache(&name) {
-                    Ok(packed) => {
-                        self.written += if known.as_ref() == Some(&packed) { 0 } else { packed.size };
-                        packed
-                    }
+                    Ok(packed) => match known {
+                        Some(known) if is_as_good(&name, &known, &packed) => known,
+                        _ => {
+                            self.written += packed.size;
+                            packed
+                        }
+                    },
                     Err(reason) => {
                         reporter.info(&format!("{name} of the store does not go along: {reason}"));
                         continue;
@@ -48,7 +54,6 @@ impl Work<'_> {
     /// Names of entries, and whether this build has used them. What tools keep is of an app in a folder: of another
     /// folder it is only left there while there is none of this one.
     fn names(&self, used: &[PathBuf], plans: &[Plan]) -> BTreeMap<String, bool> {
-        let is_kept = |name: &str| name.strip_prefix("caches/").is_some_and(|key| key.starts_with(KEPT));
         let used: Vec<&str> = used.iter().filter_map(|path| path.to_str()).collect();
         let steps = plans.iter().flat_map(|plan| &plan.steps);
         let shared = steps.flat_map(|step| step.caches.keys()).map(|id| format!("caches/{id}"));
@@ -69,6 +74,17 @@ impl Work<'_> {
         check(&self.store.root().join(name))?;
         self.pack(name).map_err(|error| error.to_string())
     }
+}
+
+/// Whether a cache need not be written again: managers note each of their runs somewhere, and what a shared cache lacks
+/// is fetched.
+fn is_as_good(name: &str, known: &Packed, packed: &Packed) -> bool {
+    known == packed || !is_kept(name) && known.size.abs_diff(packed.size) < known.size / CHANGE
+}
+
+/// Whether an entry is what a tool keeps for one app.
+fn is_kept(name: &str) -> bool {
+    name.strip_prefix("caches/").is_some_and(|key| key.starts_with(KEPT))
 }
 
 /// Why a cache must stay.
