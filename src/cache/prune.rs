@@ -125,6 +125,11 @@ fn candidates(listing: &Listing, images: bool) -> Vec<&Entry> {
     let may_go = |entry: &&Entry| match entry.kind.as_str() {
         "images" => images,
         "blobs" => images || !held.contains(&entry.key),
+        // An image may have been made without the layers of its base, and has to find them.
+        "metadata" => {
+            let of = entry.key.strip_prefix("origins/");
+            images || of.is_none_or(|hex| !held.contains(hex))
+        }
         _ => true,
     };
     listing.entries.iter().filter(may_go).collect()

@@ -262,6 +262,8 @@ fn record(name: &str) -> &'static str {
         ("scans/", "what of a layer a loader reads"),
         ("segments/", "compressed parts of an app's layers"),
         ("image-", "the list of an image's files"),
+        ("bases/", "what a base image holds"),
+        ("origins/", "where a layer of a base image can be had"),
     ];
     kinds.iter().find(|(start, _)| name.starts_with(start)).map_or("", |(_, about)| about)
 }

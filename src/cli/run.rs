@@ -111,7 +111,9 @@ fn image(arguments: &Arguments, session: &Session) -> Result<Unpacked, Error> {
         let running = Running { secrets: &secrets, jobs: arguments.jobs.count() };
         let image = pipeline::build(&plan, &checkout, &context, running, session)?;
         let (tag, tools) = (super::app::tag(&plan), session.tools(&context.registry));
-        publish::publish(&image.clone().into(), &Destination::Store, &[tag], &tools).map_err(boxed)?;
+        let product = image.clone().into();
+        publish::publish(&product, &Destination::Store, &[tag], &tools).map_err(boxed)?;
+        publish::complete(&product, &tools).map_err(boxed)?;
         return publish::unpack(&image, &session.store).map_err(boxed);
     }
     let registry = session.registry()?;

@@ -6,10 +6,14 @@
 
 use std::io::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 use super::scan::{Scan, is_script};
 use crate::observe;
 use crate::oci::{Digest, DigestWriter};
+use crate::plan::model::BaseImage;
+use crate::rootfs::{self, Context};
 use crate::store::instance::Runs;
 use crate::store::{Content, Kind, Store, Tree};
 
@@ -28,6 +32,32 @@ pub(super) fn scan(tree: &Tree, may_start: impl Fn(&str) -> bool, store: &Store)
     let bytes = serde_json::to_vec(&scan).expect("a scan has texts as keys");
     store.put_record(&name, &bytes)?;
     Ok(scan)
+}
+
+/// What was found in a base image, and by which version of rpack.
+#[derive(Serialize, Deserialize)]
+struct OfBase {
+    version: String,
+    scan: Scan,
+}
+
+/// What [`Scan::add`] finds in the base image `image`, whose files are needed only the first time. It is known by the digest
+/// of its manifest, also on another machine, to which it came in a cache.
+///
+/// # Errors
+/// As [`scan`], and when the image cannot be had.
+pub(super) fn scan_base(image: &BaseImage, context: &Context) -> Result<Scan, Error> {
+    let name = format!("bases/{}-programs", image.digest.hex());
+    let known = context.store.record(&name).and_then(|bytes| serde_json::from_slice::<OfBase>(&bytes).ok());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    if let Some(known) = known.filter(|known| known.version == version) {
+        return Ok(known.scan);
+    }
+    let (_, files) = rootfs::image::files(image, context).map_err(rootfs::Error::from)?;
+    let of_base = OfBase { version, scan: read(&files, |_| false)? };
+    let bytes = serde_json::to_vec(&of_base).expect("a scan has texts as keys");
+    context.store.put_record(&name, &bytes)?;
+    Ok(of_base.scan)
 }
 
 fn read(tree: &Tree, may_start: impl Fn(&str) -> bool) -> Result<Scan, Error> {

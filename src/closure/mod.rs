@@ -92,8 +92,8 @@ pub fn close(
     let view = View::new(base.into_iter().chain(layers.iter().map(|layer| &layer.tree)).collect());
     let image = Image::new(plan, layers, base, &view, &rules)?;
     let mut scan = Scan::default();
-    if let Some(base) = base {
-        scan.add(base, |_| false)?;
+    if let Some(image) = &plan.runtime_root.image {
+        scan.merge(known::scan_base(image, context)?);
     }
     for layer in layers {
         scan.merge(known::scan(&layer.tree, |path| image.may_start(&layer.id, path), &context.store)?);

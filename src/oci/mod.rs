@@ -8,6 +8,7 @@ mod docker_archive;
 pub mod image;
 pub mod layout;
 mod media_types;
+pub mod origin;
 mod reference;
 pub mod registry;
 mod source;

@@ -9,11 +9,11 @@ use crate::store::{Kind, Tree};
 /// An image that ours is made on.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// Its layers, from the bottom up, in OCI's media types; the blobs are in the store.
+    /// Its layers, from the bottom up, in OCI's media types; the blobs need not be in the store.
     pub layers: Vec<BaseLayer>,
     /// Its config, with all its fields.
     pub config: Value,
-    /// Its files.
+    /// Its files; contents need not be at hand.
     pub files: Tree,
 }
 

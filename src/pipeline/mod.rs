@@ -339,7 +339,7 @@ pub fn publish(
 fn base(plan: &Plan, context: &rootfs::Context) -> Result<Option<package::Base>, Error> {
     let Some(image) = &plan.runtime_root.image else { return Ok(None) };
     let base = || -> Result<package::Base, rootfs::image::Error> {
-        let (_, files) = rootfs::image::files(image, context)?;
+        let files = rootfs::image::tree(image, context)?;
         let config = rootfs::image::config(image, context)?;
         Ok(package::Base { layers: image.layers.clone(), config, files })
     };

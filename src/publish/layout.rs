@@ -16,7 +16,7 @@ use super::destination::Names;
 use crate::oci::image::{Descriptor, IMAGE_NAME, REF_NAME};
 pub use crate::oci::layout::Layout;
 use crate::oci::layout::WANTED;
-use crate::oci::{Content, Digest, DigestReader, to_canonical_json};
+use crate::oci::{Content, Digest, DigestReader, origin, to_canonical_json};
 use crate::package::{Image, Product};
 use crate::store::{self, Store};
 
@@ -31,6 +31,8 @@ const TEMPORARY: &str = ".rpack-";
 pub(super) enum Transfer {
     /// As further names of the same file, which only rpack may do with its own files.
     Link,
+    /// The same; what is not there and can be had from the registry of a base image may be missing.
+    LinkKnown,
     /// As copies, whose digest is checked on the way.
     Copy,
 }
@@ -102,7 +104,10 @@ impl Layout {
             return Ok(());
         }
         let source = store.blob_path(digest);
-        if transfer == Transfer::Link && fs::hard_link(&source, &target).is_ok() {
+        if transfer != Transfer::Copy && fs::hard_link(&source, &target).is_ok() {
+            return Ok(());
+        }
+        if transfer == Transfer::LinkKnown && !source.exists() && origin::of(digest, store).is_some() {
             return Ok(());
         }
         let file = File::open(&source).map_err(store::Error::io("read", &source))?;

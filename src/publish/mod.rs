@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::oci::image::{BASE_NAME, Descriptor, MANIFEST, Manifest};
 use crate::oci::registry::{self, Pushed, Registry, Way};
-use crate::oci::{Content, Reference};
+use crate::oci::{Content, Reference, origin};
 use crate::package::{Image, Product};
 use crate::store::Store;
 use crate::ui::Reporter;
@@ -63,11 +63,14 @@ pub fn publish(
     tools: &Tools<'_>,
 ) -> Result<(), Error> {
     let content = Content::from(product);
-    let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
+    let open = |part: &Descriptor| file(part, tools);
     destination.holds(&platforms(product), &content.media_types())?;
     // Manifests are read for registries alone.
     let is_far = matches!(destination, Destination::Registry(_));
     let from = if is_far { mounts(&content, tools) } else { Vec::new() };
+    if !is_far && *destination != Destination::Store {
+        complete(product, tools)?;
+    }
     let put = put(&content, destination, references, &open, (&from, true), tools);
     put.map_err(|error| error.loading(destination, references))
 }
@@ -78,7 +81,7 @@ pub fn publish(
 /// As [`publish`].
 pub fn push(product: &Product, references: &[Reference], tools: &Tools<'_>) -> Result<(), Error> {
     let content = Content::from(product);
-    let open = |part: &Descriptor| Ok(tools.store.blob_path(&part.digest));
+    let open = |part: &Descriptor| file(part, tools);
     let way =
         Way { open: &open, mounts: &mounts(&content, tools), store: tools.store, reporter: tools.reporter };
     let mut left: Vec<&Reference> = references.iter().collect();
@@ -90,6 +93,23 @@ pub fn push(product: &Product, references: &[Reference], tools: &Tools<'_>) -> R
         left = others;
     }
     Ok(())
+}
+
+/// Brings those layers of base images into the store that `product` has and the store lacks. A build leaves them where they
+/// are when it need not look into them.
+///
+/// # Errors
+/// When one cannot be had.
+pub fn complete(product: &Product, tools: &Tools<'_>) -> Result<(), Error> {
+    let content = Content::from(product);
+    origin::fetch(&content.blobs, tools.registry, (tools.store, tools.reporter))
+        .map_err(|error| Error::Registry(Box::new(error)))
+}
+
+/// A blob or document of the store, or of a base image that has to be fetched for it.
+fn file(part: &Descriptor, tools: &Tools<'_>) -> Result<PathBuf, registry::Error> {
+    origin::fetch([part], tools.registry, (tools.store, tools.reporter))?;
+    Ok(tools.store.blob_path(&part.digest))
 }
 
 /// Pushes under references of one repository, and says what that did; `stored` is the image's name in the store.
@@ -150,7 +170,7 @@ fn put(
         Destination::Store => {
             let layout = Layout::create(store.images())?;
             for reference in references {
-                layout.add(content, &Names::in_store(reference), Transfer::Link, store)?;
+                layout.add(content, &Names::in_store(reference), Transfer::LinkKnown, store)?;
             }
             digest
         }
@@ -228,7 +248,7 @@ fn mounts(content: &Content, tools: &Tools<'_>) -> Vec<Reference> {
 /// When the store cannot be written.
 pub fn tag(product: &Product, reference: &Reference, store: &Store) -> Result<(), Error> {
     let layout = Layout::create(store.images())?;
-    layout.add(&product.into(), &Names::in_store(reference), Transfer::Link, store)
+    layout.add(&product.into(), &Names::in_store(reference), Transfer::LinkKnown, store)
 }
 
 #[cfg(test)]

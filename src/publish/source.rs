@@ -16,7 +16,7 @@ use crate::oci::image::{
     REF_NAME, layer_type,
 };
 use crate::oci::layout::{Archive, Place, read_capped};
-use crate::oci::{Content, Digest, Reference, is_document, is_index};
+use crate::oci::{Content, Digest, Reference, is_document, is_index, origin};
 use crate::package::{Image, LayerDescriptor, MADE_BY, Product};
 use crate::store;
 
@@ -219,7 +219,10 @@ impl Found<'_> {
     pub fn fetch(&self, descriptor: &Descriptor) -> Result<PathBuf, Error> {
         let Tools { store, registry, reporter, .. } = self.tools;
         match &self.origin {
-            Origin::Place(place) => Ok(place.import(descriptor, store)?),
+            Origin::Place(place) => {
+                self.complete(place, descriptor)?;
+                Ok(place.import(descriptor, store)?)
+            }
             Origin::Registry(_) if store.blob(&descriptor.digest).is_some() => {
                 Ok(store.blob_path(&descriptor.digest))
             }
@@ -238,6 +241,20 @@ impl Found<'_> {
                 )?;
                 Ok(store.blob_path(&descriptor.digest))
             }
+        }
+    }
+
+    /// Fetches a layer of a base image that an image of the store was built without.
+    fn complete(&self, place: &Place, descriptor: &Descriptor) -> Result<(), Error> {
+        let Tools { store, registry, reporter, .. } = self.tools;
+        match place {
+            Place::Layout(layout)
+                if layout.root() == store.images() && !layout.blob_path(&descriptor.digest).exists() =>
+            {
+                let fetched = origin::fetch([descriptor], registry, (store, reporter));
+                fetched.map_err(|error| Error::Registry(Box::new(error)))
+            }
+            _ => Ok(()),
         }
     }
 

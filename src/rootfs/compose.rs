@@ -100,10 +100,9 @@ pub fn compose(root: &Root, purpose: Purpose, context: &Context) -> Result<Tree,
     tree.add_parents();
     normalise(&mut tree, &base);
     let Some(image) = &root.image else { return Ok(tree) };
-    let (_, files) = super::image::files(image, context)?;
     Ok(match purpose {
-        Purpose::Runtime => overlay::additions(tree, &files),
-        Purpose::Build => overlay::over(&tree, &files, &base)?,
+        Purpose::Runtime => overlay::additions(tree, &super::image::tree(image, context)?),
+        Purpose::Build => overlay::over(&tree, &super::image::files(image, context)?.1, &base)?,
     })
 }
 

@@ -6,6 +6,7 @@
 //! DIR/steps/KEY/             results of build steps: fs/ (the overlay's upper) and entries.json
 //! DIR/caches/ID/             package managers' own caches, shared by all projects
 //! DIR/metadata/NAME          answers of registries that may be asked again (indexes, version lists)
+//! DIR/metadata/bases/        what base images hold; DIR/metadata/origins/: which repository has a layer of one
 //! DIR/metadata/layers/       which layer was made of what; DIR/metadata/segments/: which parts are in its blob
 //! DIR/images/                an OCI layout: what `rpack build` made, by tag
 //! DIR/locks/  DIR/tmp/       one lock per key; unfinished entries

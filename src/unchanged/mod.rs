@@ -22,7 +22,7 @@ use crate::config::{Environment, Flag};
 use crate::observe::{self, Comparison, Observer, Sight, State};
 use crate::oci::image::Descriptor;
 use crate::oci::layout::Layout;
-use crate::oci::{Content, Digest, Reference, to_canonical_json};
+use crate::oci::{Content, Digest, Reference, origin, to_canonical_json};
 use crate::package::Product;
 use crate::source::{Fingerprints, Seen, Source};
 use crate::store::{self, Store};
@@ -165,13 +165,18 @@ fn reason(sight: &Sight, path: &Path, shown: &str) -> String {
     }
 }
 
-/// A blob of the product that is not there in its size, here and in the layout of images.
+/// A blob of the product that is not there in its size, here and in the layout of images; layers of base images need not
+/// be.
 fn missing(product: &Product, store: &Store) -> Option<Digest> {
     let images = Layout::open(store.images()).ok();
     let is_there = |path: &Path, size: u64| path.metadata().is_ok_and(|found| found.len() == size);
     let is_lost = |blob: &&Descriptor| {
         let tagged =
             images.as_ref().is_some_and(|layout| is_there(&layout.blob_path(&blob.digest), blob.size));
+        let complete = tagged && is_there(&store.blob_path(&blob.digest), blob.size);
+        if !complete && origin::of(&blob.digest, store).is_some() {
+            return false;
+        }
         let kept = store.blob(&blob.digest).is_some_and(|path| is_there(&path, blob.size));
         !(tagged && kept)
     };

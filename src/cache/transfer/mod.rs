@@ -92,10 +92,10 @@ impl Damaged {
     }
 }
 
-/// Which documents of `metadata/` go along: what is known of layers and of closures. Not what registries and archives
+/// Which documents of `metadata/` go along: what is known of layers, of closures and of base images. Not what registries and archives
 /// answered: that was checked by whoever asked, and is asked for again.
 fn is_offered(record: &str) -> bool {
-    ["layers/", "closures/"].iter().any(|folder| record.starts_with(folder))
+    ["layers/", "closures/", "bases/"].iter().any(|folder| record.starts_with(folder))
 }
 
 /// What the entry `folder/key` consists of. Of trees only tools go along.

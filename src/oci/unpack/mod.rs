@@ -101,6 +101,16 @@ pub fn unpack(
     unpack_as(&key, about, manifest, &read, store).map(|(root, whole)| (root, whole.tree))
 }
 
+/// The image with the manifest `manifest` as [`unpack`] has left it, if the store has it.
+pub fn unpacked(manifest: Digest, store: &Store) -> Option<(PathBuf, Tree)> {
+    cached(&format!("image-{}", manifest.hex()), store).map(|(root, whole)| (root, whole.tree))
+}
+
+/// Where the files of the image with the manifest `manifest` are once it is unpacked.
+pub fn folder(manifest: Digest, store: &Store) -> PathBuf {
+    store.root().join("trees").join(format!("image-{}", manifest.hex())).join("fs")
+}
+
 /// One layer of an image, whose contents lie in the store; unpacked only if the store does not have it.
 ///
 /// # Errors

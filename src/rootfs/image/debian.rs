@@ -11,6 +11,8 @@ use crate::store::{self, Kind, Tree};
 /// The largest of these files that is read.
 const LIMIT: u64 = 64 << 20;
 
+/// Where a system says what it is; the first counts.
+const RELEASES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 /// The one list of an installed system, relative to `/`.
 pub const STATUS: &str = "var/lib/dpkg/status";
 /// The lists of an image that is made from packages.
@@ -25,7 +27,7 @@ pub(in crate::rootfs) type Installed = BTreeMap<String, String>;
 /// When a file cannot be read.
 pub fn release(tree: &Tree) -> Result<Option<String>, store::Error> {
     let mut text = None;
-    for path in ["etc/os-release", "usr/lib/os-release"] {
+    for path in RELEASES {
         text = match text {
             None => read(tree, path)?,
             found => found,
@@ -72,6 +74,19 @@ pub fn records(tree: &Tree) -> Result<Vec<Record>, store::Error> {
     let paths = tree.below(STATUS_FOLDER).filter(|(path, _)| path.strip_suffix(".md5sums").is_none());
     for (path, _) in paths {
         found.extend(read(tree, path)?.and_then(|text| parse(&text, false)));
+    }
+    Ok(found)
+}
+
+/// The files that are read here, by the paths that they have, with their texts.
+pub(super) fn texts(tree: &Tree) -> Result<BTreeMap<String, String>, store::Error> {
+    let records = tree.below(STATUS_FOLDER).map(|(path, _)| path);
+    let records = records.filter(|path| path.strip_suffix(".md5sums").is_none());
+    let mut found = BTreeMap::new();
+    for path in RELEASES.into_iter().chain([STATUS]).chain(records) {
+        if let (Some(place), Some(text)) = (tree.locate(path), read(tree, path)?) {
+            found.insert(place, text);
+        }
     }
     Ok(found)
 }

@@ -1,11 +1,12 @@
 //! Images from elsewhere as bases: from a registry, an OCI layout or an archive.
 //!
 //! In: how the configuration names an image ([`ImageSource`]) and a platform. Out: a [`BaseImage`] of the plan, which
-//! holds everything by digest; later its blobs in the store ([`fetch`]), its config, its files as a tree and as a
-//! directory ([`files`]). Layers are never changed. docs/base-images.md says what is made of them.
+//! holds everything by digest; later its config and its files as a tree ([`tree`]), for which no layer is needed once they
+//! are known, its blobs in the store ([`fetch`]), and its files as a directory ([`files`]). Layers are never changed. docs/base-images.md says what is made of them.
 
 mod debian;
 mod error;
+mod facts;
 mod find;
 mod platform;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use super::{Context, cache};
 use crate::oci::image::{Descriptor, ImageConfig, MAX_DOCUMENT, Platform, layer_type};
 use crate::oci::layout::read_capped;
 use crate::oci::unpack::{self, Limits};
-use crate::oci::{Digest, ImageSource};
+use crate::oci::{Digest, ImageSource, origin};
 use crate::plan::catalogue::ResolvedImage;
 use crate::plan::model::{BaseImage, BaseLayer, Blob};
 use crate::store::{self, Kind, Tree};
@@ -35,15 +36,20 @@ const MAX_LAYERS: usize = 127;
 /// The bundle of certificates that rpack's images name in `SSL_CERT_FILE`.
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// Finds the image, brings all of it into the store, and looks at what it is.
+/// Finds the image and looks at what it is. Its layers are brought into the store if that is not known yet.
 pub(super) fn resolve(reference: &str, platform: &str, context: &Context) -> Result<ResolvedImage, Error> {
     let invalid = |reason: String| Error::Unusable { reference: reference.to_owned(), reason };
     let source = ImageSource::parse(reference).map_err(|error| invalid(format!("expected {error}")))?;
     let wanted =
         Platform::parse(platform).ok_or_else(|| invalid(format!("`{platform}` is not a platform")))?;
     let found = find::find(reference, &source, &wanted, context)?;
-    let config = blob(&source, &found.manifest.config, MAX_DOCUMENT, context)?;
-    let parsed: ImageConfig = serde_json::from_slice(&config)
+    let stated = &found.manifest.config;
+    let known = facts::find(found.digest, stated.digest, &context.store);
+    let config = match &known {
+        Some(known) => known.config.clone(),
+        None => text(blob(&source, stated, MAX_DOCUMENT, context)?, stated.digest)?,
+    };
+    let parsed: ImageConfig = serde_json::from_str(&config)
         .map_err(|error| invalid(format!("its config {}: {error}", found.manifest.config.digest)))?;
     let runs_on = Platform {
         architecture: parsed.architecture.clone(),
@@ -66,7 +72,10 @@ pub(super) fn resolve(reference: &str, platform: &str, context: &Context) -> Res
         release: None,
         layers,
     };
-    let (_, tree) = files(&image, context)?;
+    let tree = match known {
+        Some(known) => known.files,
+        None => learn(&image, config, context)?,
+    };
     image.release = debian::release(&tree)?;
     let has_certificates = tree
         .locate(CERTIFICATES)
@@ -125,24 +134,65 @@ pub fn fetch(image: &BaseImage, context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
+/// The files of `image` as a tree. Contents are where the image is unpacked, which it need not be: a registry's layers
+/// are not brought here when all of this is known. Who wants the bytes of its files asks for [`files`], who wants those of
+/// layers [`origin::fetch`].
+///
+/// # Errors
+/// As [`files`].
+pub fn tree(image: &BaseImage, context: &Context) -> Result<Tree, Error> {
+    let source = source_of(image)?;
+    match &source {
+        ImageSource::Registry(reference) => {
+            origin::note(reference, image.layers.iter().map(|layer| layer.digest), &context.store)?;
+        }
+        // Only a registry can be asked again later.
+        _ => fetch(image, context)?,
+    }
+    if let Some(known) = facts::find(image.digest, image.config.digest, &context.store) {
+        return Ok(known.files);
+    }
+    let descriptor = Descriptor::new("", image.config.digest, image.config.size);
+    let config = text(blob(&source, &descriptor, MAX_DOCUMENT, context)?, image.config.digest)?;
+    learn(image, config, context)
+}
+
+/// The files of `image`, whose facts are kept from now on.
+fn learn(image: &BaseImage, config: String, context: &Context) -> Result<Tree, Error> {
+    let (_, files) = files(image, context)?;
+    facts::keep(image, config, &files, &context.store)?;
+    Ok(files)
+}
+
+/// A config as text, which JSON is.
+fn text(bytes: Vec<u8>, digest: Digest) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|_| Error::Blob { digest, reason: "it is not UTF-8".to_owned() })
+}
+
 /// The config of `image` as it is, with whatever fields it has.
 ///
 /// # Errors
 /// As [`fetch`].
 pub fn config(image: &BaseImage, context: &Context) -> Result<Value, Error> {
     let descriptor = Descriptor::new("", image.config.digest, image.config.size);
-    let bytes = blob(&source_of(image)?, &descriptor, MAX_DOCUMENT, context)?;
+    let bytes = match facts::find(image.digest, image.config.digest, &context.store) {
+        Some(known) => known.config.into_bytes(),
+        None => blob(&source_of(image)?, &descriptor, MAX_DOCUMENT, context)?,
+    };
     serde_json::from_slice(&bytes).map_err(|error| Error::Unusable {
         reference: image.reference.clone(),
         reason: format!("its config {}: {error}", image.config.digest),
     })
 }
 
-/// The files of `image` as a directory and as a tree, unpacked only if the store does not have them.
+/// The files of `image` as a directory and as a tree; fetched and unpacked only if the store does not have them.
 ///
 /// # Errors
 /// As [`fetch`], and when a layer holds what is never unpacked.
 pub fn files(image: &BaseImage, context: &Context) -> Result<(PathBuf, Tree), Error> {
+    if let Some(found) = unpack::unpacked(image.digest, &context.store) {
+        return Ok(found);
+    }
     fetch(image, context)?;
     let layers: Vec<_> = image
         .layers
@@ -154,7 +204,7 @@ pub fn files(image: &BaseImage, context: &Context) -> Result<(PathBuf, Tree), Er
 
 /// What dpkg's data say that the image has.
 pub(super) fn installed(image: &BaseImage, context: &Context) -> Result<Installed, Error> {
-    debian::installed(&files(image, context)?.1)
+    debian::installed(&tree(image, context)?)
 }
 
 fn source_of(image: &BaseImage) -> Result<ImageSource, Error> {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Error, config, files, resolve};
+use super::{Error, config, files, resolve, tree};
 use crate::definitions::Definitions;
 use crate::http::{Client, Options};
 use crate::http_server::Server;
 use crate::oci::image::{DOCKER_INDEX, DOCKER_LAYER, DOCKER_MANIFEST, INDEX, LAYER, MANIFEST};
 use crate::oci::registry::{Credentials, Settings};
-use crate::oci::{Digest, to_canonical_json};
+use crate::oci::{Digest, origin, to_canonical_json};
 use crate::rootfs::{Context, Endpoints, Machine};
 use crate::store::Store;
 use crate::ui::{Diagnose as _, Progress, Reporter};
@@ -158,6 +158,55 @@ fn an_image_of_a_registry_is_held_by_digest_and_kept_for_later() {
         error.to_string(),
         format!("image `{host}/org/base:12` is not in the store, and the network may not be used")
     );
+}
+
+#[test]
+fn what_is_known_of_an_image_needs_no_blob() {
+    let fixture = Fixture::new();
+    let (image, _) = Image::index([INDEX, MANIFEST, LAYER]);
+    let server = image.serve("13");
+    let reference = format!("{}/org/base:13", server.url().replace("http://", ""));
+    let found = resolve(&reference, "linux/amd64", &fixture.context(false)).unwrap();
+    let document = config(&found.image, &fixture.context(false)).unwrap();
+    let layer = found.image.layers[0].digest;
+    let forget = || {
+        for folder in ["blobs/sha256", "trees"] {
+            fs::remove_dir_all(fixture.path("store").join(folder)).unwrap();
+            fs::create_dir(fixture.path("store").join(folder)).unwrap();
+        }
+        server.take_requests();
+    };
+    let blobs = || server.take_requests().iter().filter(|path| path.contains("/blobs/")).count();
+    forget();
+    let context = fixture.context(false);
+    assert_eq!(resolve(&reference, "linux/amd64", &context).unwrap(), found);
+    assert_eq!(config(&found.image, &context).unwrap(), document);
+    let names: Vec<String> =
+        tree(&found.image, &context).unwrap().iter().map(|(path, _)| path.to_owned()).collect();
+    assert_eq!((names, blobs()), (vec!["etc".to_owned(), "etc/os-release".to_owned()], 0));
+    assert_eq!(origin::of(&layer, &context.store).map(|found| found.to_string()), Some(reference.clone()));
+    // Who wants the files gets them.
+    assert!(files(&found.image, &context).unwrap().0.join("etc/os-release").exists());
+    assert_eq!(blobs(), 2);
+
+    // A record that says something else, as a cache may hold it, counts for nothing.
+    let name = fixture.path("store/metadata/bases").join(found.image.digest.hex());
+    let record: Value = serde_json::from_slice(&fs::read(&name).unwrap()).unwrap();
+    let entry = &record["files"]["etc/os-release"];
+    for (key, value) in [
+        ("config", json!("{}")),
+        ("files", json!({"../etc": entry})),
+        ("files", json!({"etc/os-release": entry})),
+        ("files", json!({"etc": entry, "etc/os-release": entry})),
+        ("files", json!([])),
+    ] {
+        let mut changed = record.clone();
+        changed[key] = value;
+        fs::write(&name, changed.to_string()).unwrap();
+        forget();
+        assert_eq!(resolve(&reference, "linux/amd64", &fixture.context(false)).unwrap(), found);
+        assert_eq!(blobs(), 2, "{changed}");
+    }
 }
 
 #[test]
