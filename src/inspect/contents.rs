@@ -26,12 +26,9 @@ pub(super) struct Opened {
     pub(super) of_path: BTreeMap<String, usize>,
     /// Debian's packages by name and architecture, each with its layer.
     pub(super) debian: BTreeMap<(String, String), (Record, usize)>,
-    /// Whether a layer removes something of those below.
-    pub(super) removes: bool,
-    /// Whether a layer has dpkg's one list of all packages.
-    pub(super) has_list: bool,
-    /// Whether a layer has hard links to files of those below.
-    pub(super) has_links: bool,
+    /// Whether a layer means something only with those below: it removes something of them, has dpkg's one list of all
+    /// packages, or hard links to their files.
+    pub(super) depends: bool,
     /// Whether a layer was left out.
     is_part: bool,
 }
@@ -43,12 +40,11 @@ pub(super) fn open<'a>(
 ) -> Result<Opened, Error> {
     let mut opened = Opened::default();
     for layer in layers {
-        match open(layer)? {
-            Some(alone) => opened.add(alone, layer)?,
-            None => {
-                opened.is_part = true;
-                opened.layers.push(Contents::default());
-            }
+        if let Some(alone) = open(layer)? {
+            opened.add(alone, layer)?;
+        } else {
+            opened.is_part = true;
+            opened.layers.push(Contents::default());
         }
     }
     Ok(opened)
@@ -58,8 +54,7 @@ impl Opened {
     /// Lays a layer over those before it.
     fn add(&mut self, alone: Alone, descriptor: &LayerDescriptor) -> Result<(), Error> {
         let index = self.layers.len();
-        self.has_links |= !alone.links.is_empty();
-        self.removes |= alone.hides_all;
+        self.depends |= alone.hides_all || !alone.links.is_empty();
         // What its links lead to may be in a layer that was left out.
         let mut layer = if self.is_part { alone.tree } else { alone.over(&self.tree, descriptor.digest)? };
         layer.add_parents();
@@ -70,8 +65,8 @@ impl Opened {
         let mut has_records = false;
         for (path, entry) in layer.iter() {
             has_records |= is_record(path);
-            self.has_list |= path == STATUS;
-            self.removes |= matches!(entry.kind, Kind::Whiteout | Kind::Directory { opaque: true });
+            let removes = matches!(entry.kind, Kind::Whiteout | Kind::Directory { opaque: true });
+            self.depends |= removes || path == STATUS;
             self.of_path.insert(path.to_owned(), index);
         }
         self.tree.apply(layer);

@@ -178,8 +178,7 @@ fn compare(
     let own = |layer: &LayerDescriptor| !shared.contains(&layer.digest);
     let task = tools.reporter.task("compare layers");
     let mut opened = Pair { from: open(one, &own, tools)?, to: open(other, &own, tools)? };
-    let depends = |opened: &Opened| opened.removes || opened.has_list || opened.has_links;
-    if !shared.is_empty() && (depends(&opened.from) || depends(&opened.to)) {
+    if !shared.is_empty() && (opened.from.depends || opened.to.depends) {
         opened = Pair { from: open(one, &|_| true, tools)?, to: open(other, &|_| true, tools)? };
     }
     task.done(&format!("{} in both", crate::ui::columns::count(shared.len(), "layer", "layers")));
