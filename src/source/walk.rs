@@ -170,7 +170,7 @@ impl Walk {
         if *depth > MAX_DEPTH {
             return Err(Error::TooDeep { path: relative.clone(), limit: MAX_DEPTH });
         }
-        let (state, names, entries) = list(path).map_err(Error::io("read", path))?;
+        let Listing { state, names, entries } = list(path).map_err(Error::io("read", path))?;
         self.count(relative, &names)?;
         part.sights.push((relative.clone(), Sight::Folder(state, listing(&names))));
         let mut folders = Vec::new();
@@ -247,8 +247,15 @@ fn below(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { [folder, name].join("/") }
 }
 
-/// The state of a folder, looked at before its names are read, and what it lists, sorted by name.
-fn list(path: &Path) -> io::Result<(State, Vec<(OsString, FileType)>, Vec<DirEntry>)> {
+/// What a folder lists, sorted by name.
+struct Listing {
+    /// Looked at before the names are read.
+    state: State,
+    names: Vec<(OsString, FileType)>,
+    entries: Vec<DirEntry>,
+}
+
+fn list(path: &Path) -> io::Result<Listing> {
     let state = State::of(&fs::symlink_metadata(path)?);
     let entries = fs::read_dir(path)?.map(|entry| {
         let entry = entry?;
@@ -258,7 +265,7 @@ fn list(path: &Path) -> io::Result<(State, Vec<(OsString, FileType)>, Vec<DirEnt
     let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
     entries.sort_unstable_by(|((one, _), _), ((other, _), _)| one.cmp(other));
     let (names, entries) = entries.into_iter().unzip();
-    Ok((state, names, entries))
+    Ok(Listing { state, names, entries })
 }
 
 /// None for a pipe, a socket or a device. What the file system says of the entry counts, whatever the folder listed.

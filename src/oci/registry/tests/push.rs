@@ -110,8 +110,8 @@ fn credentials_do_not_follow_an_upload_to_another_host() {
         if request.starts_with("POST") {
             let address = format!("http://{target}/v2/app/blobs/uploads/");
             let begin = Request::new(Method::POST, address, Protection::Transport);
-            let begun = Client::new(Options::default()).ask(&begin.sending(Body::Bytes(Vec::new())), 1024);
-            return answer(202, &[("Location", begun.unwrap().header("location").unwrap())], "");
+            let opened = Client::new(Options::default()).ask(&begin.sending(Body::Bytes(Vec::new())), 1024);
+            return answer(202, &[("Location", opened.unwrap().header("location").unwrap())], "");
         }
         if request.starts_with("PUT") { answer(201, &[], "") } else { answer(404, &[], "") }
     });
