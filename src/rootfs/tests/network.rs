@@ -1,9 +1,11 @@
 //! Against the registries that this machine is set up for.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::context;
 use crate::plan::catalogue::{Catalogue as _, RootRequest, Source};
@@ -40,6 +42,17 @@ fn run(root: &Path, program: &str, arguments: &[&str]) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{program}: {text}{}", String::from_utf8_lossy(&output.stderr));
     text.trim().to_owned()
+}
+
+/// What `program`, which was written a moment ago, says to one argument.
+fn said(program: &Path, argument: &str) -> String {
+    loop {
+        match Command::new(program).arg(argument).output() {
+            // A process that another test starts has all files open that are being written, until it is another program.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => sleep(Duration::from_millis(10)),
+            output => return String::from_utf8(output.unwrap().stdout).unwrap(),
+        }
+    }
 }
 
 fn timed<T>(label: &str, work: impl FnOnce() -> T) -> T {
@@ -215,8 +228,7 @@ fn network_go_comes_from_the_module_proxy() {
     let tree = timed("fetch go", || toolchain(&wanted, &context).unwrap());
     assert_eq!(tree.get("opt/tool/pkg/tool/linux_amd64/compile").unwrap().mode, 0o755);
     let path = context.store.materialise("go", &tree).unwrap();
-    let output = Command::new(path.join("opt/tool/bin/go")).arg("version").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "go version go1.22.12 linux/amd64\n");
+    assert_eq!(said(&path.join("opt/tool/bin/go"), "version"), "go version go1.22.12 linux/amd64\n");
 }
 
 #[test]
@@ -235,8 +247,7 @@ fn network_uv_comes_from_the_package_index() {
     "pypi".clone_into(&mut wanted.ecosystem);
     wanted.include = vec!["uv".to_owned()];
     let path = context.store.materialise("uv", &timed("fetch uv", || toolchain(&wanted, &context).unwrap()));
-    let output = Command::new(path.unwrap().join("opt/tool/uv")).arg("--version").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "uv 0.5.0\n");
+    assert_eq!(said(&path.unwrap().join("opt/tool/uv"), "--version"), "uv 0.5.0\n");
 }
 
 #[test]
