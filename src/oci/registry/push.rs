@@ -29,8 +29,9 @@ use crate::ui::{Reporter, Transfer};
 
 /// The most that is read of an answer to a manifest.
 const LIMIT: u64 = 64 << 10;
-/// Requests at a time. More does not help a link that is full, and registries count them.
-pub(super) const LANES: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+/// Blobs at a time. While a registry puts away what it has of some, others come; more does not help a link that is full,
+/// and registries count requests.
+pub(super) const LANES: NonZeroUsize = NonZeroUsize::new(6).unwrap();
 
 /// How a push goes about it.
 pub struct Way<'a> {
