@@ -4,7 +4,7 @@
 //! would not have them; sockets, pipes and devices are passed over. Folders are read by several threads, since most of
 //! the time passes in asking for the state of files; what is found does not depend on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, FileType, Metadata};
 use std::io;
@@ -63,7 +63,11 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     // Nearly sorted by then, so that hardly anything is left to compare below.
     parts.sort_unstable_by(|one, other| one.folder.cmp(&other.folder));
     let (mut entries, mut walked) = (Vec::new(), Walked::default());
+    let mut folders = BTreeSet::new();
     for part in parts {
+        if !part.entries.is_empty() {
+            with_parents(&part.folder, &mut folders);
+        }
         entries.extend(part.entries);
         walked.settings.extend(part.settings);
         walked.seen.extend(part.sights);
@@ -71,9 +75,18 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     walked.seen.sort_by(|(one, _), (other, _)| one.cmp(other));
     walked.settings.sort();
     walked.settings.truncate(MAX_SETTINGS);
+    entries.extend(folders.into_iter().map(|folder| (folder, Entry::directory())));
     walked.tree = entries.into_iter().collect();
-    walked.tree.add_parents();
     Ok(walked)
+}
+
+/// Adds `folder` and those that it is in, but for the root.
+fn with_parents(folder: &str, folders: &mut BTreeSet<String>) {
+    let mut rest = Some(folder).filter(|folder| !folder.is_empty());
+    while let Some(folder) = rest.filter(|folder| !folders.contains(*folder)) {
+        folders.insert(folder.to_owned());
+        rest = folder.rsplit_once('/').map(|(parent, _)| parent);
+    }
 }
 
 /// A folder to be read.
@@ -215,7 +228,7 @@ impl Walk {
             return Err(Error::NotText { path: relative });
         }
         let metadata = entry.metadata().map_err(Error::io("read", &path))?;
-        if let Some((found, seen)) = read_entry(&path, &relative, &metadata)? {
+        if let Some((found, seen)) = read_entry(path, &relative, &metadata)? {
             part.sights.push((relative.clone(), seen));
             part.entries.push((relative, found));
         }
@@ -269,9 +282,9 @@ fn list(path: &Path) -> io::Result<Listing> {
 }
 
 /// None for a pipe, a socket or a device. What the file system says of the entry counts, whatever the folder listed.
-fn read_entry(path: &Path, relative: &str, metadata: &Metadata) -> Result<Option<(Entry, Sight)>, Error> {
+fn read_entry(path: PathBuf, relative: &str, metadata: &Metadata) -> Result<Option<(Entry, Sight)>, Error> {
     if metadata.is_symlink() {
-        let target = fs::read_link(path).map_err(Error::io("read", path))?;
+        let target = fs::read_link(&path).map_err(Error::io("read", &path))?;
         let target = target
             .into_os_string()
             .into_string()
@@ -286,7 +299,7 @@ fn read_entry(path: &Path, relative: &str, metadata: &Metadata) -> Result<Option
         return Ok(None);
     }
     let mode = if metadata.mode() & 0o100 == 0 { 0o644 } else { 0o755 };
-    let kind = Kind::File { size: metadata.len(), content: Content::Path(path.to_owned()) };
+    let kind = Kind::File { size: metadata.len(), content: Content::Path(path) };
     Ok(Some((Entry::new(kind, mode), Sight::of_file(metadata))))
 }
 
