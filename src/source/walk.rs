@@ -62,7 +62,9 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     }
     // Nearly sorted by then, so that hardly anything is left to compare below.
     parts.sort_unstable_by(|one, other| one.folder.cmp(&other.folder));
-    let (mut entries, mut walked) = (Vec::new(), Walked::default());
+    let mut walked = Walked::default();
+    let mut entries = Vec::with_capacity(parts.iter().map(|part| part.entries.len()).sum());
+    walked.seen.reserve(parts.iter().map(|part| part.sights.len()).sum());
     let mut folders = BTreeSet::new();
     for part in parts {
         if !part.entries.is_empty() {
