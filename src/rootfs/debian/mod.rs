@@ -14,6 +14,7 @@ pub(super) mod openpgp;
 pub(super) mod relation;
 pub(super) mod release;
 mod select;
+mod signed;
 mod suites;
 mod universe;
 pub(super) mod version;

@@ -15,8 +15,8 @@ use flate2::read::MultiGzDecoder;
 
 use super::Error;
 use super::index::{self, Index};
-use super::openpgp::{self, Keyring};
-use super::release::{self, Release};
+use super::release::Release;
+use super::signed::Signed;
 use super::universe::{Suite, Universe};
 use crate::http::{self, Answer, Expected, Protection, shown};
 use crate::oci::Digest;
@@ -181,6 +181,7 @@ fn release(
     age: Age,
 ) -> Result<Release, error::Error> {
     let url = in_release(root, suite);
+    let signed = Signed { context, base, suite, url: &url };
     let kept = cache::read(&context.store, &url);
     let offline = context.client.is_offline();
     if let Some((header, bytes)) = &kept
@@ -189,7 +190,7 @@ fn release(
         // Offline, the time that counts is the one at which the file was fetched: it was current then.
         let now = if offline { header.fetched } else { context.now };
         context.used(header.fetched);
-        return verify(context, base, suite, &url, bytes, now);
+        return signed.verified(bytes, now);
     }
     let etag = kept.as_ref().and_then(|(header, _)| header.etag.as_deref());
     context.used(context.now);
@@ -205,7 +206,7 @@ fn release(
             Err(error @ (http::Error::Unreachable { .. } | http::Error::Transient { .. })),
             Some((header, bytes)),
         ) => {
-            let release = verify(context, base, suite, &url, &bytes, context.now)?;
+            let release = signed.verify(&bytes, context.now)?;
             // The next build asks again.
             context.used(0);
             let text = format!("{error}; the copy of {} is used", super::time(header.fetched));
@@ -214,39 +215,8 @@ fn release(
         }
         (Err(error), _) => return Err(error.into()),
     };
-    let release = verify(context, base, suite, &url, &bytes, context.now)?;
+    let release = signed.verify(&bytes, context.now)?;
     cache::write(&context.store, &Header { url, fetched: context.now, etag }, &bytes)?;
-    Ok(release)
-}
-
-fn verify(
-    context: &Context,
-    base: &Base,
-    suite: &base::Suite,
-    url: &str,
-    bytes: &[u8],
-    now: i64,
-) -> Result<Release, error::Error> {
-    let keys = &base.archives[&suite.archive].keys;
-    let files = context.definitions.below("bases/keys", ".asc");
-    let ring = Keyring::new(files.map(|file| (file.shown.as_str(), &*file.bytes)), keys)
-        .map_err(|reason| error::Error::Definition { file: format!("bases/{}.toml", base.id), reason })?;
-    let url = shown(url);
-    let text = ring.verify(bytes, now).map_err(|refusal| match refusal {
-        openpgp::Refusal::Unsigned(reason) => Error::Unsigned { url: url.clone(), reason },
-        openpgp::Refusal::Untrusted(reasons) => {
-            Error::Signature { url: url.clone(), base: base.id.clone(), reasons }
-        }
-    })?;
-    let release = Release::parse(&text).map_err(|reason| Error::Malformed { url: url.clone(), reason })?;
-    release.check(&suite.name, now).map_err(|refusal| match refusal {
-        release::Refusal::Expired(until) => Error::Expired { url, until, now },
-        release::Refusal::Early(date) => Error::Early { url, date, now },
-        release::Refusal::Other(name) => Error::Malformed {
-            url,
-            reason: format!("it is the release of `{name}`, expected `{}`", suite.name),
-        },
-    })?;
     Ok(release)
 }
 

@@ -1,6 +1,6 @@
 //! What a tampered, expired or unsigned archive leads to.
 
-use super::debian_repository::{Repository, Signing};
+use super::debian_repository::{Repository, Signing, new_key};
 use super::fixture::{Fixture, failure};
 use crate::rootfs::Purpose;
 use crate::ui::ExitCode;
@@ -48,6 +48,19 @@ fn metadata_that_is_expired_unsigned_changed_or_by_a_stranger_is_refused() {
     refused("debian/signature", "has no valid signature");
     fixture.repository.server.put(Repository::IN_RELEASE, format!("Codename: x\n{signed}"));
     refused("debian/unsigned", "is not signed: ");
+}
+
+#[test]
+fn kept_metadata_counts_for_the_keys_that_it_was_verified_with() {
+    let mut fixture = Fixture::new(Vec::new());
+    fixture.resolve(&["base-files"]).unwrap();
+    fixture.repository.server.take_requests();
+    fixture.resolve(&["base-files"]).unwrap();
+    fixture.repository.key = new_key("successor");
+    let (id, _, message) = failure(fixture.resolve(&["base-files"]));
+    assert_eq!(id, "debian/signature");
+    assert!(message.contains("has no valid signature by a key of base `debian-13`"), "{message}");
+    assert_eq!(fixture.repository.server.take_requests(), Vec::<String>::new());
 }
 
 #[test]

@@ -171,7 +171,8 @@ impl Package {
 pub(crate) struct Repository {
     /// Serves it below `/debian`.
     pub(crate) server: Server,
-    key: SignedSecretKey,
+    /// Signs what is published, and is the one that the base names.
+    pub(crate) key: SignedSecretKey,
     packages: Vec<Package>,
 }
 
