@@ -95,6 +95,8 @@ fn parse(file: &Definition) -> Result<Detector, Error> {
 
 fn check(detector: &Detector) -> Result<(), Error> {
     let environment = environment();
+    let shape = |place| context(Facts::shape().clone(), detector, &[], place);
+    let (shape, shape_of_accessories) = (shape(None), shape(Some(Place::default())));
     let mut ids = Vec::new();
     for row in &detector.evidence {
         let fail = |reason: String| invalid(&detector.shown, format!("evidence `{}`: {reason}", row.id));
@@ -102,11 +104,11 @@ fn check(detector: &Detector) -> Result<(), Error> {
             return Err(fail("the id is used twice".to_owned()));
         }
         ids.push(&row.id);
-        let shape = context(Facts::shape(), detector, &[], row.role.as_ref().map(|_| Place::default()));
+        let shape = if row.role.is_some() { &shape_of_accessories } else { &shape };
         let condition = environment.compile_expression(&row.when).map_err(|error| fail(shown(&error)))?;
         let reason = environment.template_from_str(&row.reason).map_err(|error| fail(shown(&error)))?;
         let names = condition.undeclared_variables(true).into_iter().chain(reason.undeclared_variables(true));
-        let mut unknown: Vec<String> = names.filter_map(|name| unknown_name(&shape, &name)).collect();
+        let mut unknown: Vec<String> = names.filter_map(|name| unknown_name(shape, &name)).collect();
         unknown.sort();
         if let Some(first) = unknown.into_iter().next() {
             return Err(fail(first));

@@ -2,6 +2,7 @@
 //! first app for which its line counts.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -14,10 +15,10 @@ const OPEN: [&str; 10] =
 
 /// Refuses the first of `used` (in order of spelling) that is no known name.
 pub(super) fn check(used: HashSet<String>) -> Result<(), String> {
-    let shape = shape();
+    static SHAPE: LazyLock<Value> = LazyLock::new(shape);
     let mut used: Vec<String> = used.into_iter().collect();
     used.sort();
-    match used.iter().find_map(|name| unknown_name(&shape, name)) {
+    match used.iter().find_map(|name| unknown_name(&SHAPE, name)) {
         Some(reason) => Err(reason),
         None => Ok(()),
     }
@@ -25,7 +26,7 @@ pub(super) fn check(used: HashSet<String>) -> Result<(), String> {
 
 /// The facts with the values that planning adds to them.
 fn shape() -> Value {
-    let mut shape = Facts::shape();
+    let mut shape = Facts::shape().clone();
     for name in OPEN {
         shape[name] = json!({});
     }

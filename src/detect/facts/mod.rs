@@ -18,6 +18,8 @@ pub mod shell;
 pub mod site;
 mod yaml;
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 pub use about::About;
@@ -158,18 +160,21 @@ impl Facts {
 
     /// The shape of all facts, for checking the names that expressions use: every optional member is present,
     /// lists are empty, and an empty object stands for a map with any key.
-    pub(crate) fn shape() -> serde_json::Value {
-        let facts = Self {
-            files: Root::default(),
-            node: Some(Node::shape()),
-            python: Some(Python::shape()),
-            go: Some(Go::default()),
-            site: Some(Site::shape()),
-            shell: Some(Shell::shape()),
-            procfile: Some(Procfile::default()),
-            programs: Programs::default(),
-        };
-        serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")
+    pub(crate) fn shape() -> &'static serde_json::Value {
+        static SHAPE: LazyLock<serde_json::Value> = LazyLock::new(|| {
+            let facts = Facts {
+                files: Root::default(),
+                node: Some(Node::shape()),
+                python: Some(Python::shape()),
+                go: Some(Go::default()),
+                site: Some(Site::shape()),
+                shell: Some(Shell::shape()),
+                procfile: Some(Procfile::default()),
+                programs: Programs::default(),
+            };
+            serde_json::to_value(facts).expect("facts have string keys and no failing serialiser")
+        });
+        &SHAPE
     }
 }
 
