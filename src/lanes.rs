@@ -6,6 +6,11 @@ use std::thread;
 
 use crate::threads::joined;
 
+/// As many lanes as there are processors, and `most` at most.
+pub(crate) fn processors(most: NonZeroUsize) -> NonZeroUsize {
+    thread::available_parallelism().map_or(NonZeroUsize::MIN, |found| found.min(most))
+}
+
 /// What `work` makes of each item, in the order of the items, `lanes` at a time. After a failure nothing new begins.
 ///
 /// # Errors

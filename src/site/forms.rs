@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::thread;
+use std::num::NonZeroUsize;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,9 +12,9 @@ use flate2::write::GzEncoder;
 use super::Error;
 use super::media;
 use super::server::index::Encoding;
+use crate::lanes::{in_lanes, processors};
 use crate::oci::Digest;
 use crate::store::{Content, Entry, Kind};
-use crate::threads::joined;
 
 /// Smaller files fit into the first packets in any form.
 const SMALLEST: usize = 512;
@@ -23,6 +23,8 @@ const LARGEST: usize = 32 << 20;
 /// A form must be smaller than this part of the file, in percent.
 const SAVING: usize = 90;
 const ZSTD_LEVEL: i32 = 19;
+/// The most files that are read at a time.
+const MOST_LANES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// A file of the site, read.
 #[derive(Debug)]
@@ -35,24 +37,7 @@ pub(super) struct Forms {
 
 /// Reads files, several at a time.
 pub(super) fn read(files: &[(&str, &Entry)]) -> Result<Vec<Forms>, Error> {
-    let threads = thread::available_parallelism().map_or(2, usize::from).clamp(1, 8);
-    let share = files.len().div_ceil(threads).max(1);
-    thread::scope(|scope| {
-        // Neighbours are alike in size, so each thread takes every so-many-th file.
-        let work = |first: usize| {
-            let own = files.iter().enumerate().skip(first).step_by(threads);
-            own.map(|(number, (path, entry))| Ok((number, forms(path, entry)?)))
-                .collect::<Result<Vec<_>, Error>>()
-        };
-        let workers: Vec<_> =
-            (0..threads.min(share * threads)).map(|first| scope.spawn(move || work(first))).collect();
-        let mut all = Vec::with_capacity(files.len());
-        for worker in workers {
-            all.extend(joined(worker)?);
-        }
-        all.sort_by_key(|(number, _)| *number);
-        Ok(all.into_iter().map(|(_, forms)| forms).collect())
-    })
+    in_lanes(processors(MOST_LANES), files, |(path, entry)| forms(path, entry))
 }
 
 fn forms(path: &str, entry: &Entry) -> Result<Forms, Error> {

@@ -5,11 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use super::{Damaged, FORMAT, Index, MARK, Mark, Packed, Place, archive, is_offered, layout, remote};
 use crate::cache::Error;
-use crate::lanes::in_lanes;
+use crate::lanes::{in_lanes, processors};
 use crate::oci::registry::Registry;
 use crate::oci::{Digest, DigestReader, DigestWriter, to_canonical_json};
 use crate::plan::Plan;
@@ -169,8 +168,7 @@ impl<'a> Work<'a> {
     /// Packs the entries that the folder lacks, several at once.
     fn entries(&mut self, used: &[PathBuf]) -> Result<BTreeMap<String, Packed>, Error> {
         let names: Vec<String> = used.iter().filter_map(|path| wanted(path, self.store)).collect();
-        let lanes = thread::available_parallelism().map_or(NonZeroUsize::MIN, |found| found.min(MOST_LANES));
-        let packed = in_lanes(lanes, &names, |name| self.entry(name))?;
+        let packed = in_lanes(processors(MOST_LANES), &names, |name| self.entry(name))?;
         self.written += packed.iter().filter(|(_, new)| *new).map(|(packed, _)| packed.size).sum::<u64>();
         Ok(names.into_iter().zip(packed).map(|(name, (packed, _))| (name, packed)).collect())
     }
