@@ -38,7 +38,7 @@ impl Session<'_> {
         self.client.attempt(&request.url, |_| self.once(request, limit))
     }
 
-    /// Sends the request, and once more with what the registry asks for. The answer has any status but 401, 403 and those
+    /// Sends the request, and again with what the registry asks for. The answer has any status but 401, 403 and those
     /// of passing faults.
     pub(super) fn once(&self, request: &Request, limit: u64) -> Result<Reply, Failure<Error>> {
         // What is elsewhere is elsewhere on purpose, with an address that says enough.
@@ -46,33 +46,19 @@ impl Session<'_> {
             let reply = self.send(request, None, limit)?;
             return self.checked(request, reply);
         }
-        let known = self.header();
-        let reply = self.send(request, known.as_deref(), limit)?;
-        let Some(header) = self.answered(request, &reply, known.as_deref())? else {
-            return self.checked(request, reply);
-        };
-        let reply = self.send(request, Some(&header), limit)?;
-        // Tokens end here, and that one may be older than it seems: another thread got it for its own requests.
-        if known.is_some()
-            && let Some(header) = self.answered(request, &reply, Some(&header))?
-        {
-            let reply = self.send(request, Some(&header), limit)?;
-            return self.checked(request, reply);
+        let mut used = self.header();
+        // Where tokens end, the next one may be older than it seems: another thread got it for its own requests.
+        let renewals = if used.is_some() { 2 } else { 1 };
+        let mut reply = self.send(request, used.as_deref(), limit)?;
+        for _ in 0..renewals {
+            if reply.status != 401 {
+                break;
+            }
+            let header = self.answer(request, &reply, used.as_deref()).map_err(Failure::Final)?;
+            reply = self.send(request, Some(&header), limit)?;
+            used = Some(header);
         }
         self.checked(request, reply)
-    }
-
-    /// The header that answers a 401, if that is what came.
-    fn answered(
-        &self,
-        request: &Request,
-        reply: &Reply,
-        used: Option<&str>,
-    ) -> Result<Option<String>, Failure<Error>> {
-        if reply.status != 401 {
-            return Ok(None);
-        }
-        self.answer(request, reply, used).map(Some).map_err(Failure::Final)
     }
 
     fn send(&self, request: &Request, header: Option<&str>, limit: u64) -> Result<Reply, Failure<Error>> {
