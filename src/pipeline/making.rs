@@ -61,7 +61,7 @@ pub(super) fn make(
         reporter: &session.reporter,
         ground: Box::new(|| {
             let ground = ground(plan, &fetched, context, session)?;
-            beside.steps_run(shipped(plan, fetched.get().into_iter().flatten()));
+            beside.steps_run(shipped(plan, fetched.get().into_iter().flatten().cloned()));
             Ok(ground)
         }),
         toolchains: of_platform(plan, &plan.build_platform)
@@ -99,17 +99,17 @@ pub(super) fn make(
         }
         (made, _) => made.map_err(|error| boxed(error.with_advice(advice)))?,
     };
-    let toolchains = shipped(plan, fetched.get().into_iter().flatten());
+    let toolchains = shipped(plan, fetched.into_inner().unwrap_or_default());
     Ok(Made { work, toolchains, runtime_root })
 }
 
 /// Those for the image's platform, by name.
 fn shipped<'a>(
     plan: &Plan,
-    fetched: impl Iterator<Item = &'a (&'a Toolchain, Tree)>,
+    fetched: impl IntoIterator<Item = (&'a Toolchain, Tree)>,
 ) -> BTreeMap<String, Tree> {
-    let ships = fetched.filter(|(one, _)| one.platform == plan.platform);
-    ships.map(|(one, tree)| (one.name.clone(), tree.clone())).collect()
+    let ships = fetched.into_iter().filter(|(one, _)| one.platform == plan.platform);
+    ships.map(|(one, tree)| (one.name.clone(), tree)).collect()
 }
 
 /// What steps stand on: fetches all toolchains, also those that only ship, while the build root is composed.

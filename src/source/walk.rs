@@ -65,6 +65,7 @@ pub(super) fn walk(root: &Path, options: &Options) -> Result<Walked, Error> {
     let mut walked = Walked::default();
     let mut entries = Vec::with_capacity(parts.iter().map(|part| part.entries.len()).sum());
     walked.seen.reserve(parts.iter().map(|part| part.sights.len()).sum());
+    // Folders are known here, so that their names need not be cut out of every path again.
     let mut folders = BTreeSet::new();
     for part in parts {
         if !part.entries.is_empty() {

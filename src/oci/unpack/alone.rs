@@ -1,6 +1,6 @@
 //! A layer without those below it: what it has, what it removes, and what it only names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,7 @@ impl Alone {
         }
         if self.hides_all {
             // The root has no entry that could be opaque: everything in it is removed one by one.
-            let names = below.iter().map(|(path, _)| path.split_once('/').map_or(path, |(name, _)| name));
-            for name in names.collect::<BTreeSet<_>>() {
+            for name in below.names("") {
                 remove(&mut self.tree, name, false);
             }
         }
