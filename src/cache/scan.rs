@@ -256,6 +256,7 @@ fn record(name: &str) -> &'static str {
         ("closures/", "libraries that an image needs"),
         ("fingerprints-", "digests of an app's source files"),
         ("packages-", "packages of a Debian suite"),
+        ("release-", "what a Debian suite signed"),
         ("answer-", "an answer of a registry"),
         ("answers/", "what was chosen from a Debian suite"),
         ("build-", "what a build looked at"),
