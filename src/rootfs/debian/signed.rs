@@ -1,8 +1,7 @@
 //! Whether an InRelease file is genuine and may be used now.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
 
 use super::Error;
 use super::openpgp::{self, Keyring};
@@ -12,7 +11,6 @@ use crate::http::shown;
 use crate::oci::DigestWriter;
 use crate::rootfs::base::{self, Base};
 use crate::rootfs::{Context, error};
-use crate::store;
 
 /// An InRelease file by its place, with what may say that one from there is genuine.
 pub(super) struct Signed<'a> {
@@ -35,15 +33,17 @@ impl Signed<'_> {
             }
         })?;
         let release = self.read(&text, now)?;
-        self.keep(bytes, &text)?;
+        self.context.store.put_record(&self.record(bytes), text.as_bytes())?;
         Ok(release)
     }
 
     /// The same of a kept file, which was verified when it was fetched: at `now`, or so shortly before that it counts as
     /// now. Its signatures are not checked again, unless other keys decide than did then.
     pub(super) fn verified(&self, bytes: &[u8], now: i64) -> Result<Release, error::Error> {
-        let kept = self.kept(bytes);
-        if self.context.store.claim(&kept)
+        let store = &self.context.store;
+        // Only what this store has: a record may also come out of a cache of others, and this one decides about trust.
+        let kept = store.root().join("metadata").join(self.record(bytes));
+        if store.claim(&kept)
             && let Ok(text) = fs::read_to_string(&kept)
         {
             return self.read(&text, now);
@@ -65,17 +65,8 @@ impl Signed<'_> {
         Ok(release)
     }
 
-    /// Keeps the text for which the signatures of `bytes` are good.
-    fn keep(&self, bytes: &[u8], text: &str) -> Result<(), store::Error> {
-        let kept = self.kept(bytes);
-        let mut file = self.context.store.temporary_file()?;
-        file.write_all(text.as_bytes()).map_err(store::Error::io("write", file.path()))?;
-        file.persist(&kept).map_err(|error| store::Error::io("create", &kept)(error.error))?;
-        Ok(())
-    }
-
-    /// Where that text is: under a digest of the file and of all that decides whether its signatures count, but the time.
-    fn kept(&self, bytes: &[u8]) -> PathBuf {
+    /// The record that keeps the signed text: under a digest of the file and of all that decides whether its signatures count, but the time.
+    fn record(&self, bytes: &[u8]) -> String {
         let mut whole = DigestWriter::new(io::sink());
         let keys = self.keys().iter().map(String::as_bytes);
         for part in keys.chain(self.files().map(|file| &*file.bytes)).chain([bytes]) {
@@ -83,7 +74,7 @@ impl Signed<'_> {
             whole.add(part);
         }
         let (_, digest, _) = whole.finish();
-        self.context.store.root().join("metadata").join(format!("release-{}", digest.hex()))
+        format!("release-{}", digest.hex())
     }
 
     fn files(&self) -> impl Iterator<Item = &Definition> {
